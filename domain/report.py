@@ -1,0 +1,150 @@
+"""What came in: `Inbound` as it arrived, `Report` as the hub understands it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.handling import Handling
+from domain.moves import Moves
+
+
+class Arrival(StrEnum):
+    """Where one message at a door stands."""
+
+    RECEIVED = "received"  # durable, not yet read
+    FILED = "filed"  # a report in the queue holds it
+    SHELVED = "shelved"  # unreadable; kept with its reason
+
+
+ARRIVALS = Moves(
+    "inbound",
+    Arrival,
+    {
+        (Arrival.RECEIVED, "file"): Arrival.FILED,
+        (Arrival.RECEIVED, "shelve"): Arrival.SHELVED,
+        (Arrival.SHELVED, "reprocess"): Arrival.RECEIVED,
+    },
+)
+
+
+class State(StrEnum):
+    """Where a report stands."""
+
+    FILED = "filed"  # in the queue
+    CLAIMED = "claimed"  # 受理: one officer has it
+    VERIFIED = "verified"  # 核实
+    MERGED = "merged"  # 归并: a repeat of another report
+    TRANSFERRED = "transferred"  # 移送: another authority's duty
+    SIGNED_FOR = "signed_for"  # 签收
+    CLOSED = "closed"  # 办结
+
+
+def _open(action: str, after: State) -> dict[tuple[State, str], State]:
+    return {(s, action): after for s in (State.FILED, State.CLAIMED, State.VERIFIED)}
+
+
+MOVES = Moves(
+    "report",
+    State,
+    {
+        (State.FILED, "claim"): State.CLAIMED,
+        (State.CLAIMED, "release_claim"): State.FILED,
+        (State.CLAIMED, "take_over"): State.CLAIMED,
+        (State.CLAIMED, "verify"): State.VERIFIED,
+        (State.CLAIMED, "merge"): State.MERGED,
+        (State.VERIFIED, "merge"): State.MERGED,
+        (State.MERGED, "unmerge"): State.CLAIMED,
+        (State.TRANSFERRED, "sign_for"): State.SIGNED_FOR,
+        (State.CLAIMED, "close"): State.CLOSED,
+        (State.VERIFIED, "close"): State.CLOSED,
+        (State.CLOSED, "reopen"): State.CLAIMED,
+        **_open("transfer", State.TRANSFERRED),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """One message exactly as a door received it; never edited afterwards."""
+
+    channel: str  # the door: phone | email | sms | api
+    external_id: str  # unique per channel; the key against repeats
+    raw: bytes
+    media_type: str
+    received_at: datetime  # aware, UTC
+    sender: str = ""  # as given by the door: a number, an envelope address, a client id
+    meta: Mapping[str, Any] = field(default_factory=dict)  # JSON; what the door knew beside the bytes
+    organisation: str = ""
+    handling: Handling = Handling.INTERNAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What receive() answers: the row that now holds the message, old or new."""
+
+    inbound_id: str
+    report_id: str
+    code: str
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A value with its origin: who or what says so."""
+
+    value: str
+    origin: str  # caller | envelope | header | exif | parser | department | officer
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a report, stored by the SHA-256 of its bytes."""
+
+    sha256: str
+    name: str  # as the sender called it, cleaned for display only
+    media_type: str  # by content
+    declared_type: str
+    size: int
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What one version of a report says. Immutable; a new reading is a new version."""
+
+    text: str
+    language: str  # zh | en | ja | ... | und
+    facts: Mapping[str, tuple[Fact, ...]]  # sender, subject, place, time, position, area ...
+    attachments: tuple[Attachment, ...] = ()
+    findings: tuple[str, ...] = ()  # marks of the parsers: unverified_sender, no_readable_text ...
+
+    def first(self, name: str) -> str:
+        """The leading value of fact `name`, or ''."""
+        values = self.facts.get(name, ())
+        return values[0].value if values else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A row of the queue."""
+
+    id: str
+    code: str
+    channel: str
+    organisation: str
+    handling: Handling
+    state: State
+    revision: int
+    received_at: datetime
+    filed_at: datetime
+    content: Content
+    claimed_by: str = ""
+    claimed_at: datetime | None = None
+    event_code: str = ""
+    grade: int | None = None  # 1 特别重大 .. 4 一般
+    area: str = ""
+    closed_reason: str = ""
+    merged_into: str = ""

@@ -1,0 +1,1 @@
+"""What the duty room does with reports."""

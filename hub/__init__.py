@@ -1,0 +1,1 @@
+"""Reads the settings and joins rooms to wires."""

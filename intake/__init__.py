@@ -1,0 +1,1 @@
+"""From a message at a door to a report in the queue."""

@@ -1,0 +1,1 @@
+"""Promises to send, and the proof of what was sent."""

@@ -1,0 +1,1 @@
+"""Strangers' bytes are parsed here, in a child process under limits."""

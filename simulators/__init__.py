@@ -1,0 +1,1 @@
+"""The outside world on 127.0.0.1."""

@@ -1,0 +1,1 @@
+"""The one durable memory; all SQL is here."""

@@ -1,0 +1,1 @@
+"""HTTP: doors for providers and departments, the desk, the public pages."""

@@ -1,0 +1,1 @@
+"""The JSON API of departments and officers, version 1."""
