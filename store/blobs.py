@@ -1,0 +1,70 @@
+"""Attachments and large messages as files, named by the SHA-256 of their bytes."""
+
+import hashlib
+import os
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from domain.errors import NotFound, Tampered
+from domain.handling import Handling
+from store import tables as t
+from store.unit import Unit
+
+
+class Blobs:
+    """A directory of immutable files; put() before the row that names it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def put(self, data: bytes) -> str:
+        """Store `data` durably (fsync, rename, fsync of the directory); its SHA-256. Safe to repeat."""
+        name = hashlib.sha256(data).hexdigest()
+        path = self._path(name)
+        if path.exists():
+            return name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        _sync_directory(path.parent)
+        _sync_directory(self._directory)
+        return name
+
+    def get(self, name: str) -> bytes:
+        """The bytes, hashed again. Raises NotFound, Tampered."""
+        try:
+            data = self._path(name).read_bytes()
+        except FileNotFoundError:
+            raise NotFound("no such blob") from None
+        if hashlib.sha256(data).hexdigest() != name:
+            raise Tampered("a blob is not what its name says", code="blob")
+        return data
+
+    def _path(self, name: str) -> Path:
+        return self._directory / name[:2] / name
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def note(unit: Unit, sha256: str, size: int, handling: Handling, at: datetime) -> None:
+    """Enter a stored blob in the books; a repeat changes nothing."""
+    values = {"sha256": sha256, "size": size, "handling": handling.value, "created_at": at}
+    unit.add_once(t.blob, values)
+
+
+def is_of_report(unit: Unit, report_id: str, sha256: str) -> bool:
+    """Whether the blob belongs to the report."""
+    b = t.report_blob.c
+    return unit.row(sa.select(b.sha256).where(b.report == report_id, b.sha256 == sha256)) is not None

@@ -1,0 +1,34 @@
+"""What could not be used, each with its reason, kept and re-processable."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.ids import mint
+from store import tables as t
+from store.unit import Unit
+
+
+def put(
+    unit: Unit, kind: str, reason: str, *, at: datetime, origin: str = "", raw: bytes | None = None
+) -> str:
+    """Shelve something; the shelf id. Raw bytes over 64 KB are cut: a shelf is no way to fill the disk."""
+    shelf_id = mint("shf", at)
+    cut = raw[:65536] if raw is not None else None
+    row = {"id": shelf_id, "kind": kind, "reason": reason, "raw": cut, "origin": origin[:200], "at": at}
+    unit.execute(t.shelf.insert(), row)
+    return shelf_id
+
+
+def pending(unit: Unit, limit: int = 200) -> list[sa.Row[Any]]:
+    """What nobody has settled yet, newest first."""
+    query = sa.select(t.shelf).where(t.shelf.c.settled_at.is_(None)).order_by(t.shelf.c.at.desc())
+    return unit.rows(query.limit(limit))
+
+
+def settle(unit: Unit, shelf_id: str, by: str, at: datetime) -> bool:
+    """Mark as dealt with; False if it was already."""
+    s = t.shelf
+    update = s.update().where(s.c.id == shelf_id, s.c.settled_at.is_(None))
+    return unit.execute(update.values(settled_by=by, settled_at=at)).rowcount == 1

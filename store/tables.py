@@ -1,0 +1,485 @@
+"""Every table of the store, as SQLAlchemy Core sees it; the migrations build the same ones."""
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
+
+from domain import parcel, release, report
+from domain.handling import Handling, Mode
+from store.columns import Instant, Json
+
+META = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, enum: type) -> sa.CheckConstraint:
+    words = ", ".join(f"'{e.value}'" for e in enum)  # type: ignore[attr-defined]
+    return sa.CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+hub = Table(
+    "hub",
+    META,
+    Column("one", sa.Integer, primary_key=True),
+    Column("mode", sa.String(10), nullable=False),
+    Column("instance", sa.String(40), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("list_version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.CheckConstraint("one = 1", name="single"),
+    _one_of("mode", Mode),
+)
+
+moves = Table(
+    "moves",
+    META,
+    Column("machine", sa.String(20), primary_key=True),
+    Column("before", sa.String(20), primary_key=True),
+    Column("after", sa.String(20), primary_key=True),
+)
+
+data_key = Table(
+    "data_key",
+    META,
+    Column("owner", sa.String(40), primary_key=True),  # a report or a person
+    Column("wrapped", sa.LargeBinary, nullable=True),  # NULL: destroyed, what it sealed is gone
+    Column("destroyed_at", Instant),
+)
+
+person = Table(
+    "person",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("login", sa.String(80), nullable=False, unique=True),
+    Column("name", sa.String(80), nullable=False),
+    Column("organisation", sa.String(120), nullable=False),
+    Column("roles", Json, nullable=False),
+    Column("language", sa.String(10), nullable=False, server_default="zh-CN"),
+    Column("password", sa.String(200), nullable=False, server_default=""),  # argon2id; '' = no password login
+    Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("created_at", Instant, nullable=False),
+)
+
+session = Table(
+    "session",
+    META,
+    Column("token_hash", sa.String(64), primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("csrf", sa.String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+login_link = Table(
+    "login_link",
+    META,
+    Column("token_hash", sa.String(64), primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
+
+login_failure = Table(
+    "login_failure",
+    META,
+    Column("bucket", sa.String(100), primary_key=True),  # account or address
+    Column("failures", sa.Integer, nullable=False),
+    Column("last_at", Instant, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("key_hash", sa.String(64), nullable=False, unique=True),
+    Column("name", sa.String(80), nullable=False),
+    Column("organisation", sa.String(120), nullable=False),
+    Column("person", ForeignKey("person.id")),  # acts at the desk need a human being
+    Column("scopes", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+idempotency = Table(
+    "idempotency",
+    META,
+    Column("client", sa.String(40), primary_key=True),
+    Column("route", sa.String(120), primary_key=True),
+    Column("key", sa.String(255), primary_key=True),
+    Column("fingerprint", sa.String(64), nullable=False),
+    Column("status", sa.Integer, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+area = Table(
+    "area",
+    META,
+    Column("code", sa.String(12), primary_key=True),
+    Column("prefix", sa.String(12), nullable=False, index=True),
+    Column("name_zh", sa.String(80), nullable=False),
+    Column("name_en", sa.String(120), nullable=False, server_default=""),
+    Column("parent", sa.String(12), nullable=False, server_default=""),
+    Column("lon", sa.Float),
+    Column("lat", sa.Float),
+)
+
+blob = Table(
+    "blob",
+    META,
+    Column("sha256", sa.String(64), primary_key=True),
+    Column("size", sa.BigInteger, nullable=False),
+    Column("handling", sa.String(10), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    _one_of("handling", Handling),
+)
+
+inbound = Table(
+    "inbound",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("report", sa.String(40), nullable=False, unique=True),
+    Column("code", sa.String(12), nullable=False, unique=True),
+    Column("channel", sa.String(20), nullable=False),
+    Column("external_id", sa.String(300), nullable=False),
+    Column("media_type", sa.String(120), nullable=False),
+    Column("raw", sa.LargeBinary),  # sealed; NULL when the bytes are in `blob`
+    Column("blob", sa.String(64)),
+    Column("raw_sha256", sa.String(64), nullable=False),
+    Column("sender", sa.LargeBinary, nullable=False),  # sealed
+    Column("sender_index", sa.String(32), nullable=False, server_default="", index=True),  # HMAC of it
+    Column("meta", sa.LargeBinary, nullable=False),  # sealed JSON
+    Column("organisation", sa.String(120), nullable=False, server_default=""),
+    Column("handling", sa.String(10), nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("state", sa.String(20), nullable=False),
+    Column("tries", sa.Integer, nullable=False, server_default="0"),
+    Column("next_due", Instant, nullable=False),
+    UniqueConstraint("channel", "external_id"),
+    Index("ix_inbound_unfiled", "next_due", postgresql_where=sa.text("state = 'received'"),
+          sqlite_where=sa.text("state = 'received'")),
+    _one_of("handling", Handling),
+    _one_of("state", report.Arrival),
+)  # fmt: skip
+
+report_row = Table(
+    "report",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("inbound", ForeignKey("inbound.id"), nullable=False, unique=True),
+    Column("code", sa.String(12), nullable=False, unique=True),
+    Column("channel", sa.String(20), nullable=False),
+    Column("organisation", sa.String(120), nullable=False),
+    Column("handling", sa.String(10), nullable=False),
+    Column("state", sa.String(20), nullable=False),
+    Column("revision", sa.Integer, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("filed_at", Instant, nullable=False),
+    Column("claimed_by", ForeignKey("person.id")),
+    Column("claimed_at", Instant),
+    Column("event_code", sa.String(10), nullable=False, server_default=""),
+    Column("grade", sa.Integer),
+    Column("area", sa.String(12), nullable=False, server_default=""),
+    Column("closed_reason", sa.String(500), nullable=False, server_default=""),
+    Column("merged_into", ForeignKey("report.id")),
+    Index("ix_report_queue", "state", "received_at"),
+    Index("ix_report_newest", "received_at", "id"),
+    _one_of("handling", Handling),
+    _one_of("state", report.State),
+    sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
+)
+
+report_version = Table(
+    "report_version",
+    META,
+    Column("report", ForeignKey("report.id"), primary_key=True),
+    Column("n", sa.Integer, primary_key=True),
+    Column("content", sa.LargeBinary, nullable=False),  # sealed JSON of domain.report.Content
+    Column("by", sa.String(60), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+report_blob = Table(
+    "report_blob",
+    META,
+    Column("report", ForeignKey("report.id"), primary_key=True),
+    Column("sha256", ForeignKey("blob.sha256"), primary_key=True),
+)
+
+release_row = Table(
+    "release",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("kind", sa.String(20), nullable=False),
+    Column("issuer", sa.String(120), nullable=False),
+    Column("organisation", sa.String(120), nullable=False),
+    Column("handling", sa.String(10), nullable=False),
+    Column("template", sa.String(60), nullable=False),
+    Column("template_version", sa.Integer, nullable=False),
+    Column("event_code", sa.String(10), nullable=False),
+    Column("grade", sa.Integer),
+    Column("colour", sa.String(10)),
+    Column("response_level", sa.Integer),
+    Column("body", Json, nullable=False),  # the rest of domain.release.Draft
+    Column("expires", Instant, nullable=False),
+    Column("review_by", Instant),
+    Column("state", sa.String(20), nullable=False),
+    Column("state_at", Instant, nullable=False),
+    Column("revision", sa.Integer, nullable=False),
+    Column("author", ForeignKey("person.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("submitted_by", ForeignKey("person.id")),
+    Column("submitted_at", Instant),
+    Column("sent", Instant),
+    Column("identifier", sa.String(80), unique=True),
+    Column("digest", sa.String(64), nullable=False, server_default=""),
+    Column("list_version", sa.BigInteger, nullable=False, server_default="0"),
+    Column("reach", sa.BigInteger, nullable=False, server_default="0"),
+    Column("approved_at", Instant),
+    Column("supersedes", ForeignKey("release.id")),
+    Column("from_report", ForeignKey("report.id")),
+    Column("ended_reason", sa.String(500), nullable=False, server_default=""),
+    Index("ix_release_newest", "created_at", "id"),
+    Index("ix_release_state", "state"),
+    _one_of("kind", release.Kind),
+    _one_of("handling", Handling),
+    _one_of("state", release.State),
+    sa.CheckConstraint("colour IN ('red', 'orange', 'yellow', 'blue')", name="colour"),
+    sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
+    sa.CheckConstraint("response_level BETWEEN 1 AND 4", name="response_level"),
+)
+
+release_editor = Table(
+    "release_editor",
+    META,
+    Column("release", ForeignKey("release.id"), primary_key=True),
+    Column("person", ForeignKey("person.id"), primary_key=True),
+)
+
+artefact = Table(
+    "artefact",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("release", ForeignKey("release.id"), nullable=False),
+    Column("digest", sa.String(64), nullable=False),  # of the submission that froze it
+    Column("channel", sa.String(20), nullable=False),
+    Column("language", sa.String(10), nullable=False),
+    Column("area_variant", sa.String(40), nullable=False, server_default=""),
+    Column("purpose", sa.String(12), nullable=False),
+    Column("media_type", sa.String(80), nullable=False),
+    Column("body", sa.LargeBinary, nullable=False),
+    Column("sha256", sa.String(64), nullable=False),
+    Column("headline", sa.String(300), nullable=False, server_default=""),
+    UniqueConstraint("release", "digest", "channel", "language", "area_variant", "purpose"),
+)
+
+approval = Table(
+    "approval",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("release", ForeignKey("release.id"), nullable=False, index=True),
+    Column("digest", sa.String(64), nullable=False),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("act", sa.String(20), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("step_up", Instant),
+    Column("reason", sa.String(500), nullable=False, server_default=""),
+    Column("is_void", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+dispatch = Table(
+    "dispatch",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("release", ForeignKey("release.id"), index=True),  # NULL for a notice
+    Column("notice", sa.String(40)),  # template of a single notice; exactly one of the two
+    Column("artefact", ForeignKey("artefact.id")),
+    Column("notice_payload", sa.LargeBinary),
+    Column("channel", sa.String(20), nullable=False),
+    Column("language", sa.String(10), nullable=False),
+    Column("sha256", sa.String(64), nullable=False),
+    Column("lane", sa.String(20), nullable=False),
+    Column("state", sa.String(20), nullable=False),
+    Column("next_due", Instant, nullable=False),
+    Column("tries", sa.Integer, nullable=False, server_default="0"),
+    Column("expires", Instant, nullable=False),
+    Column("cursor", sa.String(40), nullable=False, server_default=""),  # last recipient expanded
+    Column("expanded", sa.BigInteger, nullable=False, server_default="0"),
+    Column("is_expanded", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("created_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    UniqueConstraint("release", "artefact"),
+    Index("ix_dispatch_due", "next_due", postgresql_where=sa.text("state IN ('ready', 'open')"),
+          sqlite_where=sa.text("state IN ('ready', 'open')")),
+    _one_of("state", parcel.DispatchState),
+    sa.CheckConstraint(
+        "(release IS NOT NULL AND artefact IS NOT NULL AND notice IS NULL)"
+        " OR (release IS NULL AND notice IS NOT NULL AND notice_payload IS NOT NULL)",
+        name="approved_or_notice",
+    ),
+)  # fmt: skip
+
+parcel_row = Table(
+    "parcel",
+    META,
+    Column("id", sa.String(60), primary_key=True),  # dispatch id + number: expanding twice is safe
+    Column("dispatch", ForeignKey("dispatch.id"), nullable=False, index=True),
+    Column("release", sa.String(40)),
+    Column("n", sa.Integer, nullable=False),
+    Column("state", sa.String(20), nullable=False),
+    Column("fence", sa.Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("next_due", Instant, nullable=False),
+    Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    Index("ix_parcel_due", "next_due", postgresql_where=sa.text("state = 'ready'"),
+          sqlite_where=sa.text("state = 'ready'")),
+    Index("ix_parcel_lease", "lease_until", postgresql_where=sa.text("state = 'leased'"),
+          sqlite_where=sa.text("state = 'leased'")),
+    _one_of("state", parcel.ParcelState),
+)  # fmt: skip
+
+delivery = Table(
+    "delivery",
+    META,
+    Column("parcel", ForeignKey("parcel.id"), primary_key=True),
+    Column("seq", sa.Integer, primary_key=True),
+    Column("recipient", sa.String(40), nullable=False),
+    Column("address", sa.String(200), nullable=False),
+    Column("state", sa.String(20), nullable=False),
+    Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    Column("provider_id", sa.String(80)),
+    Column("code", sa.String(40), nullable=False, server_default=""),
+    Column("changed_at", Instant, nullable=False),
+    Index("ix_delivery_open", "parcel", postgresql_where=sa.text("state IN ('queued', 'sending')"),
+          sqlite_where=sa.text("state IN ('queued', 'sending')")),
+    Index("ix_delivery_provider_id", "provider_id", postgresql_where=sa.text("provider_id IS NOT NULL"),
+          sqlite_where=sa.text("provider_id IS NOT NULL")),
+    _one_of("state", parcel.DeliveryState),
+)  # fmt: skip
+
+receipt = Table(
+    "receipt",
+    META,
+    Column("channel", sa.String(20), primary_key=True),
+    Column("provider_id", sa.String(80), primary_key=True),
+    Column("state", sa.String(20), primary_key=True),
+    Column("code", sa.String(40), nullable=False, server_default=""),
+    Column("address", sa.String(200), nullable=False, server_default=""),
+    Column("delivery", sa.String(80), nullable=False, server_default=""),  # our own tag, when it came back
+    Column("raw", sa.LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("applied_at", Instant),
+    Index("ix_receipt_waiting", "received_at", postgresql_where=sa.text("applied_at IS NULL"),
+          sqlite_where=sa.text("applied_at IS NULL")),
+)  # fmt: skip
+
+recipient = Table(
+    "recipient",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("channel", sa.String(20), nullable=False),
+    Column("address", sa.String(200), nullable=False),
+    Column("area", sa.String(12), nullable=False),
+    Column("language", sa.String(10), nullable=False),
+    Column("group", sa.String(40), nullable=False),  # responsible | grassroots | subscriber ...
+    Column("name", sa.String(80), nullable=False, server_default=""),
+    Column("since", sa.BigInteger, nullable=False),  # list version that added the row
+    Column("until", sa.BigInteger),  # list version that removed it
+    Index("ix_recipient_audience", "channel", "area", "id"),
+    Index("ix_recipient_address", "channel", "address"),
+)
+
+opt_out = Table(
+    "opt_out",
+    META,
+    Column("channel", sa.String(20), primary_key=True),
+    Column("address", sa.String(200), primary_key=True),
+    Column("scope", sa.String(20), nullable=False),  # subscriptions | responsible (shown, changes nothing)
+    Column("at", Instant, nullable=False),
+    Column("inbound", sa.String(40), nullable=False, server_default=""),
+)
+
+tombstone = Table(
+    "tombstone",
+    META,
+    Column("release", sa.String(40), primary_key=True),
+    Column("by", sa.String(60), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("reason", sa.String(500), nullable=False),
+)
+
+shelf = Table(
+    "shelf",
+    META,
+    Column("id", sa.String(40), primary_key=True),
+    Column("kind", sa.String(30), nullable=False),
+    Column("reason", sa.String(60), nullable=False),
+    Column("raw", sa.LargeBinary),
+    Column("blob", sa.String(64)),
+    Column("origin", sa.String(200), nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+    Column("settled_by", sa.String(60)),
+    Column("settled_at", Instant),
+    Column("count", sa.Integer, nullable=False, server_default="1"),
+    Index("ix_shelf_open", "at"),
+)
+
+journal = Table(
+    "journal",
+    META,
+    Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("xid", sa.BigInteger, nullable=False, server_default="0"),  # PostgreSQL: the writing transaction
+    Column("kind", sa.String(20), nullable=False),
+    Column("entity", sa.String(60), nullable=False),
+    Column("n", sa.Integer, nullable=False),
+    Column("prev_hash", sa.String(64), nullable=False),
+    Column("hash", sa.String(64), nullable=False),
+    Column("act", sa.String(40), nullable=False),
+    Column("by", sa.String(60), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("detail", Json, nullable=False),  # ids, states, reasons: never personal data
+    Column("content", sa.String(64), nullable=False, server_default=""),  # keyed digest of what was acted on
+    UniqueConstraint("kind", "entity", "n"),
+)
+
+journal_head = Table(
+    "journal_head",
+    META,
+    Column("kind", sa.String(20), primary_key=True),
+    Column("entity", sa.String(60), primary_key=True),
+    Column("n", sa.Integer, nullable=False),
+    Column("hash", sa.String(64), nullable=False),
+    Column("mac", sa.String(64), nullable=False),  # HMAC of the head: a cut tail needs the key
+)
+
+root = Table(
+    "root",
+    META,
+    Column("n", sa.Integer, primary_key=True),
+    Column("prev_hash", sa.String(64), nullable=False),
+    Column("from_xid", sa.BigInteger, nullable=False),
+    Column("from_seq", sa.BigInteger, nullable=False),
+    Column("to_xid", sa.BigInteger, nullable=False),
+    Column("to_seq", sa.BigInteger, nullable=False),
+    Column("count", sa.Integer, nullable=False),
+    Column("merkle", sa.String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("hash", sa.String(64), nullable=False),
+    Column("signature", sa.String(128), nullable=False),
+)
+
+APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
+MACHINES = {
+    "inbound": report.ARRIVALS,
+    "report": report.MOVES,
+    "release": release.MOVES,
+    "dispatch": parcel.DISPATCHES,
+    "parcel": parcel.PARCELS,
+    "delivery": parcel.DELIVERIES,
+}

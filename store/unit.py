@@ -1,0 +1,48 @@
+"""One transaction, as the books of this room work in it."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.vault import Vault
+
+
+class Unit:
+    """What a closure given to `Store.run` works with; it lives for one transaction."""
+
+    def __init__(self, connection: sa.Connection, vault: Vault, head_key: bytes) -> None:
+        self.connection = connection
+        self.vault = vault
+        self.head_key = head_key  # the journal's; see store/journal.py
+        self.is_postgres = connection.dialect.name == "postgresql"
+
+    def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
+        """Run one Core statement."""
+        return self.connection.execute(statement, values)
+
+    def row(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
+        """The single row of `query`, or None."""
+        return self.connection.execute(query).one_or_none()
+
+    def rows(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        """All rows of `query`."""
+        return list(self.connection.execute(query).all())
+
+    def scalar(self, query: sa.Executable) -> Any:
+        """The first column of the first row, or None."""
+        return self.connection.execute(query).scalar()
+
+    def locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """`query` with its rows locked to the end of the transaction (SQLite has one writer anyway)."""
+        return query.with_for_update() if self.is_postgres else query
+
+    def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """`query` over the rows that no other transaction is working on."""
+        return query.with_for_update(skip_locked=True) if self.is_postgres else query
+
+    def add_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
+        """INSERT ... ON CONFLICT DO NOTHING; False if a unique row was there already."""
+        if self.is_postgres:
+            return self.execute(postgresql.insert(table).on_conflict_do_nothing(), values).rowcount == 1
+        return self.execute(sqlite.insert(table).on_conflict_do_nothing(), values).rowcount == 1
