@@ -122,7 +122,8 @@ def change(unit: Unit, before: Report, after: Report) -> None:
 def counts(unit: Unit) -> dict[str, int]:
     """How many reports stand in each state."""
     r = t.report_row.c
-    return {row[0]: row[1] for row in unit.rows(sa.select(r.state, sa.func.count()).group_by(r.state))}
+    query = sa.select(r.state, sa.func.count().label("n")).group_by(r.state)
+    return {row.state: row.n for row in unit.rows(query)}
 
 
 def versions(unit: Unit, report_id: str) -> int:

@@ -1,0 +1,54 @@
+"""The deployment's keys: made on the first day, mode 0600, never shared or sampled."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from domain.errors import Unavailable
+
+_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Four separate secrets, so that one use never opens another (PROMISES 7.7)."""
+
+    field: bytes  # wraps the keys of personal data
+    journal_head: bytes  # MACs the ends of the journal's streams
+    journal_root: Ed25519PrivateKey  # signs the journal's roots
+    cursor: bytes  # MACs list cursors
+
+
+def load(directory: Path, *, may_make: bool) -> Keys:
+    """The keys in `directory`. Raises Unavailable when one is missing, short or readable by others."""
+    made = {name: _key(directory / f"{name}.key", may_make=may_make) for name in
+            ("field", "journal-head", "journal-root", "cursor")}  # fmt: skip
+    if len(set(made.values())) != len(made):
+        raise Unavailable("two keys are the same", code="key_repeated")
+    return Keys(
+        field=made["field"],
+        journal_head=made["journal-head"],
+        journal_root=Ed25519PrivateKey.from_private_bytes(made["journal-root"]),
+        cursor=made["cursor"],
+    )
+
+
+def _key(path: Path, *, may_make: bool) -> bytes:
+    if may_make and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        raise Unavailable(f"the key {path.name} is missing: run `tocsin init`", code="key_missing") from None
+    if len(secret) != _BYTES or len(set(secret)) < 8:
+        raise Unavailable(f"the key {path.name} is no random key", code="key_weak")
+    if path.stat().st_mode & 0o077:
+        raise Unavailable(f"the key {path.name} can be read by others: chmod 600", code="key_exposed")
+    return secret

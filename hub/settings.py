@@ -1,0 +1,94 @@
+"""Every setting, read once from ``TOCSIN_*``; nothing below this room reads the environment."""
+
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Frozen. `tocsin config show` prints each value with its origin, secrets masked."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(Path("data"), description="database, blobs, spool, keys and public files")
+    database_url: str = Field("", description="empty: SQLite in the data directory; else postgresql://...")
+    redis_url: str = Field("", description="empty: bells ring inside the process; else redis://...")
+    host: str = Field("127.0.0.1", description="address of the web port")
+    port: int = Field(8000, ge=0, le=65535, description="web port; 0 takes a free one")
+    smtp_host: str = Field("127.0.0.1", description="address of the SMTP door")
+    smtp_port: int = Field(2525, ge=0, le=65535, description="SMTP door; 0 takes a free one")
+    smtp_certificate: Path | None = Field(None, description="PEM chain; with the key it turns STARTTLS on")
+    smtp_key: Path | None = Field(None, description="PEM key of the SMTP certificate")
+    base_url: str = Field("", description="how officers reach the desk; empty: http://host:port")
+    public_url: str = Field("", description="how the public reaches pages and feeds; empty: as base_url")
+    allowed_hosts: str = Field("", description="further Host names that are answered, comma separated")
+    zone: str = Field("Asia/Shanghai", description="time zone of screens and texts")
+    region: str = Field("CN", description="country of phone numbers without one")
+    area_code: str = Field("", description="area code of 7 and 8-digit local numbers, e.g. 0571")
+    organisation: str = Field("示例省应急管理厅", description="the authority this hub belongs to")
+    sender_id: str = Field("tocsin@example.invalid", description="CAP sender: globally unique, no spaces")
+    session_hours: int = Field(12, ge=1, le=24, description="a session lasts a shift")
+    secure_cookies: bool = Field(False, description="set behind HTTPS: cookies get the __Host- prefix")
+    max_body_bytes: int = Field(26_214_400, description="largest request and mail: five photos of 5 MB")
+    twilio_account_sid: str = Field("", description="empty: no SMS wire (the demo has its simulator)")
+    twilio_auth_token: SecretStr = Field(SecretStr(""), description="signs webhooks and calls")
+    twilio_from: str = Field("", description="number, sender id or messaging service that sends")
+    twilio_base_url: str = Field("https://api.twilio.com", description="the provider, or its simulator")
+    twilio_webhook_url: str = Field("", description="address the provider signs for incoming SMS")
+    twilio_status_url: str = Field("", description="address the provider signs for receipts")
+    sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
+    worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
+    parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        ZoneInfo(value)
+        return value
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve()}/tocsin.db"
+
+    @property
+    def write_lock(self) -> Path | None:
+        """The file on which SQLite's writers take turns."""
+        return self.data_dir / "tocsin.db.lock" if self.database.startswith("sqlite") else None
+
+    @property
+    def site(self) -> str:
+        """Where the desk is reached."""
+        return self.base_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def public_site(self) -> str:
+        """Where the public pages are reached."""
+        return self.public_url or self.site
+
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """name -> {value, is_default, about}; secrets masked."""
+        rows: dict[str, dict[str, Any]] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            is_default = name not in self.model_fields_set
+            rows[name] = {
+                "value": _masked(value),
+                "origin": "default" if is_default else f"TOCSIN_{name.upper()}",
+                "about": field.description,
+            }
+        return rows
+
+
+def _masked(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    text = str(value)
+    before, at, after = text.rpartition("@")
+    if at and "://" in before and ":" in before.split("://", 1)[1]:  # a password inside a URL
+        scheme, credentials = before.split("://", 1)
+        return f"{scheme}://{credentials.split(':')[0]}:********@{after}"
+    return text

@@ -1,0 +1,142 @@
+"""Behind the door: read a kept message and put it into the queue as a report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.errors import BadInput, HubError, NotFound, Tampered
+from domain.events import event_types
+from domain.place import canonical
+from domain.report import Arrival, Attachment, Content, Inbound, Report, State
+from intake import reading as readings
+from intake.normalise import language
+from intake.reading import Locale, Reading
+from sandbox.pool import Pool
+from store import blobs as blob_book
+from store import inbox, journal, reports, shelf
+from store.blobs import Blobs
+from store.database import Store
+from store.inbox import Arrived
+from store.unit import Unit
+
+WAIT = timedelta(seconds=30)  # before a message whose filing failed for a passing reason is tried again
+TRIES = 5  # then it is filed unread: an officer with the original beats a sixth try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """What filing needs; built once by the wiring."""
+
+    store: Store
+    blobs: Blobs
+    pool: Pool
+    locale: Locale
+    clock: Callable[[], datetime]
+
+    def file(self, inbound_id: str) -> str | None:
+        """File one message; the report id, or None when there is nothing left to do.
+
+        Safe to run twice and side by side: the arrival's move is a compare-and-set. Whatever the bytes
+        are, a report comes of them; what no parser got through is also on the shelf.
+        """
+        try:
+            arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
+        except (Tampered, NotFound) as error:
+            reason = error.code
+            self.store.run(lambda unit: self._set_aside(unit, inbound_id, reason))
+            return None
+        if arrived is None or arrived.state is not Arrival.RECEIVED:
+            return None
+        try:
+            found, blobs = self._read(arrived)
+            content = self._content(found, blobs)
+        except (HubError, OSError):
+            at = self.clock()
+            self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
+            return None
+        at = self.clock()
+        done = self.store.run(lambda unit: _enter(unit, arrived, found, content, at))
+        return arrived.report_id if done else None
+
+    def _read(self, arrived: Arrived) -> tuple[Reading, tuple[bytes, ...]]:
+        parser, options = readings.parser_of(arrived.inbound)
+        try:
+            result = self.pool.run(parser, arrived.inbound.raw, options)
+            return readings.reading(arrived.inbound, result.value, self.locale), result.blobs
+        except BadInput as error:
+            return readings.unread(arrived.inbound, error.code, self.locale), ()
+        except HubError:
+            if arrived.tries < TRIES:
+                raise
+            return readings.unread(arrived.inbound, "parser_unavailable", self.locale), ()
+
+    def _content(self, found: Reading, blobs: tuple[bytes, ...]) -> Content:
+        """Files become durable blobs before the row that names them."""
+        attachments = tuple(
+            Attachment(
+                sha256=self.blobs.put(blobs[file["blob"]]),
+                name=file["name"],
+                media_type=file["media_type"],
+                declared_type=file["declared_type"],
+                size=file["size"],
+                is_inline=file["is_inline"],
+            )
+            for file in found.files
+        )
+        subject = found.facts["subject"][0].value if "subject" in found.facts else ""
+        return Content(
+            text=found.text,
+            language=language(f"{subject} {found.text}"),
+            facts=found.facts,
+            attachments=attachments,
+            findings=found.findings,
+        )
+
+    def _set_aside(self, unit: Unit, inbound_id: str, reason: str) -> None:
+        """Bytes that no longer open: destroyed key, or tampered with."""
+        shelf.put(unit, "inbound", reason, origin=inbound_id, at=self.clock())
+        inbox.postpone(unit, inbound_id, self.clock() + timedelta(days=1))
+
+
+def _enter(unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime) -> bool:
+    """One transaction: arrival filed, report, version, blobs, journal."""
+    if not inbox.move(unit, arrived, "file"):
+        return False
+    for attachment in content.attachments:
+        blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
+    report = _report(arrived, found, content, at)
+    reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
+    if "unparsed" in content.findings:
+        shelf.put(unit, "inbound", content.findings[0], origin=arrived.report_id, at=at)
+    journal.append(
+        unit, "report", report.id, "file", by="system", at=at, is_first=True, content=content.text.encode(),
+        detail={"inbound": arrived.id, "code": report.code, "channel": report.channel,
+                "attachments": [a.sha256 for a in content.attachments]},
+    )  # fmt: skip
+    return True
+
+
+def _report(arrived: Arrived, found: Reading, content: Content, at: datetime) -> Report:
+    inbound: Inbound = arrived.inbound
+    return Report(
+        id=arrived.report_id,
+        code=arrived.code,
+        channel=inbound.channel,
+        organisation=inbound.organisation,
+        handling=inbound.handling,
+        state=State.FILED,
+        revision=1,
+        received_at=inbound.received_at,
+        filed_at=at,
+        content=content,
+        event_code=found.event_code if found.event_code in event_types() else "",
+        grade=found.grade,
+        area=_area(found.area),
+    )
+
+
+def _area(code: str) -> str:
+    try:
+        return canonical(code) if code else ""
+    except BadInput:
+        return ""

@@ -1,0 +1,147 @@
+"""From the parsed bytes of each door to what the queue shows: facts, each with its origin."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from channels.codecs import mail, slip, twilio_form
+from domain.report import Fact, Inbound
+from intake.normalise import clean
+from intake.phones import phone
+
+Facts = dict[str, tuple[Fact, ...]]
+Parser = Callable[[bytes, Mapping[str, Any]], tuple[dict[str, Any], list[bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locale:
+    """How numbers without a country or area code are read here."""
+
+    region: str = "CN"
+    area_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a door's message says, before it is stored. `files` index the parser's blobs."""
+
+    text: str
+    facts: Facts
+    files: tuple[Mapping[str, Any], ...] = ()
+    findings: tuple[str, ...] = ()
+    event_code: str = ""
+    grade: int | None = None
+    area: str = ""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
+
+    def add(self, name: str, value: object, origin: str, note: str = "") -> None:
+        text = clean(str(value)).strip() if value not in (None, "", []) else ""
+        if text:
+            self.facts.setdefault(name, []).append(Fact(value=text, origin=origin, note=note))
+
+    def number(self, given: object, origin: str, locale: Locale) -> None:
+        found = phone(str(given or ""), region=locale.region, area_code=locale.area_code)
+        if found is None or not found.e164:
+            self.add("sender", given, origin)
+            return
+        self.add("sender", found.e164, origin, note=f"as given: {found.as_given}")
+        self.add("extension", found.extension, origin)
+
+    def positions(self, files: Iterable[Mapping[str, Any]]) -> None:
+        for file in files:
+            exif = file.get("exif") or {}
+            if "lat" in exif and "lon" in exif:
+                self.add("position", f"{exif['lat']},{exif['lon']}", "exif", note=str(file["name"]))
+            self.add("time", exif.get("time"), "exif", note=str(file["name"]))
+
+    def done(self) -> Facts:
+        return {name: tuple(values) for name, values in self.facts.items()}
+
+
+def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
+    """The function that reads this door's bytes in the sandbox, and its options."""
+    if inbound.channel == "email":
+        return mail.read, {"envelope_from": inbound.sender}
+    if inbound.channel == "sms":
+        return twilio_form.read, {}
+    return slip.read, {"media_type": inbound.media_type}
+
+
+def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """What `parsed` says in the words of the queue."""
+    by_door = {"email": _mail, "sms": _sms}
+    return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
+
+
+def unread(inbound: Inbound, reason: str, locale: Locale) -> Reading:
+    """A report of which only the envelope is known: an officer opens the original."""
+    gathered = _Gathered()
+    gathered.add("sender", inbound.sender, "envelope")
+    text = ""
+    if inbound.channel == "email":
+        text = str(mail.unread(inbound.raw, {"envelope_from": inbound.sender}, reason)["text"])
+    return Reading(text=text, facts=gathered.done(), findings=(reason, "unparsed"))
+
+
+def _mail(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    gathered = _Gathered()
+    gathered.add("sender", parsed["from_address"], "header")
+    if inbound.sender and inbound.sender != parsed["from_address"]:
+        gathered.add("sender", inbound.sender, "envelope")
+    gathered.add("name", parsed["from_name"], "header")
+    gathered.add("subject", parsed["subject"], "header")
+    gathered.add("time", parsed["date"], "header", note="claimed by the sender")
+    gathered.positions(parsed["attachments"])
+    findings = list(parsed["findings"])
+    if inbound.meta.get("bare_newline") and "bare_newline" not in findings:
+        findings.append("bare_newline")
+    return Reading(
+        text=str(parsed["text"]),
+        facts=gathered.done(),
+        files=tuple(parsed["attachments"]),
+        findings=(*findings, "unverified_sender"),
+    )
+
+
+def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    gathered = _Gathered()
+    gathered.number(parsed["sender"], "caller", locale)
+    return Reading(text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]))
+
+
+def _slip(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    fields: Mapping[str, Any] = parsed["fields"]
+    origin = "caller" if inbound.channel == "phone" else "department"
+    gathered = _Gathered()
+    for name in ("caller", "contact"):
+        if fields.get(name):
+            gathered.number(fields[name], origin, locale)
+    if not gathered.facts:
+        gathered.add("sender", inbound.meta.get("client_name") or inbound.sender, origin)
+    for name, key in (("name", "caller_name"), ("subject", "subject"), ("place", "place"),
+                      ("time", "occurred_at"), ("call_started", "started_at")):  # fmt: skip
+        gathered.add(name, fields.get(key), origin)
+    told = fields.get("told")
+    gathered.add("told", ", ".join(map(str, told)) if isinstance(told, list) else told, origin)
+    if fields.get("lat") not in (None, "") and fields.get("lon") not in (None, ""):
+        gathered.add("position", f"{fields['lat']},{fields['lon']}", origin)
+    gathered.positions(parsed["files"])
+    findings = (
+        ["abandoned_call"] if str(fields.get("is_abandoned", "")).lower() in ("true", "1", "on") else []
+    )
+    if not str(fields.get("text") or "").strip():
+        findings.append("no_readable_text")
+    grade = str(fields.get("grade") or "")
+    return Reading(
+        text=clean(str(fields.get("text") or "")),
+        facts=gathered.done(),
+        files=tuple(parsed["files"]),
+        findings=tuple(findings),
+        event_code=str(fields.get("event_code") or ""),
+        grade=int(grade) if grade in ("1", "2", "3", "4") else None,
+        area=str(fields.get("area") or ""),
+    )

@@ -1,0 +1,51 @@
+"""Constraints that a column cannot say: moves between states, and rows that never change."""
+
+from collections.abc import Iterable, Iterator
+
+
+def only_known_moves(machine: str, dialect: str) -> Iterator[str]:
+    """SQL that lets `machine`.state change only along a row of `moves`."""
+    unknown = (
+        f"NOT EXISTS (SELECT 1 FROM moves WHERE machine = '{machine}'"  # noqa: S608 (our own table names)
+        " AND before = OLD.state AND after = NEW.state)"
+    )
+    if dialect == "sqlite":
+        yield (
+            f"CREATE TRIGGER {machine}_moves BEFORE UPDATE OF state ON {machine}"
+            f" WHEN OLD.state <> NEW.state AND {unknown}"
+            f" BEGIN SELECT RAISE(ABORT, 'illegal move of {machine}'); END"
+        )
+        return
+    yield (
+        f"CREATE FUNCTION {machine}_moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF {unknown} THEN RAISE EXCEPTION 'illegal move of {machine}: % to %', OLD.state, NEW.state"
+        " USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$"
+    )
+    yield (
+        f"CREATE TRIGGER {machine}_moves BEFORE UPDATE OF state ON {machine} FOR EACH ROW"
+        f" WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION {machine}_moves()"
+    )
+
+
+def append_only(table: str, dialect: str) -> Iterator[str]:
+    """SQL that refuses every UPDATE and DELETE of `table`."""
+    for act in ("UPDATE", "DELETE"):
+        name = f"{table}_no_{act.lower()}"
+        if dialect == "sqlite":
+            yield (
+                f"CREATE TRIGGER {name} BEFORE {act} ON {table}"
+                f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        else:
+            yield (
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" RAISE EXCEPTION '{table} is append-only' USING ERRCODE = 'check_violation'; END $$"
+            )
+            yield (
+                f"CREATE TRIGGER {name} BEFORE {act} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+            )
+
+
+def move_rows(machine: str, pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Rows of `moves` for one machine."""
+    return [{"machine": machine, "before": a, "after": b} for a, b in sorted(pairs)]

@@ -1,0 +1,1 @@
+"""Every step from an older database to this one; expand first, contract a release later."""

@@ -1,0 +1,124 @@
+"""Fixtures that every room's tests may use: a migrated store on both databases, people, areas, a clock."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from domain.handling import Mode
+from domain.person import Person, Role
+from store import areas as area_book
+from store import hub as hub_row
+from store import migrate
+from store import people as people_book
+from store.database import Store
+from store.vault import Vault
+from tests.servers import postgres
+
+HEAD_KEY = b"head-key-of-the-tests"
+ORGANISATION = "示例省应急管理厅"
+AREAS = [
+    {"code": code, "name_zh": zh, "name_en": en, "parent": parent, "lon": lon, "lat": lat}
+    for code, zh, en, parent, lon, lat in (
+        ("990000", "示例省", "Shili Province", "", 113.0, 30.0),
+        ("990100", "甲市", "Jia City", "990000", 113.1, 30.1),
+        ("990101", "甲一区", "Jiayi District", "990100", 113.1, 30.2),
+        ("990102", "甲二县", "Jia'er County", "990100", 113.2, 30.3),
+        ("990200", "乙市", "Yi City", "990000", 114.0, 30.0),
+    )
+]
+
+
+@pytest.fixture
+def at() -> datetime:
+    """The moment at which tests happen."""
+    return datetime(2026, 11, 23, 6, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server with a migrated database named `model` to copy from."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        _psql(url, "CREATE DATABASE model")
+        migrate.upgrade(f"{url}/model")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("sqlite") / "model.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    with sa.create_engine(f"sqlite:///{path}").connect() as c:
+        c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh migrated database of each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "tocsin.db"
+        shutil.copy(request.getfixturevalue("sqlite_model"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    name = f"t{secrets.token_hex(6)}"
+    _psql(server, f"CREATE DATABASE {name} TEMPLATE model")
+    yield f"{server}/{name}"
+    _psql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def open_store(url: str) -> Store:
+    """A store with the keys of the tests."""
+    path = sa.make_url(url).database
+    lock = Path(f"{path}.lock") if url.startswith("sqlite") else None
+    return Store(url, vault=Vault(b"master-key-of-the-tests"), head_key=HEAD_KEY, lock_path=lock)
+
+
+@pytest.fixture
+def store(database_url: str, at: datetime) -> Iterator[Store]:
+    """An open store in demo mode."""
+    opened = open_store(database_url)
+    opened.run(lambda unit: hub_row.init(unit, Mode.DEMO, "test", at))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def people(store: Store, at: datetime) -> dict[str, Person]:
+    """Two officers, two approvers, an admin, an auditor, and an approver who also drafts."""
+    roles = {
+        "officer": {Role.OFFICER}, "officer2": {Role.OFFICER}, "approver": {Role.APPROVER},
+        "approver2": {Role.APPROVER}, "both": {Role.OFFICER, Role.APPROVER}, "admin": {Role.ADMIN},
+        "auditor": {Role.AUDITOR},
+    }  # fmt: skip
+    made = {
+        login: Person(id=f"per_{login}", name=login, organisation=ORGANISATION, roles=frozenset(held))
+        for login, held in roles.items()
+    }
+
+    def add(unit):  # type: ignore[no-untyped-def]
+        for login, person in made.items():
+            people_book.add(unit, person, login=login, password_hash="", at=at)
+
+    store.run(add)
+    return made
+
+
+@pytest.fixture
+def areas(store: Store) -> list[dict[str, object]]:
+    """示例省 and its divisions."""
+    store.run(lambda unit: area_book.put(unit, AREAS))
+    return AREAS
+
+
+def _psql(server: str, statement: str) -> None:
+    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as c:
+        c.exec_driver_sql(statement)
+    engine.dispose()

@@ -1,0 +1,94 @@
+"""Real servers for the tests, started on free ports of 127.0.0.1 and stopped with the run."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_PLACES = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin")
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def need(*names: str) -> list[str]:
+    """Paths of the programs; skips at home with the reason, fails on CI."""
+    search = os.pathsep.join([os.environ.get("PATH", ""), *_PLACES])
+    found = [shutil.which(name, path=search) for name in names]
+    missing = [n for n, f in zip(names, found, strict=True) if f is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)} (`make test` installs it where it may)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return [f for f in found if f]
+
+
+@contextmanager
+def postgres(directory: Path) -> Iterator[str]:
+    """A PostgreSQL cluster of its own; yields the URL of its server without a database name."""
+    initdb, server = need("initdb", "postgres")
+    user = "postgres" if os.geteuid() == 0 else None
+    data = directory / "pg"
+    data.mkdir(parents=True)
+    if user:
+        os.chown(data, pwd.getpwnam(user).pw_uid, -1)
+        for parent in data.parents:  # pytest makes its temporary directories private to root
+            if parent.owner() == "root" and str(parent).startswith("/tmp/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+    # -N: the data directory lives for minutes; the server itself runs with fsync as in production
+    subprocess.run(
+        [initdb, "-D", str(data), "-U", "tocsin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
+        check=True, capture_output=True, user=user, cwd="/",
+    )  # fmt: skip
+    port = free_port()
+    command = [server, "-D", str(data), "-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1",
+               "-c", "max_connections=200"]  # fmt: skip
+    with subprocess.Popen(
+        command, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as p:
+        try:
+            wait_for(port)
+            yield f"postgresql+psycopg://tocsin@127.0.0.1:{port}"
+        finally:
+            p.send_signal(3)  # SIGQUIT: immediate
+            p.wait(20)
+
+
+@contextmanager
+def redis(directory: Path, *, port: int | None = None) -> Iterator[str]:
+    """A Redis server with append-only file; yields its URL."""
+    (server,) = need("redis-server")
+    port = port or free_port()
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", "",
+               "--appendonly", "yes", "--appendfsync", "always"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as p:
+        try:
+            wait_for(port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            p.kill()
+            p.wait(10)
+
+
+def wait_for(port: int, seconds: float = 20) -> None:
+    """Return once something accepts connections on `port`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 0.2):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on {port}")
