@@ -86,8 +86,9 @@ DELIVERIES = Moves(
         (D.UNSURE, "absent"): D.QUEUED,
         **{(s, "accepted"): D.ACCEPTED for s in (D.SENDING, D.UNSURE)},
         **{(s, "sent"): D.SENT for s in (D.SENDING, D.UNSURE, D.ACCEPTED)},
-        **{(s, "delivered"): D.DELIVERED for s in (D.SENDING, D.UNSURE, D.ACCEPTED, D.SENT)},
-        **{(s, "read"): D.READ for s in (D.SENDING, D.UNSURE, D.ACCEPTED, D.SENT, D.DELIVERED)},
+        # FAILED too: "undelivered" may be called back before a late "delivered", and any order must end alike.
+        **{(s, "delivered"): D.DELIVERED for s in (D.SENDING, D.UNSURE, D.ACCEPTED, D.SENT, D.FAILED)},
+        **{(s, "read"): D.READ for s in (D.SENDING, D.UNSURE, D.ACCEPTED, D.SENT, D.DELIVERED, D.FAILED)},
         **{(s, "failed"): D.FAILED for s in (D.SENDING, D.UNSURE, D.ACCEPTED, D.SENT)},
     },
 )

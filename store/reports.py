@@ -80,11 +80,8 @@ def page(
         query = query.where(condition)
     found: list[Report] = []
     while len(found) < limit:
-        if before:
-            query_page = query.where(sa.tuple_(r.received_at, r.id) < sa.tuple_(*_place(*before)))
-        else:
-            query_page = query
-        rows = unit.rows(query_page.limit(limit if not wanted.text else 500))
+        older = sa.tuple_(r.received_at, r.id) < sa.tuple_(*_place(*before)) if before else sa.true()
+        rows = unit.rows(query.where(older).limit(limit if not wanted.text else 500))
         for row in rows:
             before = (row.received_at, row.id)
             report = _report(unit, row)

@@ -43,6 +43,10 @@ class Unit:
 
     def add_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
         """INSERT ... ON CONFLICT DO NOTHING; False if a unique row was there already."""
+        insert: sa.Executable
         if self.is_postgres:
-            return self.execute(postgresql.insert(table).on_conflict_do_nothing(), values).rowcount == 1
-        return self.execute(sqlite.insert(table).on_conflict_do_nothing(), values).rowcount == 1
+            insert = postgresql.insert(table).on_conflict_do_nothing()
+        else:
+            insert = sqlite.insert(table).on_conflict_do_nothing()
+        # without the option SQLAlchemy 2.1 answers -1 for an INSERT on psycopg
+        return self.execute(insert.execution_options(preserve_rowcount=True), values).rowcount == 1

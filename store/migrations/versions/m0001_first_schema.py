@@ -79,6 +79,8 @@ MOVES = {
         ("accepted", "read"),
         ("accepted", "sent"),
         ("delivered", "read"),
+        ("failed", "delivered"),
+        ("failed", "read"),
         ("queued", "expired"),
         ("queued", "failed"),
         ("queued", "opted_out"),

@@ -1,0 +1,49 @@
+# The README's commands. Everything they need is set up by themselves: Python 3.11 with venv, a network to PyPI.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: up check test faults lock servers clean
+
+up: $(VENV)/.runtime
+	@exec $(BIN)/tocsin up --demo $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_house.py tests/test_docs.py
+
+test: $(VENV)/.dev servers
+	$(BIN)/pytest -q -n 2 --dist loadfile tests
+
+faults: $(VENV)/.dev servers
+	$(BIN)/pytest -q tests/faults -m faults
+
+# uv installs the hashed files in seconds; plain `pip install --require-hashes -r requirements.txt` does the same.
+$(VENV)/bin/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(VENV)/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Real servers for the tests; where they may not be installed the tests say what is missing.
+servers:
+	@tests/install_servers.sh
+
+lock: $(VENV)/bin/uv
+	$(BIN)/uv lock
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project -o requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-emit-project -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis data

@@ -1,0 +1,36 @@
+"""What a check of a CAP document found: rule, severity, place, sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Whether the alert may go out with it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding. `rule` is ``CAP-R01`` .. ``CAP-R38`` or ``XSD``; `line` is 1-based, 0 when unknown."""
+
+    rule: str
+    severity: Severity
+    line: int
+    message: str
+    path: str = ""  # alert/info[1]/area[2]/polygon[1]
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it forbids publishing."""
+        return self.severity is Severity.ERROR
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """One line a finding, ``CAP-R07 error line 12: ... (alert/references[1])``; '' when there is none."""
+    return "\n".join(
+        f"{f.rule} {f.severity} line {f.line}: {f.message}" + (f" ({f.path})" if f.path else "")
+        for f in findings
+    )

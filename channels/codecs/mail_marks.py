@@ -1,0 +1,96 @@
+"""What an officer or a rule should know about a mail besides its words: stable keys, no judgement."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from channels.codecs.mail_headers import Fields, addresses, parameters
+from channels.codecs.mime import Walk, first
+
+# Chinese providers send both without Auto-Submitted and without a delivery-status part (STANDARDS §8).
+_AUTO_SUBJECT = re.compile(
+    r"^\W{0,3}(?:自动回复|自动答复|自动应答|自動回覆|自動回應|auto(?:matic)?[ -]?(?:reply|response)"
+    r"|out of (?:the )?office)",
+    re.IGNORECASE,
+)
+_BOUNCE_SUBJECT = re.compile(
+    r"系统退信|系統退信|^退信|邮件退回|退信通知|投递失败|无法投递"
+    r"|undeliver(?:ed|able)|returned mail|failure notice|delivery status notification"
+    r"|mail delivery (?:failed|failure|subsystem)|delivery (?:failure|has failed)",
+    re.IGNORECASE,
+)
+_DAEMON = re.compile(rb"\b(?:mailer-daemon|mail-daemon)@|^\s*mailer-daemon\b", re.IGNORECASE)
+_ENCRYPTED = ("application/pgp-encrypted", "application/x-pkcs7-mime", "application/pkcs7-mime")
+
+
+def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """encrypted, signed, auto_reply, bounce, list_mail, two_from, no_from, two_subjects, no_message_id."""
+    names = [name for name, _ in fields]
+    yield from _protection(walk)
+    if _is_auto_reply(fields, subject):
+        yield "auto_reply"
+    if _is_bounce(fields, walk, subject, options):
+        yield "bounce"
+    precedence = first(fields, "precedence").strip().lower()
+    if {"list-id", "list-post", "list-unsubscribe"} & set(names) or precedence in (b"list", b"bulk"):
+        yield "list_mail"
+    if names.count("from") > 1:
+        yield "two_from"
+    if not first(fields, "from"):
+        yield "no_from"
+    if names.count("subject") > 1:
+        yield "two_subjects"
+    if not first(fields, "message-id"):
+        yield "no_message_id"
+
+
+def of_sender(fields: Fields, from_address: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """two_from for several addresses in one field; from_differs_from_envelope when the door gave one."""
+    if sum("@" in a.address for a in addresses(first(fields, "from")[:4_000], most=3)) > 1:
+        yield "two_from"
+    envelope = str(options.get("envelope_from", "")).strip("<> ").lower()
+    if envelope and from_address.lower() != envelope:
+        yield "from_differs_from_envelope"
+
+
+def of_bytes(raw: bytes, text: str) -> Iterator[str]:
+    """bare_newline (a CR or LF alone, the means of SMTP smuggling), and armoured PGP in the text."""
+    pairs = raw.count(b"\r\n")
+    if raw.count(b"\n") != pairs or raw.count(b"\r") != pairs:
+        yield "bare_newline"
+    if "-----BEGIN PGP MESSAGE-----" in text:
+        yield "encrypted"
+    if "-----BEGIN PGP SIGNED MESSAGE-----" in text:
+        yield "signed"
+
+
+def _protection(walk: Walk) -> Iterator[str]:
+    if "multipart/signed" in walk.kinds:
+        yield "signed"
+    if "multipart/encrypted" in walk.kinds:
+        yield "encrypted"
+    for part in walk.leaves:
+        if part.kind in _ENCRYPTED:
+            yield "signed" if part.content_type.text("smime-type").lower() == "signed-data" else "encrypted"
+
+
+def _is_auto_reply(fields: Fields, subject: str) -> bool:
+    submitted = first(fields, "auto-submitted").split(b";")[0].strip().lower()  # RFC 3834 §5
+    if submitted and submitted != b"no":
+        return True
+    names = {name for name, _ in fields}
+    if {"x-autoreply", "x-autorespond", "x-autoresponse"} & names or _AUTO_SUBJECT.search(subject):
+        return True
+    return first(fields, "precedence").strip().lower() == b"auto_reply"
+
+
+def _is_bounce(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> bool:
+    if str(options.get("envelope_from", "?")).strip() in ("", "<>"):  # RFC 5321 §4.5.5
+        return True
+    if first(fields, "return-path").strip() == b"<>":
+        return True
+    top = parameters(first(fields, "content-type")[:2_000])
+    is_report = top.value == "multipart/report" and top.text("report-type").lower() != "feedback-report"
+    if is_report or any(p.kind == "message/delivery-status" for p in walk.leaves):
+        return True
+    return bool(_BOUNCE_SUBJECT.search(subject) or _DAEMON.search(first(fields, "from")[:500]))

@@ -1,0 +1,309 @@
+"""One SMTP conversation with a stranger, up to the moment a whole mail is in memory.
+
+aiosmtpd parses the commands. What it leaves open is closed here: its DATA reader keeps every piece of an
+endless line, its errors are answered with the text of the exception, and it sets no limit on recipients,
+connections or time. Sources: RFC 5321 (§4.5.2 transparency, §4.5.3 sizes and times), RFC 3207, RFC 1870.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, cast
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+END = b"\r\n.\r\n"  # the only end of a mail; \n.\n and its kin are content (CVE-2023-51764, CVE-2024-27305)
+SLACK = 64 * 1024  # bytes after the size limit, or of commands without an answer, before the line is cut
+LINGER, DISCARD = 0.5, 4 * 1024 * 1024  # seconds and bytes read and thrown away, so that a last reply arrives
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one stranger may use."""
+
+    size: int = 25 * 1024 * 1024  # what large providers take; attachments in base64 shrink to 18 MB
+    line: int = 1024 * 1024  # RFC 5321 says 1,000; broken senders put a whole attachment on one line
+    recipients: int = 100  # RFC 5321 §4.5.3.1.8: at least 100
+    per_network: int = 20  # connections of one /24 or /48; the machine itself is exempt
+    connections: int = 200
+    held: int = 256 * 1024 * 1024  # bytes of all mails that are being received
+    junk: int = 20  # commands that are refused, or that do nothing
+    mails: int = 1000  # of one session
+    session: timedelta = timedelta(minutes=10)
+    silence: timedelta = timedelta(minutes=5)  # RFC 5321 §4.5.3.2: 5 minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One mail as it came, and what the conversation knew beside it."""
+
+    raw: bytes  # dot-unstuffed; line ends untouched
+    sender: str  # of the envelope, '' for <>
+    recipients: tuple[str, ...]
+    peer: str
+    helo: str
+    is_encrypted: bool
+
+
+class House(Protocol):
+    """What a conversation asks of the door it came through."""
+
+    hostname: str
+    elsewhere: str
+    tls: Any
+    limits: Limits
+    held: int
+
+    def log(self, event: str, /, **ids: Any) -> None: ...
+
+    def enter(self, session: "Conversation", peer: str) -> str: ...
+
+    def leave(self, session: "Conversation", peer: str) -> None: ...
+
+    async def keep(self, mail: Mail) -> str: ...
+
+
+class Conversation(SMTP):
+    """One connection."""
+
+    line_length_limit = SLACK  # of the reader's buffer; the library checks how long a command may be
+
+    def __init__(self, door: House, loop: asyncio.AbstractEventLoop) -> None:
+        limits = door.limits
+        idle = dict.fromkeys(("NOOP", "HELP", "VRFY", "EXPN", "EHLO", "HELO", "AUTH"), limits.junk)
+        super().__init__(
+            _Replies(door),
+            data_size_limit=limits.size,
+            enable_SMTPUTF8=True,
+            hostname=door.hostname,
+            ident="ESMTP",
+            tls_context=door.tls,
+            timeout=limits.silence.total_seconds(),
+            auth_exclude_mechanism=("LOGIN", "PLAIN"),
+            command_call_limit={**idle, "RCPT": limits.mails * limits.recipients, "*": limits.mails},
+            loop=loop,
+        )
+        self.door, self.limits = door, limits
+        self.is_taking = False
+        self._peer, self._is_refused, self._is_over = "", False, False
+        self._junk, self._unanswered, self._is_reading_mail = 0, 0, False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._smtp_methods = _Commands(self._smtp_methods)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._deadline is None:  # not the second call, which STARTTLS makes
+            self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+            refusal = self.door.enter(self, self._peer)
+            if refusal:
+                self._is_refused = True
+                cast(asyncio.Transport, transport).write(refusal.encode() + b"\r\n")
+                transport.close()
+                return
+            wait = self.limits.session.total_seconds()
+            self._deadline = self.loop.call_later(wait, self.hang_up, "421 4.4.2 this took too long")
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._is_refused:
+            return
+        if self._deadline:
+            self._deadline.cancel()
+        self.door.leave(self, self._peer)
+        super().connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        return None if self._is_refused else super().eof_received()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._unanswered += len(data)
+        if self._is_over:
+            if self._unanswered > DISCARD:
+                self.shut()
+        elif not self._is_reading_mail and self._unanswered > 2 * SLACK:
+            self.hang_up("421 4.7.0 that is no command")
+        else:
+            super().data_received(data)
+
+    def hang_up(self, reply: str) -> None:
+        """Say `reply`, hear nothing more, close shortly after: closing over unread bytes would lose it."""
+        transport = cast(asyncio.Transport | None, self.transport)
+        if self._is_over or transport is None or transport.is_closing():
+            return
+        self._is_over, self._unanswered = True, 0
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # commands sent ahead are not carried out
+        transport.write(reply.encode() + b"\r\n")
+        self.loop.call_later(LINGER, self.shut)
+
+    def shut(self) -> None:
+        """Close; the second time without waiting for a peer that does not close its side of TLS."""
+        transport = cast(asyncio.Transport | None, self.transport)
+        if transport is None:
+            return
+        if transport.is_closing():
+            cast(asyncio.Transport, self._original_transport or transport).abort()
+        else:
+            transport.close()
+
+    def _timeout_cb(self) -> None:
+        self.hang_up("421 4.4.2 nothing was said")
+
+    async def push(self, status: Any) -> None:
+        """Answer, unless we have hung up. Every refusal counts, whoever wrote it."""
+        if self._is_over:
+            return
+        self._unanswered = 0
+        text = status.decode() if isinstance(status, bytes) else str(status)
+        if text.startswith("552"):
+            self.door.log("smtp.too_big", limit=self.limits.size)
+            text = f"552 5.3.4 mails are kept up to {self.limits.size} bytes {self.door.elsewhere}".rstrip()
+        if text.startswith("5"):
+            self._junk += 1
+            if self._junk > self.limits.junk:
+                self.hang_up("421 4.7.0 too many errors")
+                return
+        await super().push(text.encode("ascii", "replace"))
+
+    async def smtp_UNKNOWN(self, arg: str | None) -> None:
+        """Answer for every command that is none."""
+        await self.push("500 5.5.1 no such command")
+
+    async def smtp_AUTH(self, arg: str | None) -> None:
+        await self.push("502 5.5.1 nobody logs in here")
+
+    async def smtp_VRFY(self, arg: str | None) -> None:
+        await self.push("252 2.1.5 send it and see")
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:
+        """Refuse bytes sent before the handshake: they would count as said inside it (CVE-2024-34083)."""
+        if self._tls_protocol is not None:
+            await self.push("503 5.5.1 encrypted already")
+        elif self._reader._buffer:  # type: ignore[attr-defined]
+            self.hang_up("554 5.5.1 nothing may follow STARTTLS")
+        else:
+            await super().smtp_STARTTLS(cast(str, arg))
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        """Read one mail and have it kept; the 250 is said after that, and only then."""
+        if await self.check_helo_needed():
+            return
+        envelope, session = cast(Envelope, self.envelope), cast(Session, self.session)
+        if not envelope.rcpt_tos:
+            await self.push("503 5.5.1 RCPT first")
+            return
+        if arg:
+            await self.push("501 5.5.4 DATA takes no argument")
+            return
+        await self.push("354 end with <CR><LF>.<CR><LF>")
+        mail = bytearray()
+        try:
+            if await self._read(mail):
+                self._reset_timeout()
+                await self._have_kept(mail, envelope, session)
+        finally:
+            self._release(mail)
+            self._is_reading_mail = False
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
+
+    async def _have_kept(self, mail: bytearray, envelope: Envelope, session: Session) -> None:
+        # RFC 5321 §4.5.2: a line that begins with a dot loses it, the last one too; the first CRLF is ours.
+        found = Mail(
+            raw=bytes(memoryview(mail.replace(b"\r\n.", b"\r\n"))[2:-2]),
+            sender=_clean(envelope.mail_from or "").removeprefix("<").removesuffix(">"),
+            recipients=tuple(_clean(address) for address in envelope.rcpt_tos),
+            peer=self._peer,
+            helo=_clean(session.host_name or ""),
+            is_encrypted=session.ssl is not None,
+        )
+        self._release(mail)
+        self.is_taking = True
+        try:
+            reply = await self.door.keep(found)
+        finally:
+            self.is_taking = False
+        await self.push(reply)
+
+    async def _read(self, mail: bytearray) -> bool:
+        """Fill `mail` up to and with END; False when it was too big or we have hung up.
+
+        The first line has no CRLF in front of it; with one put there END is found in an empty mail too.
+        """
+        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        self._is_reading_mail = True
+        size, line, is_last = 0, 0, False
+        while not is_last:
+            try:
+                piece = await self._reader.readuntil(END)
+                is_last = True
+            except asyncio.LimitOverrunError as more:
+                piece = await self._reader.readexactly(more.consumed)
+            size += len(piece)
+            end = piece.rfind(b"\n")
+            line = len(piece) - end - 1 if end >= 0 else line + len(piece)
+            if size <= self.limits.size + 2 + len(END):
+                mail += piece
+                self.door.held += len(piece)
+            else:
+                self._release(mail)
+            self._cut(size, line)
+            if self._is_over:
+                return False
+        if not mail:
+            await self.push("552")
+        return bool(mail)
+
+    def _cut(self, size: int, line: int) -> None:
+        """Hang up on what would never end, and when all mails together are too much."""
+        if line > self.limits.line or (size > self.limits.size + SLACK and line > SLACK):
+            self.hang_up("421 4.7.0 a line without end")
+        elif size > self.limits.size + SLACK:
+            self.door.log("smtp.too_big", limit=self.limits.size)
+            self.hang_up(
+                f"552 5.3.4 mails are kept up to {self.limits.size} bytes {self.door.elsewhere}".rstrip()
+            )
+        elif self.door.held > self.limits.held:
+            self.hang_up("452 4.3.1 too many mails at once, try again later")
+
+    def _release(self, mail: bytearray) -> None:
+        self.door.held -= len(mail)
+        mail.clear()
+
+
+class _Replies:
+    """The library's hooks: what it would answer too kindly."""
+
+    def __init__(self, door: House) -> None:
+        self.door = door
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [line for line in responses if not line.startswith("250-AUTH")]
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if len(envelope.rcpt_tos) >= self.door.limits.recipients:
+            return "452 4.5.3 too many recipients"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_exception(self, error: Exception) -> str:
+        self.door.log("smtp.error", error=type(error).__name__)
+        return "451 4.3.0 not taken, try again later"
+
+
+class _Commands(dict[str, Any]):
+    """The library's table, with an answer for every unknown command: it would hang up after five of them."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, self["UNKNOWN"])
+
+
+def _clean(text: str) -> str:
+    """Text that can be stored: no lone surrogates of undecodable bytes, no control characters."""
+    return _CONTROL.sub("\ufffd", text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

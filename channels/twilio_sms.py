@@ -1,0 +1,247 @@
+"""SMS by Twilio's Messaging API, both ways.
+
+Sources: "Message resource", "Twilio's request to your incoming message Webhook URL", "Track the Message
+Status of Outbound Messages", "Webhooks Security" (twilio.com/docs).
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from twilio.base.exceptions import TwilioException
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import HMAC_SHA1, RequestValidator
+from twilio.rest import Client
+
+from channels.codecs import twilio_form
+from channels.codecs.twilio_answer import STATES, judge
+from domain.errors import BadInput, Never, NotAllowed, NotNow, Unsure
+from domain.parcel import Answer, DeliveryState, Part, Receipt
+from domain.report import Inbound
+
+HOST = "https://api.twilio.com"  # what the library writes; replaced by `base_url`
+ANSWER_BYTES = 1 << 20  # a Message resource is under 4 KB
+
+_SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of the 20 bytes of SHA-1
+
+
+class TwilioSms:
+    """See `channels.contract.Wire`. One message create for each call; the library never repeats it."""
+
+    name = "twilio_sms"
+    channel = "sms"
+    items_per_call = 1
+
+    def __init__(
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        sender: str,
+        status_callback_url: str,
+        reaches_the_world: bool,
+        base_url: str = HOST,
+        window: int = 32,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        """`sender` is a number, a sender id, or a MessagingServiceSid (MG...)."""
+        self.window = window
+        self.reaches_the_world = reaches_the_world
+        self._account_sid, self._auth_token = account_sid, auth_token
+        is_service = re.fullmatch(r"MG[0-9a-f]{32}", sender)
+        self._from = {"messaging_service_sid": sender} if is_service else {"from_": sender}
+        self._status_callback_url = status_callback_url
+        self._base_url, self._timeout = base_url, timeout
+        self._http: _Http | None = None
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def call(self, part: Part) -> Sequence[Answer]:
+        """Create one message; its text is `part.payload`, byte for byte.
+
+        Raises NotNow, Never(code="config" | "payload") or Unsure. A cancelled call is Unsure too.
+        """
+        (item,) = part.items
+        try:
+            body = part.payload.decode()
+        except UnicodeDecodeError:
+            raise Never("the payload is not UTF-8", code="payload") from None
+        # Twilio signs the whole address: the tag comes back as we sent it, also when we never learnt the SID.
+        tag = f"{self._status_callback_url}?d={item.delivery_id}&a={item.attempt}"
+        try:
+            made = await self._messages().create_async(
+                to=item.address, body=body, status_callback=tag, **self._from
+            )
+        except TwilioException as error:
+            code = str(getattr(error, "code", ""))  # 21211 not a number, 21610 opted out, ...
+            return [Answer(delivery_id=item.delivery_id, state=DeliveryState.FAILED, code=code)]
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            raise Unsure("success, but not a Message resource", code="garbage") from None
+        return [_acceptance(item.delivery_id, made)]
+
+    async def aclose(self) -> None:
+        http, self._http, self._client = self._http, None, None
+        if http is not None:
+            await http.close()
+
+    def _messages(self) -> Any:
+        """The library's list of messages, its session made inside the loop that runs now."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._loop, self._http = loop, _Http(base_url=self._base_url, timeout=self._timeout)
+            # A filled mapping in place of os.environ: TWILIO_EDGE must not redirect an alert.
+            still = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
+            login = (self._account_sid, self._auth_token)
+            self._client = Client(*login, http_client=self._http, environment=still)
+        return self._client.messages
+
+
+class _Http(AsyncTwilioHttpClient):  # type: ignore[misc]
+    """The library's transport towards `base_url`: one try, a deadline, no redirects, nothing logged."""
+
+    def __init__(self, *, base_url: str, timeout: timedelta) -> None:
+        super().__init__(pool_connections=False)
+        self._base_url = base_url.rstrip("/")
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_is_connected)
+        trace.on_connection_reuseconn.append(_is_connected)
+        self.session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
+            # Idle connections are dropped before servers drop them (5 s and up): a create written into a
+            # connection that the other side is closing would be Unsure for nothing.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
+            trace_configs=[trace],
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Any:
+        """The answer of a 2xx or 4xx; everything else is raised as what it proves."""
+        seen = SimpleNamespace(is_connected=False)
+        login = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
+        target = self._base_url + url.removeprefix(HOST)
+        try:
+            async with self.session.request(
+                method,
+                target,
+                params=params,
+                data=data,
+                headers={**(headers or {}), **login},
+                allow_redirects=False,
+                trace_request_ctx=seen,
+            ) as answer:
+                raw = await _read(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            what = type(error).__name__
+            if seen.is_connected:
+                raise Unsure("no answer after the request was sent", code=what) from None
+            raise NotNow("no connection", code=what) from None
+        judge(answer.status, raw, answer.headers)
+        return Response(answer.status, raw.decode("utf-8", "replace"), answer.headers)
+
+
+async def _is_connected(_session: Any, context: Any, _params: Any) -> None:
+    """From here on bytes of the request may be on their way."""
+    context.trace_request_ctx.is_connected = True
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body up to ANSWER_BYTES; what is longer is no Message resource and ends as garbage."""
+    raw = bytearray()
+    async for chunk in answer.content.iter_any():
+        raw += chunk
+        if len(raw) > ANSWER_BYTES:
+            break
+    return bytes(raw)
+
+
+def _acceptance(delivery_id: str, made: Any) -> Answer:
+    """Raises Unsure when the resource does not name the message or its status."""
+    state = STATES.get(str(made.status))
+    if state is None or not _SID.fullmatch(str(made.sid)):
+        raise Unsure("success, but not a Message resource", code="garbage")
+    if state not in (DeliveryState.ACCEPTED, DeliveryState.FAILED):
+        state = DeliveryState.SENT  # delivered is for a receipt to say
+    return Answer(delivery_id=delivery_id, state=state, provider_id=made.sid, code=str(made.error_code or ""))
+
+
+def verify(url: str, raw_body: bytes, signature: str | None, auth_token: str) -> None:
+    """Compare X-Twilio-Signature, as twilio's validator does, over `url` and the form in `raw_body`.
+
+    `url` is the public address of the settings with the query as received, never one built from headers. Only
+    HMAC-SHA1 and only forms: an algorithm or a bodySHA256 of the caller's choice would let him sign others.
+    Raises NotAllowed(code="bad_signature") for anything else, so that strangers fill no shelf.
+    """
+    if signature is None or not _SIGNATURE.fullmatch(signature):
+        raise NotAllowed("no signature", code="bad_signature")
+    try:
+        form = _Multi(twilio_form.pairs(raw_body))
+        is_signed = RequestValidator(auth_token).validate(url, form, signature, HMAC_SHA1)
+    except (BadInput, ValueError):  # not a form, an address with a broken port, lone surrogates
+        is_signed = False
+    if not is_signed:
+        raise NotAllowed("the signature does not match", code="bad_signature")
+
+
+def parse_message(raw: bytes, *, account_sid: str, at: datetime) -> Inbound:
+    """An incoming message of a verified form. Raises BadInput(code="bad_shape")."""
+    form = twilio_form.message(raw, account_sid=account_sid)
+    known = {"to": form.values["To"], "num_media": len(form.media()), "media": form.media()}
+    # OptOutType: Twilio has already blocked or unblocked this number by itself.
+    extra = {"unknown_keys": list(form.unknown), "opt_out_type": form.values.get("OptOutType", "")}
+    return Inbound(
+        channel="sms",
+        external_id=form.values["MessageSid"],
+        raw=raw,
+        media_type="application/x-www-form-urlencoded",
+        received_at=at,
+        sender=form.values["From"],
+        meta=known | {key: value for key, value in extra.items() if value},
+    )
+
+
+def parse_status(raw: bytes, query: str, *, account_sid: str, at: datetime) -> Receipt:
+    """A status callback of a verified form; `query` is that of the address it was posted to.
+
+    Raises BadInput(code="bad_shape" | "unknown_status").
+    """
+    form = twilio_form.status(raw, account_sid=account_sid)
+    state = STATES.get(form.values["MessageStatus"])
+    if state is None:
+        raise BadInput("no status of a message that was sent", code="unknown_status")
+    return Receipt(
+        channel="sms",
+        provider_id=form.values["MessageSid"],
+        state=state,
+        code=form.values.get("ErrorCode", ""),
+        address=form.values["To"],
+        delivery_id=twilio_form.tag(query),
+        received_at=at,
+        raw=raw,
+    )
+
+
+class _Multi(dict[str, str]):
+    """A form as the validator wants it: `getall` gives every value of a name that came twice."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def getall(self, name: str) -> list[str]:
+        return [value for key, value in self._pairs if key == name]

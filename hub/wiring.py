@@ -1,0 +1,162 @@
+"""Builds the hub: the only place where rooms meet wires."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from channels import email, twilio_sms
+from channels.cap_feed import CapFeed
+from channels.codecs.stop_word import is_stop
+from channels.contract import Publisher, Wire
+from channels.web_notice import WebNotice
+from domain.errors import Refused
+from domain.handling import Mode
+from domain.parcel import Receipt
+from domain.report import Inbound
+from hub import birth, keys
+from hub.bell import Bell
+from hub.log import log
+from hub.settings import Settings
+from intake import desk
+from intake.filing import Filing
+from intake.reading import Locale
+from intake.spool import Spool
+from sandbox.pool import Pool
+from store import hub as hub_row
+from store.blobs import Blobs
+from store.database import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsDoor:
+    """What the web room needs of the SMS wire, without knowing which wire it is."""
+
+    verify: Callable[[str, bytes, str | None], None]  # url, raw body, signature; raises NotAllowed
+    parse_message: Callable[[bytes, datetime], Inbound]
+    parse_status: Callable[[bytes, str, datetime], Receipt]
+    is_stop: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """What a door, a desk or a worker needs. A process has one."""
+
+    settings: Settings
+    mode: Mode
+    keys: keys.Keys
+    store: Store
+    blobs: Blobs
+    pool: Pool
+    spool: Spool
+    filing: Filing
+    wires: Mapping[str, Wire]  # channel -> the wire that takes addresses
+    publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
+    twilio: SmsDoor
+    bell: Bell
+    clock: Callable[[], datetime]
+    zone: ZoneInfo
+
+    def close(self) -> None:
+        """End the children and let the store finish."""
+        self.pool.close()
+        self.store.close()
+
+
+def now() -> datetime:
+    """The clock of production; every room below gets its time as an argument."""
+    return datetime.now(UTC)
+
+
+def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
+    """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
+    made = keys.load(settings.data_dir / "keys", may_make=False)
+    store = birth.open_store(settings, made)
+    mode = store.read(hub_row.mode)
+    blobs = Blobs(settings.data_dir / "blobs")
+    pool = Pool(size=settings.parser_children)
+    locale = Locale(region=settings.region, area_code=settings.area_code)
+    publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    return Hub(
+        settings=settings,
+        mode=mode,
+        keys=made,
+        store=store,
+        blobs=blobs,
+        pool=pool,
+        spool=Spool(settings.data_dir / "spool"),
+        filing=Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock),
+        wires={wire.channel: wire for wire in _wires(settings, mode)},
+        publishers={publisher.channel: publisher for publisher in publishers},
+        twilio=_sms_door(settings),
+        bell=Bell(),
+        clock=clock,
+        zone=ZoneInfo(settings.zone),
+    )
+
+
+def smtp_door(hub: Hub) -> email.Door:
+    """The SMTP door of this hub, not yet open."""
+
+    async def take(inbound: Inbound) -> str:
+        kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
+        if kept.is_fresh:
+            hub.bell("file_report", kept.inbound_id)
+        return kept.code
+
+    settings = hub.settings
+    tls = None
+    if settings.smtp_certificate and settings.smtp_key:
+        tls = email.tls_context(certificate=settings.smtp_certificate, key=settings.smtp_key)
+    return email.Door(
+        host=settings.smtp_host, port=settings.smtp_port, take=take, log=log, now=hub.clock, tls=tls
+    )
+
+
+def _wires(settings: Settings, mode: Mode) -> list[Wire]:
+    """The wires whose credentials are set. Only a live hub holds one that leaves this machine (law 10)."""
+    if not settings.twilio_account_sid:
+        return []
+    reaches_the_world = not _is_loopback(settings.twilio_base_url)
+    if reaches_the_world and not mode.may_reach_the_world:
+        raise Refused(
+            f"a {mode.value} hub may not hold a wire to {urlsplit(settings.twilio_base_url).hostname}",
+            code="mode_forbids_wire",
+        )
+    return [
+        twilio_sms.TwilioSms(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            sender=settings.twilio_from,
+            base_url=settings.twilio_base_url,
+            status_callback_url=settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio",
+            reaches_the_world=reaches_the_world,
+        )
+    ]
+
+
+def _sms_door(settings: Settings) -> SmsDoor:
+    token, sid = settings.twilio_auth_token.get_secret_value(), settings.twilio_account_sid
+
+    def verify(url: str, raw: bytes, signature: str | None) -> None:
+        if not token:
+            raise Refused("no SMS wire is configured", code="no_such_door")
+        twilio_sms.verify(url, raw, signature, token)
+
+    def parse_message(raw: bytes, at: datetime) -> Inbound:
+        return twilio_sms.parse_message(raw, account_sid=sid, at=at)
+
+    def parse_status(raw: bytes, query: str, at: datetime) -> Receipt:
+        return twilio_sms.parse_status(raw, query, account_sid=sid, at=at)
+
+    return SmsDoor(verify=verify, parse_message=parse_message, parse_status=parse_status, is_stop=is_stop)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

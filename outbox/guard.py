@@ -1,0 +1,93 @@
+"""What is looked at immediately before every provider call (law 6)."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from domain.errors import HubError
+from store import audience, promises
+from store.database import Store
+from store.parcels import Claim, Slot
+from store.unit import Unit
+
+FRESH = timedelta(milliseconds=200)  # a fifth of what a recall may take: read, call and scheduling fit the rest
+READ_PATIENCE = timedelta(seconds=2)  # then the guard is blind, and a blind guard lets nothing through
+
+
+class Refusal(StrEnum):
+    """Why a call did not begin."""
+
+    STOPPED = "stopped"  # there is a tombstone
+    KILL_SWITCH = "kill_switch"  # data/STOP exists
+    LEASE_OVER = "lease_over"
+    EXPIRED = "expired"
+    OPTED_OUT = "opted_out"
+    TAMPERED = "tampered"
+    BLIND = "blind"  # the store does not answer
+    HALTED = "halted"  # another call of the slice was told to wait
+    CLOSING = "closing"  # this process is leaving
+
+
+def boottime() -> float:
+    """Seconds that go on while the process or the machine sleeps; for leases within a process only."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Guard:
+    """Watches over one slice; its tombstone and opt-outs are never older than FRESH."""
+
+    def __init__(
+        self, *, store: Store, held: Claim, slots: list[Slot], lease_ends: float, stop_file: Path,
+        clock: Callable[[], datetime], readers: Executor,
+    ) -> None:  # fmt: skip
+        """`lease_ends`: boottime() at which the lease is over."""
+        self._store, self._held, self._clock, self._readers = store, held, clock, readers
+        self._lease_ends, self._stop_file = lease_ends, stop_file
+        self._subscribers = [s.address for s in slots if not s.is_responsible]
+        self._read_at = float("-inf")
+        self._is_stopped, self._gone = True, frozenset[str]()
+        self._turn = asyncio.Lock()
+
+    async def refusal(self, slot: Slot) -> Refusal | None:
+        """Why the call for `slot` must not begin now; None lets it begin at once."""
+        if not await self._look():
+            return Refusal.BLIND
+        if self._is_stopped:
+            return Refusal.STOPPED
+        if self._stop_file.exists():
+            return Refusal.KILL_SWITCH
+        if boottime() >= self._lease_ends:
+            return Refusal.LEASE_OVER
+        if self._clock() >= self._held.expires:
+            return Refusal.EXPIRED
+        if not slot.is_responsible and slot.address in self._gone:
+            return Refusal.OPTED_OUT
+        if hashlib.sha256(self._held.payload).hexdigest() != self._held.sha256:
+            return Refusal.TAMPERED
+        return None
+
+    async def _look(self) -> bool:
+        """Read again what is older than FRESH, once for all who wait; False when it cannot be read."""
+        if boottime() - self._read_at < FRESH.total_seconds():
+            return True
+        async with self._turn:
+            if boottime() - self._read_at < FRESH.total_seconds():
+                return True
+            begun = boottime()  # age counts from before the read: what it saw is at least that new
+            loop = asyncio.get_running_loop()
+            reading = loop.run_in_executor(self._readers, self._store.read, self._read)
+            try:
+                self._is_stopped, self._gone = await asyncio.wait_for(reading, READ_PATIENCE.total_seconds())
+            except (HubError, TimeoutError, OSError):
+                return False
+            self._read_at = begun
+            return boottime() - begun < FRESH.total_seconds() * 2
+
+    def _read(self, unit: Unit) -> tuple[bool, frozenset[str]]:
+        gone = audience.opted_out(unit, self._held.channel, self._subscribers)
+        return promises.has_tombstone(unit, self._held.release), gone

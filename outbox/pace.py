@@ -1,0 +1,44 @@
+"""How fast one process may call one provider: a token bucket that fails closed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from domain.errors import NotNow
+
+
+class Pace:
+    """A static share of a provider's rate; used inside one event loop, read from any thread.
+
+    Without a share nothing is let through: a limiter that fails open is no limiter (law 12).
+    """
+
+    def __init__(
+        self, calls_per_second: float, *, burst: float = 1.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`burst`: calls that may start at once after a pause; at least one, or nothing ever would."""
+        self.calls_per_second = calls_per_second
+        self._burst = max(burst, 1.0)
+        self._monotonic = monotonic
+        self._tokens = self._burst
+        self._filled_at = monotonic()
+        self._held_until = 0.0
+
+    def hold(self, wait: timedelta) -> None:
+        """The provider has asked for a pause: every parcel of this channel keeps it."""
+        self._held_until = max(self._held_until, self._monotonic() + wait.total_seconds())
+
+    async def take(self) -> None:
+        """Return when a call may start. Raises NotNow while the provider is held or there is no share."""
+        if self.calls_per_second <= 0:
+            raise NotNow("no share of the provider's rate", code="no_pace", retry_after=timedelta(seconds=5))
+        held = self._held_until - self._monotonic()
+        if held > 0:
+            raise NotNow("the provider asked for a pause", code="held", retry_after=timedelta(seconds=held))
+        now = self._monotonic()
+        gained = (now - self._filled_at) * self.calls_per_second
+        self._tokens = min(self._burst, self._tokens + gained) - 1  # below zero: a place in the queue
+        self._filled_at = now
+        if self._tokens < 0:
+            await asyncio.sleep(-self._tokens / self.calls_per_second)

@@ -1,0 +1,145 @@
+"""The event loop that makes provider calls: one thread a process, at most a wire's window in flight."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from channels.contract import Wire
+from domain.errors import Never, NotNow, Unsure
+from domain.parcel import Answer, Item, Part
+from outbox.guard import Guard, Refusal
+from outbox.pace import Pace
+from store.parcels import Slot
+
+T = TypeVar("T")
+
+DEADLINE = timedelta(seconds=10)  # of one call, whatever trickles in; a third of a lease
+READERS = 4  # threads in which guards read the store: each read is well under a millisecond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a wire, and the slots it is for."""
+
+    part: Part
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one call ended: refused before it began, answered, or failed."""
+
+    call: Call
+    refusal: Refusal | None = None
+    answers: Sequence[Answer] = ()
+    error: NotNow | Never | Unsure | None = None
+
+
+class Courier:
+    """Owns the loop, the wires' sessions and their windows. Thread-safe; a process has one."""
+
+    def __init__(self) -> None:
+        self.readers: Executor = ThreadPoolExecutor(READERS, thread_name_prefix="guard")
+        self._loop = asyncio.new_event_loop()
+        self._windows: dict[str, asyncio.Semaphore] = {}
+        self._wires: dict[str, Wire] = {}
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread.start()
+
+    def carry(
+        self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard]
+    ) -> list[Outcome]:
+        """Make the calls of one slice and wait for all of them; one outcome for each, in their order."""
+        return self._wait(self._slice(wire, calls, pace, guard))
+
+    def close(self, timeout: timedelta = timedelta(seconds=10)) -> None:
+        """Begin no further call, wait for those in flight, close the wires' sessions; safe to call twice."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        try:
+            self._wait(self._drain(), timeout)
+        except TimeoutError:  # what is still in flight ends with the loop; its deliveries become unsure
+            pass
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout.total_seconds())
+        self.readers.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T], timeout: timedelta | None = None) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(timeout.total_seconds() if timeout else None)
+
+    async def _slice(
+        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard]
+    ) -> list[Outcome]:
+        self._wires[wire.name] = wire
+        window = self._windows.setdefault(wire.name, asyncio.Semaphore(max(wire.window, 1)))
+        watch, halt = guard(), asyncio.Event()
+        return await asyncio.gather(*(self._one(wire, c, pace, watch, window, halt) for c in calls))
+
+    async def _one(
+        self, wire: Wire, call: Call, pace: Pace, guard: Guard, window: asyncio.Semaphore, halt: asyncio.Event
+    ) -> Outcome:
+        async with window:
+            try:
+                if halt.is_set() or self._is_closing:
+                    return Outcome(call=call, refusal=Refusal.HALTED if halt.is_set() else Refusal.CLOSING)
+                await pace.take()
+                for slot in call.slots:
+                    refusal = await guard.refusal(slot)
+                    if refusal is not None:
+                        return Outcome(call=call, refusal=refusal)
+                if halt.is_set() or self._is_closing:  # while we waited for our turn
+                    return Outcome(call=call, refusal=Refusal.HALTED if halt.is_set() else Refusal.CLOSING)
+            except NotNow as error:
+                halt.set()
+                return Outcome(call=call, error=error)
+            return await self._call(wire, call, pace, halt)
+
+    async def _call(self, wire: Wire, call: Call, pace: Pace, halt: asyncio.Event) -> Outcome:
+        try:
+            answers = await asyncio.wait_for(wire.call(call.part), DEADLINE.total_seconds())
+        except NotNow as error:
+            halt.set()
+            if error.retry_after:
+                pace.hold(error.retry_after)
+            return Outcome(call=call, error=error)
+        except Never as error:
+            halt.set()
+            return Outcome(call=call, error=error)
+        except Unsure as error:
+            return Outcome(call=call, error=error)
+        except TimeoutError:
+            return Outcome(call=call, error=Unsure("no answer within the deadline", code="deadline"))
+        except (asyncio.CancelledError, Exception) as error:  # a wire that breaks its contract proves nothing
+            return Outcome(call=call, error=Unsure("the call broke off", code=type(error).__name__))
+        return Outcome(call=call, answers=answers)
+
+    async def _drain(self) -> None:
+        for wire in self._wires.values():
+            window = self._windows[wire.name]
+            for _ in range(max(wire.window, 1)):
+                await window.acquire()
+            await wire.aclose()
+
+
+def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,
+             name: Callable[[int], str]) -> list[Call]:  # fmt: skip
+    """Cut a slice into calls of at most the wire's items; `name` gives the delivery id of a sequence number."""
+    calls = []
+    for start in range(0, len(slots), max(wire.items_per_call, 1)):
+        some = tuple(slots[start : start + max(wire.items_per_call, 1)])
+        items = tuple(Item(delivery_id=name(s.seq), address=s.address, attempt=s.attempt) for s in some)
+        part = Part(channel=wire.channel, payload=payload, sha256=sha256, language=language, items=items)
+        calls.append(Call(part=part, slots=some))
+    return calls

@@ -1,0 +1,331 @@
+"""Parcels and their deliveries: leases with fences, attempts written first, answers written after."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.parcel import DELIVERIES, OPEN_DELIVERIES, PARCELS, DeliveryState, ParcelState
+from store import tables as t
+from store.audience import RESPONSIBLE, opted_out
+from store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A parcel in hand: whoever holds the highest fence may write, nobody else."""
+
+    parcel: str
+    dispatch: str
+    release: str
+    channel: str
+    language: str
+    fence: int
+    attempts: int  # times in a row that it was given back
+    expires: datetime
+    sha256: str  # of the artefact, as the promise says
+    payload: bytes  # the artefact, as it is stored now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One delivery whose attempt is written down."""
+
+    seq: int
+    address: str
+    attempt: int
+    is_responsible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How an attempt ended: accepted, sent, failed, unsure, or queued when it provably did not begin."""
+
+    seq: int
+    state: DeliveryState
+    provider_id: str = ""
+    code: str = ""
+
+
+def is_due(unit: Unit, parcel_id: str, at: datetime) -> bool:
+    """Whether the parcel waits for somebody; a cheap look before claim()."""
+    p = t.parcel_row.c
+    query = sa.select(p.id).where(p.id == parcel_id, p.state == ParcelState.READY.value, p.next_due <= at)
+    return unit.scalar(query) is not None
+
+
+def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim | None:
+    """Lease a parcel that is ready and due, by compare-and-set; None if it is not, or somebody was faster."""
+    p, d, a = t.parcel_row, t.dispatch.c, t.artefact.c
+    due = (p.c.id == parcel_id, p.c.state == ParcelState.READY.value, p.c.next_due <= at)
+    after = PARCELS.after(ParcelState.READY, "lease").value
+    update = p.update().where(*due).values(state=after, fence=p.c.fence + 1, lease_until=until)
+    if unit.execute(update).rowcount != 1:
+        return None
+    query = (
+        sa.select(p.c.fence, p.c.attempts, d.id, d.release, d.channel, d.language, d.expires, d.sha256,
+                  sa.func.coalesce(a.body, d.notice_payload).label("payload"))
+        .join(t.dispatch, d.id == p.c.dispatch)
+        .join(t.artefact, a.id == d.artefact, isouter=True)
+        .where(p.c.id == parcel_id)
+    )  # fmt: skip
+    row = unit.rows(query)[0]
+    return Claim(
+        parcel=parcel_id, dispatch=row.id, release=row.release or "", channel=row.channel,
+        language=row.language, fence=row.fence, attempts=row.attempts, expires=row.expires,
+        sha256=row.sha256, payload=row.payload,
+    )  # fmt: skip
+
+
+def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) -> list[Slot] | None:
+    """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
+
+    Addresses whose subscriptions have ended become opted_out and use up no attempt. None: the parcel is
+    no longer ours, and nothing was written.
+    """
+    if not _holds(unit, held, renew=until):
+        return None
+    d, r = t.delivery.c, t.recipient.c
+    while True:
+        query = sa.select(d.seq, d.address, d.attempts, r.group).join(
+            t.recipient, r.id == d.recipient, isouter=True
+        )
+        rows = unit.rows(
+            query.where(d.parcel == held.parcel, d.state == DeliveryState.QUEUED.value)
+            .order_by(d.seq)
+            .limit(most)
+        )
+        slots = [
+            Slot(seq=row.seq, address=row.address, attempt=row.attempts + 1,
+                 is_responsible=row.group == RESPONSIBLE)
+            for row in rows
+        ]  # fmt: skip
+        gone = opted_out(unit, held.channel, [s.address for s in slots if not s.is_responsible])
+        out = [s.seq for s in slots if s.address in gone and not s.is_responsible]
+        if out:
+            _move(unit, held, "opt_out", at, out)
+        left = [s for s in slots if s.seq not in out]
+        if left or not slots:
+            _move(unit, held, "send", at, [s.seq for s in left])
+            return left
+
+
+def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
+    """Write down how attempts ended; safe to repeat. False: the fence is no longer ours, nothing was written.
+
+    What a receipt has already raised stays raised. In a stopped parcel nothing goes back to the queue.
+    """
+    p, d = t.parcel_row.c, t.delivery
+    query = sa.select(p.state).where(p.id == held.parcel, p.fence == held.fence)
+    state = unit.scalar(unit.locked(query))
+    if state not in (ParcelState.LEASED.value, ParcelState.STOPPED.value):
+        return False
+    bearers = _bearers(unit, results)
+    mine = (d.c.parcel == held.parcel, d.c.seq.in_([r.seq for r in results]))
+    now = {row.seq: row for row in unit.rows(unit.locked(sa.select(d).where(*mine)))}
+    for given in results:
+        result, row, name = given, now[given.seq], given.provider_id
+        if name and bearers[name] - {(held.parcel, result.seq)}:
+            result = replace(result, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
+        elif name:
+            bearers[name].add((held.parcel, result.seq))
+        values: dict[str, Any] = {}
+        if result.provider_id and not row.provider_id:
+            values["provider_id"] = result.provider_id
+        after = _after(DeliveryState(row.state), result)
+        if after is not None:
+            values |= {"state": after.value, "changed_at": at, "code": result.code[:40]}
+        if values:
+            unit.execute(d.update().where(d.c.parcel == held.parcel, d.c.seq == row.seq).values(**values))
+    if state == ParcelState.STOPPED.value:
+        _move(unit, held, "stop", at)
+    return True
+
+
+def settle(unit: Unit, held: Claim, at: datetime, *, again_at: datetime | None = None) -> str:
+    """Let go of the parcel: '' if it was no longer ours, ``settled``, ``ready`` or ``leased``.
+
+    ``ready`` when deliveries are queued: due again at once, or at `again_at`, which counts as a try that
+    failed. ``leased`` when an attempt is still open: the lease will run out and say so.
+    """
+    if not _holds(unit, held):
+        return ""
+    left = counts_of(unit, held.parcel)
+    if left.get(DeliveryState.SENDING):
+        return ParcelState.LEASED.value
+    action = "give_back" if left.get(DeliveryState.QUEUED) else "settle"
+    after = PARCELS.after(ParcelState.LEASED, action).value
+    values: dict[str, Any] = {"state": after, "lease_until": None}
+    if action == "give_back":
+        values |= {"next_due": again_at or at, "attempts": held.attempts + 1 if again_at else 0}
+    unit.execute(t.parcel_row.update().where(t.parcel_row.c.id == held.parcel).values(**values))
+    return after
+
+
+def expire(unit: Unit, held: Claim, at: datetime) -> int:
+    """The release is over: what is still queued never leaves. How many that are."""
+    return _move(unit, held, "expire", at) if _holds(unit, held) else 0
+
+
+def bury(unit: Unit, held: Claim, code: str, at: datetime) -> int:
+    """Refused for good: queued deliveries have failed with `code`. How many that are."""
+    if not _holds(unit, held):
+        return 0
+    count = _move(unit, held, "refuse", at, code=code)
+    after = PARCELS.after(ParcelState.LEASED, "bury").value
+    values = {"state": after, "lease_until": None}
+    unit.execute(t.parcel_row.update().where(t.parcel_row.c.id == held.parcel).values(**values))
+    return count
+
+
+def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:
+    """Ids of parcels that are ready and due, the longest waiting first."""
+    p = t.parcel_row.c
+    query = sa.select(p.id).where(p.state == ParcelState.READY.value, p.next_due <= at)
+    return [row.id for row in unit.rows(query.order_by(p.next_due, p.id).limit(limit))]
+
+
+def recover(unit: Unit, at: datetime, limit: int = 50) -> list[tuple[str, str, str, int]]:
+    """End leases that are over: (parcel, dispatch, release, unsure) of each.
+
+    What was being sent is unsure, for its call may have been made; what was queued is ready again. The
+    fence rises, so that the old holder can write no more.
+    """
+    p = t.parcel_row
+    query = sa.select(p.c.id, p.c.dispatch, p.c.release, p.c.fence).where(
+        p.c.state == ParcelState.LEASED.value, p.c.lease_until <= at
+    )
+    found: list[tuple[str, str, str, int]] = []
+    for row in unit.rows(unit.skip_locked(query.limit(limit))):
+        unsure = _to(unit, row.id, DeliveryState.SENDING, "unsure", at, code="lease_over")
+        action = "give_back" if counts_of(unit, row.id).get(DeliveryState.QUEUED) else "settle"
+        after = PARCELS.after(ParcelState.LEASED, action).value
+        values = {"state": after, "fence": row.fence + 1, "lease_until": None, "next_due": at}
+        unit.execute(p.update().where(p.c.id == row.id).values(**values))
+        found.append((row.id, row.dispatch, row.release or "", unsure))
+    return found
+
+
+def stop(unit: Unit, release_id: str) -> int:
+    """Stop every parcel of the release that is not finished; how many. Their queue is emptied by drain()."""
+    p = t.parcel_row
+    going = (ParcelState.READY, ParcelState.LEASED)
+    after = {PARCELS.after(state, "stop").value for state in going}.pop()
+    mine = (p.c.release == release_id, p.c.state.in_([s.value for s in going]))
+    dispatches = sa.select(t.dispatch.c.id).where(t.dispatch.c.release == release_id)  # an index to walk
+    update = p.update().where(p.c.dispatch.in_(dispatches), *mine).values(state=after)
+    return unit.execute(update).rowcount
+
+
+def drain(unit: Unit, at: datetime, *, release_id: str = "", limit: int = 20) -> list[tuple[str, str, int]]:
+    """Empty stopped parcels, a few at a time: (parcel, release, unsure) of each.
+
+    Queued deliveries are stopped. Attempts whose lease is over are unsure; while it lasts they may still
+    be answered.
+    """
+    p, d = t.parcel_row.c, t.delivery.c
+    left = sa.exists().where(
+        d.parcel == p.id, d.state.in_([s.value for s in OPEN_DELIVERIES]),
+        sa.or_(d.state == DeliveryState.QUEUED.value, p.lease_until.is_(None), p.lease_until <= at),
+    )  # fmt: skip
+    query = (
+        sa.select(p.id, p.release, p.lease_until)
+        .join(t.dispatch, t.dispatch.c.id == p.dispatch)
+        .join(t.tombstone, t.tombstone.c.release == t.dispatch.c.release)
+        .where(p.state == ParcelState.STOPPED.value, left)
+    )
+    if release_id:
+        query = query.where(t.tombstone.c.release == release_id)
+    found: list[tuple[str, str, int]] = []
+    for row in unit.rows(query.limit(limit)):
+        _to(unit, row.id, DeliveryState.QUEUED, "stop", at)
+        is_over = row.lease_until is None or row.lease_until <= at
+        unsure = _to(unit, row.id, DeliveryState.SENDING, "unsure", at, code="lease_over") if is_over else 0
+        found.append((row.id, row.release or "", unsure))
+    return found
+
+
+def is_going(unit: Unit, dispatch_id: str) -> bool:
+    """Whether a parcel of the dispatch is still to be worked on."""
+    p = t.parcel_row.c
+    going = [ParcelState.READY.value, ParcelState.LEASED.value]
+    query = sa.select(p.id).where(p.dispatch == dispatch_id, p.state.in_(going)).limit(1)
+    return unit.scalar(query) is not None
+
+
+def counts_of(unit: Unit, parcel_id: str) -> Mapping[str, int]:
+    """state -> deliveries of one parcel."""
+    d = t.delivery.c
+    query = sa.select(d.state, sa.func.count().label("n")).where(d.parcel == parcel_id).group_by(d.state)
+    return {row.state: row.n for row in unit.rows(query)}
+
+
+def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
+    """Rows (channel, language, state, n, first_at, last_at); a stopped parcel's queue counts as stopped."""
+    p, d, x = t.parcel_row.c, t.delivery.c, t.dispatch.c
+    is_stopped = sa.and_(p.state == ParcelState.STOPPED.value, d.state == DeliveryState.QUEUED.value)
+    state = sa.case((is_stopped, DeliveryState.STOPPED.value), else_=d.state).label("state")
+    each = (
+        sa.select(x.channel, x.language, state, d.changed_at)
+        .join(t.parcel_row, p.id == d.parcel)
+        .join(t.dispatch, x.id == p.dispatch)
+        .where(x.release == release_id)
+        .subquery("each")
+    )
+    e = each.c
+    times = (sa.func.min(e.changed_at).label("first_at"), sa.func.max(e.changed_at).label("last_at"))
+    query = sa.select(e.channel, e.language, e.state, sa.func.count().label("n"), *times)
+    return unit.rows(query.group_by(e.channel, e.language, e.state))
+
+
+def _holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:
+    """Whether the lease is still ours; locks the row, and renews the lease if asked."""
+    p = t.parcel_row
+    mine = (p.c.id == held.parcel, p.c.fence == held.fence, p.c.state == ParcelState.LEASED.value)
+    if renew is not None:
+        return unit.execute(p.update().where(*mine).values(lease_until=renew)).rowcount == 1
+    return unit.scalar(unit.locked(sa.select(p.c.id).where(*mine))) is not None
+
+
+def _move(
+    unit: Unit, held: Claim, action: str, at: datetime, seqs: Sequence[int] | None = None, code: str = ""
+) -> int:
+    """Move queued deliveries of the parcel along `action`, all of them or those of `seqs`."""
+    if seqs is not None and not seqs:
+        return 0
+    return _to(unit, held.parcel, DeliveryState.QUEUED, action, at, seqs=seqs, code=code)
+
+
+def _to(
+    unit: Unit, parcel_id: str, before: DeliveryState, action: str, at: datetime, *,
+    seqs: Iterable[int] | None = None, code: str = "",
+) -> int:  # fmt: skip
+    d = t.delivery
+    values: dict[str, Any] = {"state": DELIVERIES.after(before, action).value, "changed_at": at}
+    if action == "send":
+        values["attempts"] = d.c.attempts + 1
+    if code:
+        values["code"] = code[:40]
+    update = d.update().where(d.c.parcel == parcel_id, d.c.state == before.value)
+    if seqs is not None:
+        update = update.where(d.c.seq.in_(list(seqs)))
+    return unit.execute(update.values(**values)).rowcount
+
+
+def _after(before: DeliveryState, result: Result) -> DeliveryState | None:
+    """Where the answer leads; None when a receipt has said more already."""
+    action = "not_now" if result.state is DeliveryState.QUEUED else result.state.value
+    return DELIVERIES.after(before, action) if DELIVERIES.allows(before, action) else None
+
+
+def _bearers(unit: Unit, results: Sequence[Result]) -> dict[str, set[tuple[str, int]]]:
+    """provider id -> the deliveries that bear it already (F40: one name must not prove two messages)."""
+    d = t.delivery.c
+    ids = {r.provider_id for r in results if r.provider_id}
+    found: dict[str, set[tuple[str, int]]] = {provider_id: set() for provider_id in ids}
+    if ids:
+        for row in unit.rows(sa.select(d.provider_id, d.parcel, d.seq).where(d.provider_id.in_(ids))):
+            found[row.provider_id].add((row.parcel, row.seq))
+    return found

@@ -1,0 +1,152 @@
+"""Dispatches: one promise for each artefact that an approval lets out, and the tombstones that end them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.parcel import DISPATCHES, DispatchState
+from store import tables as t
+from store.unit import Unit
+
+_GOING = (DispatchState.READY.value, DispatchState.OPEN.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """One row. `cursor` is the last recipient that was expanded, `expanded` how many were."""
+
+    id: str
+    release: str
+    artefact: str
+    channel: str
+    language: str
+    sha256: str
+    state: DispatchState
+    next_due: datetime
+    tries: int
+    expires: datetime
+    cursor: str
+    expanded: int
+    is_expanded: bool
+
+
+def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
+    """Write a promise; the id of the row that holds it, an older one when the artefact has one."""
+    d = t.dispatch.c
+    row = {
+        "id": dispatch.id, "release": dispatch.release, "artefact": dispatch.artefact,
+        "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
+        "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
+        "expires": dispatch.expires, "created_at": at,
+    }  # fmt: skip
+    if unit.add_once(t.dispatch, row):
+        return dispatch.id
+    same = sa.select(d.id).where(d.release == dispatch.release, d.artefact == dispatch.artefact)
+    return str(unit.scalar(same))
+
+
+def get(unit: Unit, dispatch_id: str, *, lock: bool = False) -> Dispatch | None:
+    """The promise as it stands."""
+    query = sa.select(t.dispatch).where(t.dispatch.c.id == dispatch_id)
+    row = unit.row(unit.locked(query) if lock else query)
+    return _dispatch(row) if row else None
+
+
+def of_release(unit: Unit, release_id: str, *, lock: bool = False) -> list[Dispatch]:
+    """All promises of a release, in the order of their ids."""
+    query = sa.select(t.dispatch).where(t.dispatch.c.release == release_id).order_by(t.dispatch.c.id)
+    return [_dispatch(row) for row in unit.rows(unit.locked(query) if lock else query)]
+
+
+def started(unit: Unit, channel: str, since: datetime) -> list[Dispatch]:
+    """Promises of `channel` created after `since` that a lane has begun to keep, whatever became of them."""
+    d = t.dispatch.c
+    begun = sa.or_(
+        d.state.in_([DispatchState.OPEN.value, DispatchState.DONE.value]),
+        sa.and_(d.state == DispatchState.STOPPED.value, d.tries > 0),
+    )
+    query = sa.select(t.dispatch).where(d.channel == channel, d.created_at >= since, begun)
+    return [_dispatch(row) for row in unit.rows(query.order_by(d.created_at.desc(), d.id.desc()))]
+
+
+def move(unit: Unit, dispatch: Dispatch, action: str, at: datetime) -> bool:
+    """Compare-and-set of the state; False if another was faster. Raises IllegalMove."""
+    after = DISPATCHES.after(dispatch.state, action)
+    d = t.dispatch
+    values: dict[str, Any] = {"state": after.value}
+    if after not in (DispatchState.READY, DispatchState.OPEN):
+        values["done_at"] = at
+    same = (d.c.id == dispatch.id, d.c.state == dispatch.state.value)
+    return unit.execute(d.update().where(*same).values(**values)).rowcount == 1
+
+
+def take(unit: Unit, dispatch_id: str, *, at: datetime, until: datetime) -> Dispatch | None:
+    """Take a due promise in hand until `until`: nobody else is offered it before. None if it is not due."""
+    d = t.dispatch
+    due = (d.c.id == dispatch_id, d.c.state.in_(_GOING), d.c.next_due <= at)
+    update = d.update().where(*due).values(next_due=until, tries=d.c.tries + 1)
+    return get(unit, dispatch_id, lock=True) if unit.execute(update).rowcount == 1 else None
+
+
+def postpone(unit: Unit, dispatch_id: str, until: datetime) -> None:
+    """Offer the promise again at `until`."""
+    d = t.dispatch
+    unit.execute(d.update().where(d.c.id == dispatch_id).values(next_due=until))
+
+
+def note_expanded(
+    unit: Unit, dispatch_id: str, *, cursor: str, expanded: int, is_expanded: bool, next_due: datetime
+) -> None:
+    """How far the audience has become parcels."""
+    values = {"expanded": expanded, "is_expanded": is_expanded, "next_due": next_due}
+    if cursor:
+        values["cursor"] = cursor
+    unit.execute(t.dispatch.update().where(t.dispatch.c.id == dispatch_id).values(**values))
+
+
+def due(unit: Unit, at: datetime, limit: int = 200) -> list[Dispatch]:
+    """Promises that wait for a lane, or whose lane has let go of them, the longest waiting first."""
+    d = t.dispatch.c
+    query = sa.select(t.dispatch).where(d.state.in_(_GOING), d.next_due <= at)
+    return [_dispatch(row) for row in unit.rows(query.order_by(d.next_due).limit(limit))]
+
+
+def is_all_kept(unit: Unit, release_id: str) -> bool:
+    """Whether no promise of the release is still going."""
+    d = t.dispatch.c
+    going = sa.select(d.id).where(d.release == release_id, d.state.in_(_GOING)).limit(1)
+    return unit.scalar(going) is None
+
+
+def add_tombstone(unit: Unit, release_id: str, *, by: str, at: datetime, reason: str) -> bool:
+    """Forbid every further call for the release; False if it was forbidden before."""
+    row = {"release": release_id, "by": by, "at": at, "reason": reason[:500]}
+    return unit.add_once(t.tombstone, row)
+
+
+def has_tombstone(unit: Unit, release_id: str) -> bool:
+    """Whether calls for the release are forbidden."""
+    return unit.scalar(sa.select(t.tombstone.c.at).where(t.tombstone.c.release == release_id)) is not None
+
+
+def public_state(unit: Unit, handling: str, states: Iterable[str], since: datetime) -> tuple[int, int]:
+    """(count, microseconds of the last change) of the releases that public files speak of."""
+    r = t.release_row.c
+    last = sa.cast(sa.func.max(r.state_at), sa.BigInteger)
+    query = sa.select(sa.func.count(), last).where(
+        r.handling == handling, r.state.in_(list(states)), r.created_at >= since
+    )
+    row = unit.rows(query)[0]
+    return int(row[0]), int(row[1] or 0)
+
+
+def _dispatch(row: sa.Row[Any]) -> Dispatch:
+    return Dispatch(
+        id=row.id, release=row.release or "", artefact=row.artefact or "", channel=row.channel,
+        language=row.language, sha256=row.sha256, state=DispatchState(row.state), next_due=row.next_due,
+        tries=row.tries, expires=row.expires, cursor=row.cursor, expanded=row.expanded,
+        is_expanded=row.is_expanded,
+    )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Every kept message becomes one report, whatever its bytes are."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import sqlalchemy as sa
+
+from channels.codecs.mail_id import external_id
+from domain.report import Inbound, State
+from intake import desk
+from intake.filing import Filing
+from intake.reading import Locale
+from intake.spool import Spool
+from sandbox.pool import Pool
+from store import inbox, reports
+from store import tables as t
+from store.blobs import Blobs
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    opened = Pool()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(tmp_path / "blobs")
+
+
+@pytest.fixture
+def filing(store, blobs, pool, at) -> Filing:
+    locale = Locale(region="CN", area_code="0571")
+    return Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=lambda: at)
+
+
+def _file(filing: Filing, inbound: Inbound, tmp_path: Path):
+    kept = asyncio.run(
+        desk.take(
+            inbound,
+            store=filing.store,
+            blobs=filing.blobs,
+            spool=Spool(tmp_path / "spool"),
+            at=inbound.received_at,
+        )
+    )
+    assert filing.file(kept.inbound_id) == kept.report_id
+    return filing.store.read(lambda u: reports.get(u, kept.report_id)), kept
+
+
+def test_a_mail_becomes_a_report_with_facts_and_their_origin(filing, tmp_path, at) -> None:
+    raw = (
+        b"From: =?gb2312?B?1cXI/Q==?= <zhang@example.cn>\r\nSubject: =?gb2312?B?uq/LrtTWx+k=?=\r\n"
+        b"Date: Mon, 23 Nov 2026 13:58:00 +0800\r\nContent-Type: text/plain; charset=gb2312\r\n\r\n"
+    ) + "村口的桥被洪水冲断，镕喆".encode("gb18030")
+    inbound = Inbound(
+        channel="email",
+        external_id=external_id(raw),
+        raw=raw,
+        media_type="message/rfc822",
+        received_at=at,
+        sender="bounce@example.cn",
+    )
+    report, _ = _file(filing, inbound, tmp_path)
+    assert report.content.text.strip() == "村口的桥被洪水冲断，镕喆"
+    assert report.content.language == "zh"
+    senders = [(f.value, f.origin) for f in report.content.facts["sender"]]
+    assert senders == [("zhang@example.cn", "header"), ("bounce@example.cn", "envelope")]
+    assert report.content.first("name") == "张三"
+    assert report.state is State.FILED
+    assert "unverified_sender" in report.content.findings
+
+
+def test_an_sms_is_filed_under_its_number(filing, tmp_path, at) -> None:
+    form = {
+        "AccountSid": "AC" + "1" * 32,
+        "MessageSid": "SM" + "2" * 32,
+        "From": "+8613800138000",
+        "To": "+8610690000000",
+        "Body": "河堤漏水",
+    }
+    inbound = Inbound(
+        channel="sms",
+        external_id=form["MessageSid"],
+        raw=urlencode(form).encode(),
+        media_type="application/x-www-form-urlencoded",
+        received_at=at,
+        sender=form["From"],
+    )
+    report, _ = _file(filing, inbound, tmp_path)
+    assert (report.content.text, report.content.first("sender")) == ("河堤漏水", "+8613800138000")
+
+
+def test_a_call_slip_keeps_extension_place_and_who_was_told(filing, tmp_path, at) -> None:
+    slip = {
+        "caller": "88001234转802",
+        "text": "地下车库进水",
+        "place": "江滨路88号",
+        "told": ["物业", "119"],
+        "started_at": "2026-11-23T13:58:00+08:00",
+    }
+    inbound = Inbound(
+        channel="phone",
+        external_id="1",
+        raw=json.dumps(slip).encode(),
+        media_type="application/json",
+        received_at=at,
+    )
+    report, _ = _file(filing, inbound, tmp_path)
+    first = report.content.first
+    assert (first("sender"), first("extension"), first("place")) == ("+8657188001234", "802", "江滨路88号")
+    assert first("told") == "物业, 119"
+
+
+def test_an_abandoned_slip_without_words_is_kept_and_marked(filing, tmp_path, at) -> None:
+    inbound = Inbound(
+        channel="phone",
+        external_id="2",
+        raw=b'{"place": "x", "is_abandoned": true}',
+        media_type="application/json",
+        received_at=at,
+    )
+    report, _ = _file(filing, inbound, tmp_path)
+    assert set(report.content.findings) == {"abandoned_call", "no_readable_text"}
+
+
+def test_a_multipart_slip_keeps_its_file_typed_by_content(filing, tmp_path, at) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xe5\xa1\x8c\xe6\x96\xb9\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="..\\..\\\xe7\x8e\xb0\xe5\x9c\xba.exe"\r\n'
+        b"Content-Type: application/x-msdownload\r\n\r\n" + png + b"\r\n--b--\r\n"
+    )
+    inbound = Inbound(
+        channel="api",
+        external_id="k",
+        raw=body,
+        media_type="multipart/form-data; boundary=b",
+        received_at=at,
+        sender="key_1",
+        meta={"client_name": "气象局"},
+        organisation="气象局",
+    )
+    report, _ = _file(filing, inbound, tmp_path)
+    (file,) = report.content.attachments
+    assert (file.media_type, file.declared_type) == ("image/png", "application/x-msdownload")
+    assert "/" not in file.name and "\\" not in file.name and "现场" in file.name
+    assert filing.blobs.get(file.sha256) == png
+    assert report.content.text == "塌方"
+
+
+@pytest.mark.parametrize(
+    "channel, media_type, raw",
+    [
+        ("api", "application/json", b"[" * 50_000),
+        ("api", "application/json", b"\xff\xfe not json"),
+        ("api", "multipart/form-data; boundary=b", b"--b no end"),
+        ("api", "multipart/form-data", b""),
+        ("sms", "application/x-www-form-urlencoded", b"%%%"),
+        ("email", "message/rfc822", b""),
+        ("email", "message/rfc822", b"Subject: " + b"=?utf-8?q?a?= " * 60_000 + b"\r\n\r\nbody"),
+    ],
+)
+def test_no_bytes_keep_a_report_out_of_the_queue(filing, tmp_path, channel, media_type, raw) -> None:
+    inbound = Inbound(
+        channel=channel, external_id="x", raw=raw, media_type=media_type, received_at=filing.clock(), sender="s"
+    )
+    report, kept = _file(filing, inbound, tmp_path)
+    stored = filing.store.read(lambda u: inbox.load(u, kept.inbound_id, filing.blobs.get))
+    assert stored.inbound.raw == raw
+    if "unparsed" in report.content.findings:
+        shelf = filing.store.read(lambda u: u.rows(sa.select(t.shelf)))
+        assert [s.origin for s in shelf] == [report.id]
+
+
+def test_filing_twice_makes_one_report(filing, tmp_path, at) -> None:
+    inbound = Inbound(
+        channel="phone", external_id="3", raw=b'{"text": "a"}', media_type="application/json", received_at=at
+    )
+    _, kept = _file(filing, inbound, tmp_path)
+    assert filing.file(kept.inbound_id) is None
+    assert filing.file("inb_unknown") is None
+    assert filing.store.read(lambda u: u.scalar(sa.select(sa.func.count()).select_from(t.report_row))) == 1
+
+
+def test_every_mail_of_the_corpus_is_taken_and_filed(filing, tmp_path, at) -> None:
+    corpus = os.environ.get("TOCSIN_CORPUS")
+    if not corpus:
+        assert not os.environ.get("CI"), "TOCSIN_CORPUS is not set"
+        pytest.skip("TOCSIN_CORPUS is not set")
+    files = sorted(Path(corpus).glob("email/*/*.eml"))
+    assert files
+    ids = set()
+    for file in files:
+        raw = file.read_bytes()
+        inbound = Inbound(
+            channel="email",
+            external_id=external_id(raw),
+            raw=raw,
+            media_type="message/rfc822",
+            received_at=at,
+            sender="peer@example.org",
+        )
+        kept = asyncio.run(
+            desk.take(inbound, store=filing.store, blobs=filing.blobs, spool=Spool(tmp_path / "spool"), at=at)
+        )
+        assert filing.file(kept.inbound_id) == (kept.report_id if kept.is_fresh else None), file
+        ids.add(kept.report_id)
+    count = filing.store.read(lambda u: u.scalar(sa.select(sa.func.count()).select_from(t.report_row)))
+    assert count == len(ids)
