@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from channels.codecs.mail_id import external_id
-from channels.smtp_session import Conversation, Limits, Mail
+from channels.codecs.smtp_session import Conversation, Limits, Mail
 from domain.errors import Unavailable
 from domain.report import Inbound
 

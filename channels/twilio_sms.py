@@ -202,8 +202,8 @@ def parse_message(raw: bytes, *, account_sid: str, at: datetime) -> Inbound:
     """An incoming message of a verified form. Raises BadInput(code="bad_shape")."""
     form = twilio_form.message(raw, account_sid=account_sid)
     known = {"to": form.values["To"], "num_media": len(form.media()), "media": form.media()}
-    # OptOutType: Twilio has already blocked or unblocked this number by itself.
-    extra = {"unknown_keys": list(form.unknown), "opt_out_type": form.values.get("OptOutType", "")}
+    extra: dict[str, Any] = {"unknown_keys": list(form.unknown), "text_may_go_on": list(form.tail)}
+    extra["opt_out_type"] = form.values.get("OptOutType", "")  # Twilio has blocked or unblocked it
     return Inbound(
         channel="sms",
         external_id=form.values["MessageSid"],

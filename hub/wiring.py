@@ -24,6 +24,10 @@ from intake import desk
 from intake.filing import Filing
 from intake.reading import Locale
 from intake.spool import Spool
+from outbox import deliver, publish, relay
+from outbox.outgoing import Jobs, Outgoing
+from outbox.pace import Pace
+from outbox.window import Courier
 from sandbox.pool import Pool
 from store import hub as hub_row
 from store.blobs import Blobs
@@ -52,6 +56,8 @@ class Hub:
     pool: Pool
     spool: Spool
     filing: Filing
+    outgoing: Outgoing
+    jobs: Jobs
     wires: Mapping[str, Wire]  # channel -> the wire that takes addresses
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
@@ -60,7 +66,8 @@ class Hub:
     zone: ZoneInfo
 
     def close(self) -> None:
-        """End the children and let the store finish."""
+        """Finish the calls in flight, end the children, let the store finish."""
+        self.outgoing.courier.close()
         self.pool.close()
         self.store.close()
 
@@ -78,7 +85,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
-    publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    filing = Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock)
+    bell = Bell()
+    outgoing = _outgoing(settings, mode, store=store, bell=bell, clock=clock)
     return Hub(
         settings=settings,
         mode=mode,
@@ -87,11 +96,13 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         blobs=blobs,
         pool=pool,
         spool=Spool(settings.data_dir / "spool"),
-        filing=Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock),
-        wires={wire.channel: wire for wire in _wires(settings, mode)},
-        publishers={publisher.channel: publisher for publisher in publishers},
+        filing=filing,
+        outgoing=outgoing,
+        jobs=_jobs(filing, outgoing),
+        wires=outgoing.wires,
+        publishers=outgoing.publishers,
         twilio=_sms_door(settings),
-        bell=Bell(),
+        bell=bell,
         clock=clock,
         zone=ZoneInfo(settings.zone),
     )
@@ -112,6 +123,44 @@ def smtp_door(hub: Hub) -> email.Door:
         tls = email.tls_context(certificate=settings.smtp_certificate, key=settings.smtp_key)
     return email.Door(
         host=settings.smtp_host, port=settings.smtp_port, take=take, log=log, now=hub.clock, tls=tls
+    )
+
+
+def _outgoing(
+    settings: Settings, mode: Mode, *, store: Store, bell: Bell, clock: Callable[[], datetime]
+) -> Outgoing:
+    publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    return Outgoing(
+        store=store,
+        wires={wire.channel: wire for wire in _wires(settings, mode)},
+        publishers={publisher.channel: publisher for publisher in publishers},
+        paces={"sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4)},
+        courier=Courier(),
+        clock=clock,
+        bell=bell,
+        stop_file=settings.data_dir / "STOP",
+        public_dir=settings.data_dir / "public",
+        public_url=settings.public_site,
+    )
+
+
+def _jobs(filing: Filing, outgoing: Outgoing) -> Jobs:
+    """What a worker runs for each bell."""
+
+    def file_report(inbound_id: str) -> None:
+        filing.file(inbound_id)
+
+    def relay_dispatch(dispatch_id: str) -> None:
+        relay.relay(outgoing, dispatch_id)
+
+    def deliver_parcel(parcel_id: str) -> None:
+        deliver.deliver(outgoing, parcel_id)
+
+    def publish_dispatch(dispatch_id: str) -> None:
+        publish.publish(outgoing, dispatch_id)
+
+    return Jobs(
+        file_report=file_report, relay=relay_dispatch, deliver=deliver_parcel, publish=publish_dispatch
     )
 
 

@@ -15,7 +15,9 @@ from store.database import Store
 from store.parcels import Claim, Slot
 from store.unit import Unit
 
-FRESH = timedelta(milliseconds=200)  # a fifth of what a recall may take: read, call and scheduling fit the rest
+FRESH = timedelta(
+    milliseconds=200
+)  # a fifth of what a recall may take: read, call and scheduling fit the rest
 READ_PATIENCE = timedelta(seconds=2)  # then the guard is blind, and a blind guard lets nothing through
 
 

@@ -64,8 +64,8 @@ class Courier:
         self._is_closing = True
         try:
             self._wait(self._drain(), timeout)
-        except TimeoutError:  # what is still in flight ends with the loop; its deliveries become unsure
-            pass
+        except TimeoutError:  # what is still in flight is cut off, and its deliveries become unsure
+            self._wait(self._cut_off())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout.total_seconds())
         self.readers.shutdown(wait=False, cancel_futures=True)
@@ -131,6 +131,12 @@ class Courier:
             for _ in range(max(wire.window, 1)):
                 await window.acquire()
             await wire.aclose()
+
+    async def _cut_off(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=1)
 
 
 def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,

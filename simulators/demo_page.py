@@ -30,7 +30,10 @@ def routes(simulator: Simulator) -> list[Route]:
 
 
 def _page(phones: list[dict[str, object]]) -> str:
-    shown = "".join(_phone(phone) for phone in phones[:200]) or "<li>还没有手机收到短信 No phone has received anything yet</li>"
+    shown = (
+        "".join(_phone(phone) for phone in phones[:200])
+        or "<li>还没有手机收到短信 No phone has received anything yet</li>"
+    )
     return (
         '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
         f"<title>演示手机 Demo phones</title><style>{_STYLE}</style><h1>【演示】{len(phones)} 部手机收到的短信"
@@ -43,6 +46,7 @@ def _phone(phone: dict[str, object]) -> str:
     if not isinstance(messages, list):
         return ""
     texts = "".join(
-        f"<p>{escape(str(m['body']))}</p><small>{escape(str(m.get('status', '')))}</small>" for m in messages[-10:]
+        f"<p>{escape(str(m['body']))}</p><small>{escape(str(m.get('status', '')))}</small>"
+        for m in messages[-10:]
     )
     return f'<li class="phone"><h2>{escape(str(phone["number"]))}</h2>{texts}</li>'

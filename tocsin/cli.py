@@ -63,7 +63,9 @@ def up(
     data: DataDir = None,
     port: Annotated[int | None, typer.Option(help="Web port; 0 takes a free one.")] = None,
     smtp_port: Annotated[int | None, typer.Option(help="SMTP port; 0 takes a free one.")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="JSON file written when everything answers.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="JSON file written when everything answers.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="A demo hub with simulated providers.")] = False,
 ) -> None:
     """Start everything in one process: web, SMTP, workers, timers; with --demo the simulators too."""
@@ -190,7 +192,10 @@ def cap_validate(files: list[Path], as_json: Json = False, output: Annotated[boo
         findings = cap_check.validate(path.read_bytes(), as_output=output)
         is_bad = is_bad or any(f.severity == "error" for f in findings)
         if as_json:
-            rows = [{"rule": f.rule, "severity": f.severity, "line": f.line, "message": f.message} for f in findings]
+            rows = [
+                {"rule": f.rule, "severity": f.severity, "line": f.line, "message": f.message}
+                for f in findings
+            ]
             print(json.dumps({"file": str(path), "findings": rows}, ensure_ascii=False))
         else:
             print(f"{path}: {finding_lines(findings) or 'ok'}")

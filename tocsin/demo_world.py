@@ -13,10 +13,24 @@ RECIPIENTS_PER_COUNTY = 20
 
 def areas() -> Iterator[dict[str, Any]]:
     """One province, three cities, twelve counties; codes 99xxxx are used by no real division."""
-    yield {"code": "990000", "name_zh": "示例省", "name_en": "Shili Province", "parent": "", "lon": 119.0, "lat": 29.5}
+    yield {
+        "code": "990000",
+        "name_zh": "示例省",
+        "name_en": "Shili Province",
+        "parent": "",
+        "lon": 119.0,
+        "lat": 29.5,
+    }
     for number, (city, zh, en, counties, english) in enumerate(_CITIES):
         lon, lat = 118.0 + number, 29.0 + number * 0.4
-        yield {"code": f"{city}00", "name_zh": zh, "name_en": f"{en} City", "parent": "990000", "lon": lon, "lat": lat}
+        yield {
+            "code": f"{city}00",
+            "name_zh": zh,
+            "name_en": f"{en} City",
+            "parent": "990000",
+            "lon": lon,
+            "lat": lat,
+        }
         for n, (name, name_en) in enumerate(zip(counties, english, strict=True), start=1):
             kind = "District" if name.endswith("区") else "County"
             yield {"code": f"{city}{n:02d}", "name_zh": name, "name_en": f"{name_en} {kind}", "parent": f"{city}00",

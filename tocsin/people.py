@@ -23,7 +23,14 @@ SCOPES = {
 
 
 def add_person(
-    store: Store, login: str, name: str, roles: Iterable[Role], *, organisation: str, password: str, at: datetime
+    store: Store,
+    login: str,
+    name: str,
+    roles: Iterable[Role],
+    *,
+    organisation: str,
+    password: str,
+    at: datetime,
 ) -> Person:
     """Add a person with a password ('' = one-time links only). Raises Refused when the login is taken."""
     person = Person(id=mint("per", at), name=name, organisation=organisation, roles=frozenset(roles))

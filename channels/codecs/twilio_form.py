@@ -78,10 +78,14 @@ _SWALLOWED = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A form of the strict shape. `unknown` names the parameters that no page documents."""
+    """A form of the strict shape.
+
+    `unknown` names the parameters that no page documents, `tail` those that may be the end of the text, cut off.
+    """
 
     values: Mapping[str, str]
     unknown: tuple[str, ...]
+    tail: tuple[str, ...]
 
     def media(self) -> list[str]:
         """The addresses of the attached media, as claimed; nothing has been fetched."""
@@ -148,6 +152,8 @@ def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[b
     form = message(raw, account_sid=str(account_sid))
     text, media = form.values["Body"], form.media()
     findings = [f"unknown_key:{name}" for name in form.unknown]
+    if form.tail:
+        findings.append("text_may_go_on")
     if media:
         findings.append("media_not_fetched")
     if not text.strip():
@@ -172,9 +178,11 @@ def _strict(raw: bytes, *, account_sid: str, required: tuple[str, ...]) -> Form:
     flaws += [Flaw(n, "not a value of this parameter") for n in values if not _fits(n, values, account_sid)]
     unknown = tuple(sorted(name for name in values if not _is_known(name)))
     flaws += [Flaw("form", "cut from another form") for name in unknown if _is_cut(name, values[name])]
+    # Nothing that Twilio sends with an SMS sorts between Body and From: it may be the end of the text.
+    tail = tuple(sorted(name for name in values if "Body" < name < "From")) if "Body" in required else ()
     if flaws:
         raise _bad(flaws)
-    return Form(values=values, unknown=unknown)
+    return Form(values=values, unknown=unknown, tail=tail)
 
 
 def _fits(name: str, values: Mapping[str, str], account_sid: str) -> bool:

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from channels.codecs.smtp_session import Limits
 from channels.email import Door, _network, tls_context
-from channels.smtp_session import Limits
 from domain.errors import Unavailable
 from domain.report import Inbound
 

@@ -1,0 +1,232 @@
+"""One parcel to one wire: lease, attempts written down, guarded calls, answers written down, settle."""
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from channels.contract import Wire
+from domain.errors import Never, NotNow, Unavailable
+from domain.parcel import DeliveryState
+from outbox import ending, receipts
+from outbox.guard import Guard, Refusal, boottime
+from outbox.outgoing import Outgoing
+from outbox.pace import Pace
+from outbox.window import Outcome, calls_of
+from store import journal, parcels, shelf
+from store import receipts as receipt_book
+from store.parcels import Claim, Result, Slot
+from store.unit import Unit
+
+LEASE = timedelta(
+    seconds=30
+)  # three call deadlines; renewed with each slice, so only the dead let it run out
+SLICE = 32  # a crash leaves at most this many unsure per worker
+SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
+TURN = timedelta(seconds=5)  # then other parcels, and recalls of this one, get the thread
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
+_NO_PACE = Pace(0)
+
+
+class Ended(StrEnum):
+    """How a turn with a parcel ended; also what the metric counts."""
+
+    NOT_DUE = "not_due"  # somebody else has it, or it is finished
+    NO_WIRE = "no_wire"
+    SETTLED = "settled"
+    TURN_OVER = "turn_over"  # more is queued and due at once
+    WAITS = "waits"  # throttled, or held by the kill switch
+    EXPIRED = "expired"
+    STOPPED = "stopped"
+    BURIED = "buried"
+    FENCED = "fenced"  # the lease was lost: whoever has it now writes
+
+
+def deliver(out: Outgoing, parcel_id: str) -> Ended:
+    """Take a turn with a parcel. Safe to call for any id, at any time, by any number of workers."""
+    at = out.clock()
+    if not out.store.read(lambda unit: parcels.is_due(unit, parcel_id, at)):
+        return Ended.NOT_DUE
+    held = out.store.run(lambda unit: parcels.claim(unit, parcel_id, at=at, until=at + LEASE))
+    if held is None:
+        return Ended.NOT_DUE
+    wire = out.wires.get(held.channel)
+    if wire is None:
+        return _give_back(out, held, Ended.NO_WIRE, timedelta(minutes=1))
+    ended = _turn(out, held, wire)
+    if ended in (Ended.SETTLED, Ended.BURIED, Ended.EXPIRED):
+        out.store.run(lambda unit: ending.finish(unit, held.dispatch, out.clock()))
+    elif ended is Ended.TURN_OVER:
+        out.bell("deliver", parcel_id)
+    return ended
+
+
+def _turn(out: Outgoing, held: Claim, wire: Wire) -> Ended:
+    pace = out.paces.get(held.channel, _NO_PACE)
+    turn_ends = boottime() + TURN.total_seconds()
+    while True:
+        if out.clock() >= held.expires:
+            return _expire(out, held)
+        if out.stop_file.exists():
+            return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
+        lease_ends = boottime() + LEASE.total_seconds()
+        slots = _begin(out, held, _slice_size(wire, pace))
+        if slots is None:
+            return Ended.FENCED
+        if not slots:
+            return _let_go(out, held, Ended.SETTLED)
+        outcomes = _carry(out, held, wire, pace, slots, lease_ends)
+        if not _note(out, held, outcomes, lease_ends):
+            return Ended.FENCED
+        ended = _judge(out, held, outcomes)
+        if ended is not None:
+            return ended
+        if boottime() >= turn_ends:
+            return _let_go(out, held, Ended.TURN_OVER)
+
+
+def _begin(out: Outgoing, held: Claim, most: int) -> list[Slot] | None:
+    at = out.clock()
+    return out.store.run(lambda unit: parcels.begin(unit, held, most=most, at=at, until=at + LEASE))
+
+
+def _note(out: Outgoing, held: Claim, outcomes: Sequence[Outcome], until: float) -> bool:
+    """Write down a slice's results, insisting while the lease lasts; False if the parcel is another's now."""
+    results = [result for outcome in outcomes for result in _results(outcome)]
+    while True:
+        try:
+            return out.store.run(lambda unit: _write(unit, held, results, out.clock()))
+        except Unavailable:  # safe to repeat, and what the provider said is known nowhere else
+            if boottime() >= until:
+                raise
+            time.sleep(0.2)
+
+
+def _carry(
+    out: Outgoing, held: Claim, wire: Wire, pace: Pace, slots: list[Slot], lease_ends: float
+) -> list[Outcome]:
+    calls = calls_of(
+        wire, slots, payload=held.payload, sha256=held.sha256, language=held.language,
+        name=lambda seq: receipt_book.delivery_id(held.parcel, seq),
+    )  # fmt: skip
+
+    def guard() -> Guard:
+        return Guard(store=out.store, held=held, slots=slots, lease_ends=lease_ends,
+                     stop_file=out.stop_file, clock=out.clock, readers=out.courier.readers)  # fmt: skip
+
+    return out.courier.carry(wire, calls, pace=pace, guard=guard)
+
+
+def _results(outcome: Outcome) -> list[Result]:
+    """One result for each slot of the call; what got no answer of its own is unsure."""
+    slots, error = outcome.call.slots, outcome.error
+    if outcome.refusal is not None or isinstance(error, NotNow):
+        return [Result(seq=s.seq, state=DeliveryState.QUEUED) for s in slots]
+    if isinstance(error, Never):
+        return [Result(seq=s.seq, state=DeliveryState.FAILED, code=error.code) for s in slots]
+    if error is not None:
+        return [Result(seq=s.seq, state=DeliveryState.UNSURE, code=error.code) for s in slots]
+    said = {answer.delivery_id: answer for answer in outcome.answers}
+    definite = (DeliveryState.ACCEPTED, DeliveryState.SENT, DeliveryState.FAILED)
+    found = []
+    for slot, item in zip(slots, outcome.call.part.items, strict=True):
+        answer = said.get(item.delivery_id)
+        if answer is None or answer.state not in definite:
+            found.append(Result(seq=slot.seq, state=DeliveryState.UNSURE, code="no_answer"))
+        else:
+            found.append(Result(seq=slot.seq, state=answer.state, provider_id=answer.provider_id[:80],
+                                code=answer.code))  # fmt: skip
+    return found
+
+
+def _write(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
+    """Results, then the receipts that came before them, then how many are unsure."""
+    if not parcels.record(unit, held, results, at):
+        return False
+    receipts.apply_held(unit, held.channel, {r.provider_id for r in results if r.provider_id}, at)
+    unsure = sum(r.state is DeliveryState.UNSURE for r in results)
+    if unsure:
+        note_unsure(unit, held.release, held.parcel, unsure, at)
+    return True
+
+
+def note_unsure(unit: Unit, release: str, parcel: str, count: int, at: datetime) -> None:
+    """Journal that attempts ended without an answer: a count, never who."""
+    detail = {"parcel": parcel, "count": count}
+    if release:
+        journal.append(unit, "release", release, "unsure", by="system", at=at, detail=detail)
+
+
+def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Ended | None:
+    """What the outcomes of a slice mean for the rest of the parcel; None: go on."""
+    refusals = {o.refusal for o in outcomes}
+    never = next((o.error for o in outcomes if isinstance(o.error, Never)), None)
+    if Refusal.TAMPERED in refusals:
+        return _bury(out, held, "tampered")
+    if never is not None:
+        return _bury(out, held, never.code)
+    if refusals & {Refusal.STOPPED, Refusal.LEASE_OVER}:
+        return _let_go(out, held, Ended.STOPPED)
+    if Refusal.EXPIRED in refusals:
+        return _expire(out, held)
+    not_now = [o.error for o in outcomes if isinstance(o.error, NotNow)]
+    if not_now:
+        asked = max((e.retry_after for e in not_now if e.retry_after), default=timedelta())
+        was_answered = any(o.answers for o in outcomes)
+        return _give_back(out, held, Ended.WAITS, max(asked, _backoff(0 if was_answered else held.attempts)))
+    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}:
+        return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
+    return None
+
+
+def _let_go(out: Outgoing, held: Claim, ended: Ended) -> Ended:
+    left = out.store.run(lambda unit: parcels.settle(unit, held, out.clock()))
+    return Ended.FENCED if ended is Ended.SETTLED and left != "settled" else ended
+
+
+def _give_back(out: Outgoing, held: Claim, ended: Ended, wait: timedelta) -> Ended:
+    at = out.clock()
+    again_at = min(at + wait, max(held.expires, at))  # at its end somebody must say that it has expired
+    out.store.run(lambda unit: parcels.settle(unit, held, at, again_at=again_at))
+    return ended
+
+
+def _expire(out: Outgoing, held: Claim) -> Ended:
+    def work(unit: Unit) -> None:
+        at = out.clock()
+        count = parcels.expire(unit, held, at)
+        parcels.settle(unit, held, at)
+        if count and held.release:
+            journal.append(unit, "release", held.release, "deliveries_expired", by="system", at=at,
+                           detail={"parcel": held.parcel, "count": count})  # fmt: skip
+
+    out.store.run(work)
+    return Ended.EXPIRED
+
+
+def _bury(out: Outgoing, held: Claim, code: str) -> Ended:
+    def work(unit: Unit) -> None:
+        at = out.clock()
+        count = parcels.bury(unit, held, code, at)
+        shelf.put(unit, "parcel", code, at=at, origin=held.parcel)
+        if held.release:
+            act = "tampered" if code == "tampered" else "bury"
+            journal.append(unit, "release", held.release, act, by="system", at=at,
+                           detail={"parcel": held.parcel, "count": count, "code": code})  # fmt: skip
+
+    out.store.run(work)
+    return Ended.BURIED
+
+
+def _slice_size(wire: Wire, pace: Pace) -> int:
+    in_time = int(pace.calls_per_second * SLICE_LASTS.total_seconds()) * wire.items_per_call
+    if wire.items_per_call > 1:
+        return max(min(wire.items_per_call * wire.window, in_time), wire.items_per_call)
+    return max(min(wire.window, SLICE, in_time), 1)
+
+
+def _backoff(failures: int) -> timedelta:
+    """Doubling from a second to five minutes, half of it by chance so that parcels do not march in step."""
+    doubled: timedelta = _FIRST_WAIT * (1 << min(failures, 16))
+    return min(doubled, _LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)

@@ -1,0 +1,36 @@
+"""The only door into the outbox: promises written in the caller's transaction, or not at all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.artefact import Artefact, Purpose
+from domain.errors import IllegalMove
+from domain.ids import mint
+from domain.parcel import DispatchState
+from domain.release import Release, State
+from store import promises
+from store.promises import Dispatch
+from store.unit import Unit
+
+
+def put(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], at: datetime) -> list[str]:
+    """Promise to let out each MAIN artefact of an approved release; the dispatch ids. The caller commits.
+
+    Endings among `artefacts` are passed over: they wait for their own act. The same artefact again is the
+    same promise. Raises IllegalMove unless the release is approved (law 3).
+    """
+    if release.state is not State.APPROVED:
+        raise IllegalMove("only an approved release has promises to keep")
+    return [
+        promises.add(unit, _promise(release, artefact, at), at)
+        for artefact in artefacts
+        if artefact.purpose is Purpose.MAIN
+    ]
+
+
+def _promise(release: Release, artefact: Artefact, at: datetime) -> Dispatch:
+    return Dispatch(
+        id=mint("dsp", at), release=release.id, artefact=artefact.id, channel=artefact.channel,
+        language=artefact.language, sha256=artefact.sha256, state=DispatchState.READY, next_due=at,
+        tries=0, expires=release.draft.expires, cursor="", expanded=0, is_expanded=False,
+    )  # fmt: skip

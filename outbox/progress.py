@@ -1,0 +1,79 @@
+"""How far a release has got: counts by channel and state that add up to its reach at every moment."""
+
+from typing import Any
+
+from domain.errors import NotFound
+from domain.parcel import DeliveryState, DispatchState
+from store import audience, parcels, promises, releases
+from store.promises import Dispatch
+from store.unit import Unit
+
+_NOT_TRIED = {DeliveryState.QUEUED, DeliveryState.STOPPED, DeliveryState.OPTED_OUT, DeliveryState.EXPIRED}
+
+
+def summary(unit: Unit, release_id: str) -> dict[str, Any]:
+    """What a monitor shows. Raises NotFound.
+
+    {"release", "state", "reach", "adds_up", "channels": {channel: {"dispatches": [{"id", "language",
+    "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at"}}}.
+    `unexpanded` counts addresses that are not yet rows; `adds_up` says that states and unexpanded make
+    up the reach. Times are of the first and the last attempt or receipt, None before. A channel that
+    publishes to everyone has reach None.
+    """
+    release = releases.get(unit, release_id)
+    if release is None:
+        raise NotFound("no such release")
+    channels: dict[str, Any] = {}
+    for dispatch in promises.of_release(unit, release_id):
+        channel = channels.setdefault(dispatch.channel, _empty())
+        one = {"id": dispatch.id, "language": dispatch.language, "state": dispatch.state.value}
+        channel["dispatches"].append(one)
+    for row in parcels.tally(unit, release_id):
+        _count(channels[row.channel], row)
+    for name, channel in channels.items():
+        mine = [d for d in promises.of_release(unit, release_id) if d.channel == name]
+        _reach(unit, release_id, name, channel, mine)
+    total = sum(c["reach"] or 0 for c in channels.values())
+    return {
+        "release": release_id, "state": release.state.value, "reach": release.reach,
+        "adds_up": total == release.reach and all(c["adds_up"] for c in channels.values()),
+        "channels": channels,
+    }  # fmt: skip
+
+
+def _empty() -> dict[str, Any]:
+    return {"dispatches": [], "reach": None, "unexpanded": 0, "states": {}, "adds_up": True,
+            "first_at": None, "last_at": None}  # fmt: skip
+
+
+def _count(channel: dict[str, Any], row: Any) -> None:
+    states = channel["states"]
+    states[row.state] = states.get(row.state, 0) + row.n
+    if row.state not in _NOT_TRIED:
+        first, last = channel["first_at"], channel["last_at"]
+        channel["first_at"] = min(first, row.first_at) if first else row.first_at
+        channel["last_at"] = max(last, row.last_at) if last else row.last_at
+
+
+def _reach(unit: Unit, release_id: str, name: str, channel: dict[str, Any], mine: list[Dispatch]) -> None:
+    rows = sum(channel["states"].values())
+    is_published = all(d.is_expanded and not d.expanded for d in mine) and not rows
+    release = releases.get(unit, release_id)
+    if release is None or is_published:
+        return
+    if all(d.is_expanded for d in mine):
+        channel["reach"] = sum(d.expanded for d in mine)
+    else:
+        wanted = release.draft.audience
+        _, channel["reach"] = audience.count(
+            unit, channel=name, areas=wanted.areas or release.draft.areas, groups=wanted.groups,
+            languages=wanted.languages, list_version=release.list_version,
+        )  # fmt: skip
+    left = channel["reach"] - rows
+    is_stopped = any(d.state is DispatchState.STOPPED for d in mine)
+    channel["unexpanded"] = 0 if is_stopped else left
+    if is_stopped and left:
+        channel["states"][DeliveryState.STOPPED.value] = channel["states"].get("stopped", 0) + left
+    channel["adds_up"] = (
+        left >= 0 and sum(channel["states"].values()) + channel["unexpanded"] == channel["reach"]
+    )

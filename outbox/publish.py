@@ -1,0 +1,247 @@
+"""Writes what is for everyone: static files that any web server can serve with the hub stopped (law 9)."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from channels.contract import Entry, File, Publisher
+from domain.artefact import Artefact, Purpose
+from domain.errors import Tampered, Unavailable
+from domain.handling import Handling
+from domain.parcel import DispatchState
+from domain.release import Release, State
+from outbox import ending
+from outbox.outgoing import Outgoing
+from store import journal, promises, releases, shelf
+from store.promises import Dispatch
+from store.unit import Unit
+
+LISTED = timedelta(days=30)  # an index names what ended that long ago; its files stay for ever
+LOCK_PATIENCE_SECONDS = 5.0  # writing takes milliseconds; whoever has it longer is stuck
+_HELD_BACK = timedelta(seconds=2)
+_TOLD = (State.APPROVED, State.PUBLISHING, State.PUBLISHED, State.STOPPED, State.CANCELLED, State.CORRECTED,
+         State.SUPERSEDED, State.UNLIFTED, State.EXPIRED)  # fmt: skip
+_ON_ITS_WAY = (State.APPROVED, State.PUBLISHING)
+_ENDINGS = {State.CORRECTED: Purpose.CORRECTION, State.CANCELLED: Purpose.LIFT}
+
+
+class Published(StrEnum):
+    """What became of a dispatch."""
+
+    DONE = "done"
+    NOT_OPEN = "not_open"  # stopped, done before, or not yet relayed
+    HELD = "held"  # by the kill switch
+    TAMPERED = "tampered"
+
+
+def publish(out: Outgoing, dispatch_id: str) -> Published:
+    """Write the files of an open dispatch's channel, then close the dispatch. Safe to repeat."""
+    at = out.clock()
+    dispatch = out.store.read(lambda unit: promises.get(unit, dispatch_id))
+    if dispatch is None or dispatch.state is not DispatchState.OPEN:
+        return Published.NOT_OPEN
+    publisher = out.publishers.get(dispatch.channel)
+    if publisher is None:  # an audience of nobody has no parcel that would close it
+        return (
+            Published.DONE
+            if out.store.run(lambda u: ending.finish(u, dispatch.id, at))
+            else Published.NOT_OPEN
+        )
+    if out.stop_file.exists():
+        out.store.run(lambda unit: promises.postpone(unit, dispatch_id, at + _HELD_BACK))
+        return Published.HELD
+    try:
+        out.store.read(lambda unit: _checked(unit, dispatch))
+    except Tampered:
+        out.store.run(lambda unit: _refuse(unit, dispatch, out.clock()))
+        return Published.TAMPERED
+    _write_channel(out, publisher)
+    is_done = out.store.run(lambda unit: ending.close(unit, dispatch_id, out.clock()))
+    return Published.DONE if is_done else Published.NOT_OPEN
+
+
+def republish(out: Outgoing, channel: str) -> list[str]:
+    """Bring a channel's files up to what the store says now; the paths that changed."""
+    return _write_channel(out, out.publishers[channel])
+
+
+def refresh(out: Outgoing) -> list[str]:
+    """Republish the channels whose files are older than the last change of state; the paths that changed.
+
+    The sweep calls it every few seconds, so a stop or an expiry reaches the public files without any bell.
+    """
+    at = out.clock()
+    now = out.store.read(lambda unit: _generation(unit, at))
+    changed: list[str] = []
+    for channel, publisher in out.publishers.items():
+        if _generation_file(out, channel).exists() and _last_generation(out, channel) != now:
+            changed += _write_channel(out, publisher)
+    return changed
+
+
+def entries(unit: Unit, channel: str, at: datetime) -> list[Entry]:
+    """What `channel` tells the public, newest first: public releases that its lane has begun.
+
+    A release whose artefact is no longer what was approved is left out.
+    """
+    found: dict[str, Entry] = {}
+    for dispatch in promises.started(unit, channel, at - 12 * LISTED):
+        release = releases.get(unit, dispatch.release)
+        if release is None or release.id in found or not _is_told(release, at):
+            continue
+        with contextlib.suppress(Tampered):
+            found[release.id] = _entry(unit, release, dispatch.channel)
+    return sorted(found.values(), key=lambda e: (e.sent, e.release_id), reverse=True)
+
+
+def _is_told(release: Release, at: datetime) -> bool:
+    is_recent = release.draft.expires > at - LISTED or release.state is State.UNLIFTED
+    return release.draft.handling is Handling.PUBLIC and release.state in _TOLD and is_recent
+
+
+def _entry(unit: Unit, release: Release, channel: str) -> Entry:
+    """Raises Tampered."""
+    sent = release.sent or release.approved_at or release.created_at
+    is_on_its_way = release.state in (*_ON_ITS_WAY, State.PUBLISHED)
+    changed_at = (release.approved_at or sent) if is_on_its_way else releases.state_at(unit, release.id)
+    promised = {d.artefact: d for d in promises.of_release(unit, release.id)}
+    payloads: dict[str, bytes] = {}
+    for artefact in releases.artefacts(unit, release.id, release.digest):
+        if artefact.channel != channel:
+            continue
+        if artefact.purpose is Purpose.MAIN:
+            _compare(artefact, promised.get(artefact.id))
+            payloads[artefact.language] = artefact.body
+        elif artefact.purpose is _ENDINGS.get(release.state):
+            payloads[f"{artefact.language}+{artefact.purpose}"] = artefact.body
+    draft = release.draft
+    return Entry(
+        release_id=release.id, identifier=release.identifier,
+        # to a reader it is published from its first byte on; what the lanes still do is for the monitor
+        state=(State.PUBLISHED if release.state in _ON_ITS_WAY else release.state).value,
+        sent=sent, changed_at=changed_at, expires=draft.expires, kind=draft.kind.value,
+        colour=draft.colour.value if draft.colour else "", event_code=draft.event_code, issuer=draft.issuer,
+        areas=draft.areas, headlines=releases.headlines(unit, release.id, release.digest), payloads=payloads,
+    )  # fmt: skip
+
+
+def _checked(unit: Unit, dispatch: Dispatch) -> None:
+    _compare(releases.artefact(unit, dispatch.artefact), dispatch)
+
+
+def _compare(artefact: Artefact | None, dispatch: Dispatch | None) -> None:
+    if artefact is None or dispatch is None or artefact.sha256 != dispatch.sha256:
+        raise Tampered("the artefact is not what was approved", code="artefact")
+
+
+def _refuse(unit: Unit, dispatch: Dispatch, at: datetime) -> None:
+    if promises.move(unit, dispatch, "stop", at):
+        shelf.put(unit, "dispatch", "tampered", at=at, origin=dispatch.id)
+        journal.append(unit, "release", dispatch.release, "tampered", by="system", at=at,
+                       detail={"dispatch": dispatch.id})  # fmt: skip
+
+
+def _write_channel(out: Outgoing, publisher: Publisher) -> list[str]:
+    """Read, build and write under one lock, so that of two processes the one that read last writes last."""
+    with _lock(out.public_dir):
+        at = out.clock()
+        generation = out.store.read(lambda unit: _generation(unit, at))
+        told = out.store.read(lambda unit: entries(unit, publisher.channel, at))
+        files = publisher.build(told, public_url=out.public_url)
+        changed = _write(out.public_dir, files, at)
+        _generation_file(out, publisher.channel).write_text(generation)
+    return changed
+
+
+def _generation(unit: Unit, at: datetime) -> str:
+    count, last = promises.public_state(
+        unit, Handling.PUBLIC.value, [s.value for s in _TOLD], at - 12 * LISTED
+    )
+    return f"{count} {last} {at.date()}"
+
+
+def _generation_file(out: Outgoing, channel: str) -> Path:
+    return out.public_dir / f".{channel}.generation"
+
+
+def _last_generation(out: Outgoing, channel: str) -> str:
+    return _generation_file(out, channel).read_text()
+
+
+def _write(root: Path, files: Sequence[File], at: datetime) -> list[str]:
+    """Write what differs, indexes after the pages they name; the paths that changed."""
+    changed = []
+    for file in sorted(files, key=lambda f: f.is_index):
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts:
+            raise Tampered("a publisher names a file outside the public directory", code="path")
+        if _replace(root / path, file.body, at):
+            changed.append(file.path)
+    return changed
+
+
+def _replace(path: Path, body: bytes, at: datetime) -> bool:
+    """Temp, fsync, rename, fsync of the directory; False when the bytes are there already.
+
+    The modification time rises by a second at least: web servers make their validators of whole seconds
+    and the length, and would answer "not modified" for another page (R34).
+    """
+    stamp = at.timestamp()
+    try:
+        if path.read_bytes() == body:
+            return False
+        stamp = max(stamp, path.stat().st_mtime // 1 + 1)
+    except FileNotFoundError:
+        _make(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    with temporary.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.utime(file.fileno(), (stamp, stamp))
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    _sync(path.parent)
+    return True
+
+
+def _make(directory: Path) -> None:
+    """Create a directory durably, its parents first."""
+    if directory.exists():
+        return
+    _make(directory.parent)
+    directory.mkdir(exist_ok=True)
+    _sync(directory.parent)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _lock(root: Path) -> Iterator[None]:
+    _make(root)
+    handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Unavailable("another process writes the public files", code="public_busy") from None
+                time.sleep(0.01)
+            else:
+                break
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,166 @@
+"""The pages of the desk: one Jinja2 environment, its words in two languages, its times in one zone."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
+
+from babel.messages.pofile import read_po
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from domain.errors import Flaw
+
+LANGUAGES = ("zh-CN", "en")
+SOURCE = "zh-CN"  # what the pages are written in; other languages have a catalogue
+_STEPS = ((86400, "{n} 天", "{n} d"), (3600, "{n} 小时", "{n} h"), (60, "{n} 分钟", "{n} min"))
+
+
+def render(name: str, *, language: str, zone: tzinfo, at: datetime, **values: Any) -> str:
+    """The page `name` of templates/console; `at` is what ages are counted from."""
+    page = _environment().get_template(name)
+    return page.render(
+        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(), **values
+    )
+
+
+def translator(language: str) -> Callable[[str], str]:
+    """A function from the Chinese source text to that of `language`; the source where there is none."""
+    catalogue = catalogues().get(language, {})
+    return lambda text: catalogue.get(text) or text
+
+
+def word(section: str, code: object, language: str) -> str:
+    """What a code is called, e.g. word("report_state", "filed", "en"); an unknown code stays as it is."""
+    found = codes().get(section, {}).get(str(code))
+    return translator(language)(found) if found else str(code)
+
+
+def explain(flaw: Flaw, language: str) -> str:
+    """What is wrong with a field, in the reader's language; the rooms below speak English."""
+    if language != SOURCE:
+        return flaw.detail
+    for row in _read_codes()["flaws"]:
+        if found := re.fullmatch(row["says"], flaw.detail):
+            return str(row["means"]).format(*found.groups())
+    return f"填写有误（{flaw.detail}）"
+
+
+def style() -> bytes:
+    """The one style sheet."""
+    return files("templates").joinpath("console", "style.css").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def style_name() -> str:
+    """The style sheet's address changes with its bytes, so it may be cached for ever."""
+    return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
+
+
+@lru_cache(maxsize=1)
+def catalogues() -> Mapping[str, Mapping[str, str]]:
+    """language -> source text -> translation."""
+    found: dict[str, Mapping[str, str]] = {}
+    for language in LANGUAGES:
+        place = files("templates").joinpath("locale", f"{language}.po")
+        if language != SOURCE:
+            rows = read_po(BytesIO(place.read_bytes()))
+            found[language] = {str(row.id): str(row.string) for row in rows if row.id and row.string}
+    return found
+
+
+def codes() -> Mapping[str, Mapping[str, str]]:
+    """section -> code -> Chinese word."""
+    words: Mapping[str, Mapping[str, str]] = _read_codes()["words"]
+    return words
+
+
+@lru_cache(maxsize=1)
+def _read_codes() -> Mapping[str, Any]:
+    return tomllib.loads(files("templates").joinpath("locale", "codes.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("templates", "console"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(
+        when=_when, clock=_clock, age=_age, size=_size, say=_say, explain=_explain, lines=_lines
+    )
+    return env
+
+
+def words_for(at: datetime, zone: tzinfo, language: str) -> str:
+    """2026年11月23日 14:05 / 14:05, 23 Nov 2026."""
+    local = at.astimezone(zone)
+    if language == SOURCE:
+        return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{local:%H:%M}, {local.day} {local:%b} {local.year}"
+
+
+@pass_context
+def _when(context: Context, at: datetime) -> Markup:
+    """A full time for the reader and for machines."""
+    return _time(context, at, words_for(at, context["zone"], context["language"]))
+
+
+@pass_context
+def _clock(context: Context, at: datetime) -> Markup:
+    """Today 14:05:09, else 11-22 14:05."""
+    local, now = at.astimezone(context["zone"]), context["at"].astimezone(context["zone"])
+    return _time(context, at, f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%m-%d %H:%M}")
+
+
+@pass_context
+def _age(context: Context, at: datetime) -> Markup:
+    """How long ago: 12 分钟 / 12 min."""
+    seconds = max(0, int((context["at"] - at) / timedelta(seconds=1)))
+    for step, chinese, english in _STEPS:
+        if seconds >= step:
+            return _time(
+                context, at, (chinese if context["language"] == SOURCE else english).format(n=seconds // step)
+            )
+    return _time(context, at, context["_"]("刚刚"))
+
+
+def _time(context: Context, at: datetime, shown: str) -> Markup:
+    local = at.astimezone(context["zone"]).replace(microsecond=0)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        local.isoformat(), words_for(at, context["zone"], context["language"]), shown
+    )
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that a person would say."""
+    for unit, step in (("MB", 1_000_000), ("kB", 1_000)):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} B"
+
+
+@pass_context
+def _say(context: Context, code: object, section: str) -> str:
+    return word(section, code, context["language"])
+
+
+@pass_context
+def _explain(context: Context, flaw: Flaw) -> str:
+    return explain(flaw, context["language"])
+
+
+def _lines(text: str) -> Markup:
+    """A stranger's text line by line, each with its own direction."""
+    return Markup("\n").join(
+        Markup('<span dir="auto">{}</span>').format(escape(line)) for line in text.split("\n")
+    )

@@ -1,0 +1,104 @@
+"""POST /v1/reports and POST /v1/calls: kept with their answer in one transaction, filed afterwards."""
+
+import json
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from starlette.background import BackgroundTask
+from starlette.responses import JSONResponse
+
+from domain.errors import BadInput
+from domain.handling import Handling
+from domain.person import Scope
+from domain.report import Inbound
+from intake import desk
+from store.unit import Unit
+from web.api import multipart, shapes, slips
+from web.api.bodies import checked, idempotency_key, json_object, media_type
+from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.described import CREATES, body_of
+from web.api.idempotent import knock_of, once
+
+router = APIRouter(tags=["reports"])
+_MEDIA_TYPES = ("application/json", "multipart/form-data")
+
+
+@router.post("/reports", status_code=201, responses=CREATES, openapi_extra=body_of(slips.ReportBody, is_form=True))
+async def report(request: Request) -> JSONResponse:
+    """Send a report as JSON or as a form with files; 201 means that it is durably kept."""
+    caller = await caller_of(request)
+    caller.must_hold(Scope.REPORT)
+    idempotency_key(request, is_required=True)
+    kind = media_type(request)
+    if kind not in _MEDIA_TYPES:
+        raise BadInput("application/json or multipart/form-data", code="bad_media_type")
+    if kind == "application/json":
+        raw, value = await json_object(request)
+        told, stored_as = _canonical(value), kind
+        body = checked(slips.ReportBody, value)
+        slips.check(body)
+    else:
+        raw = await request.body()
+        form = await anyio.to_thread.run_sync(
+            lambda: multipart.parse(raw, request.headers["content-type"], names=slips.REPORT_FIELDS)
+        )
+        told, stored_as = form.fingerprint.encode(), form.media_type
+        body = checked(slips.ReportBody, slips.from_form(form.fields))
+        slips.check(body, has_files=bool(form.file_sizes))
+    inbound = _inbound(request, caller, "api", raw, stored_as, sender=caller.key_id, handling=slips.handling_of(body))
+    return await _keep(request, caller, inbound, fingerprint(told))
+
+
+@router.post("/calls", status_code=201, responses=CREATES, openapi_extra=body_of(slips.CallBody))
+async def call(request: Request) -> JSONResponse:
+    """Keep a call slip: place or text is enough, and an abandoned one is kept too."""
+    caller = await caller_of(request)
+    caller.must_hold(Scope.REPORT, Scope.DESK)
+    idempotency_key(request, is_required=True)
+    raw, value = await json_object(request)
+    body = checked(slips.CallBody, value)
+    slips.check(body)
+    inbound = _inbound(request, caller, "phone", raw, "application/json", sender=body.caller,
+                       handling=slips.handling_of(body))  # fmt: skip
+    return await _keep(request, caller, inbound, fingerprint(_canonical(value)))
+
+
+def _canonical(value: object) -> bytes:
+    """The same object, the same bytes, however its sender spaced and ordered it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _inbound(
+    request: Request, caller: Caller, channel: str, raw: bytes, stored_as: str, *, sender: str, handling: Handling
+) -> Inbound:
+    meta = {"client": caller.key_id, "client_name": caller.name}
+    if caller.person:
+        meta["person"] = caller.person.id
+    return Inbound(
+        channel=channel,
+        external_id=f"{caller.key_id}:{idempotency_key(request, is_required=True)}",
+        raw=raw,
+        media_type=stored_as,
+        received_at=hub_of(request).clock(),
+        sender=sender,
+        meta=meta,
+        organisation=caller.organisation,
+        handling=handling,
+    )
+
+
+async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -> JSONResponse:
+    hub = hub_of(request)
+    minted = desk.mint_names(inbound.received_at)
+    knock = knock_of(request, caller, told, is_required=True)
+    blob = await desk.keep_large(inbound.raw, hub.blobs)
+
+    def effect(unit: Unit) -> tuple[int, object]:
+        kept = desk.receive(unit, inbound, minted, blob=blob, at=inbound.received_at)
+        return 201, shapes.received(kept.report_id, kept.code, inbound.received_at)
+
+    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    answer = outcome.response(Location=outcome.body["links"]["self"])
+    if not outcome.is_replay:
+        answer.background = BackgroundTask(hub.bell, "file_report", minted.inbound_id)
+    return answer

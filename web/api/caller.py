@@ -1,0 +1,105 @@
+"""Who calls: the API key behind a request, the person behind the key, and what both may see."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import anyio.to_thread
+from starlette.requests import Request
+
+from domain.errors import NotAllowed, NotFound
+from domain.handling import Mode
+from domain.person import Person, Role, Scope
+from hub.wiring import Hub
+from store import people
+from store.unit import Unit
+
+_TOKEN = re.compile(r"tocsin_(live|test)_[A-Za-z0-9_-]{20,120}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A key in force. `person` is None for a program that only reports."""
+
+    key_id: str
+    name: str
+    organisation: str
+    scopes: frozenset[Scope]
+    person: Person | None
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether reports of every organisation are shown: the duty room's keys and an auditor's."""
+        is_auditor = self.person is not None and Role.AUDITOR in self.person.roles
+        return Scope.DESK in self.scopes or is_auditor
+
+    def must_hold(self, *scopes: Scope) -> None:
+        """Returns if the key holds one of `scopes`. Raises NotAllowed(scope_missing)."""
+        if not self.scopes & set(scopes):
+            wanted = ", ".join(s.value for s in scopes)
+            raise NotAllowed(f"this needs the scope {wanted}", code="scope_missing")
+
+    def acting(self, *scopes: Scope) -> Person:
+        """The human being who acts. Raises NotAllowed for a key without one, or without the scope."""
+        self.must_hold(*scopes)
+        if self.person is None:
+            raise NotAllowed("this key belongs to no person", code="person_missing")
+        return self.person
+
+    def may_know(self, organisation: str) -> bool:
+        """Whether something of `organisation` exists for this caller (PROMISES H50)."""
+        return self.sees_all or (bool(self.organisation) and organisation == self.organisation)
+
+
+def hub_of(request: Request) -> Hub:
+    """The hub that this application serves."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+async def caller_of(request: Request) -> Caller:
+    """The caller named by ``Authorization: Bearer``; a session cookie is never one.
+
+    Raises NotAllowed(key_missing, key_unknown, key_of_other_mode).
+    """
+    hub = hub_of(request)
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if kind.lower() != "bearer" or not token:
+        raise NotAllowed("send Authorization: Bearer and an API key", code="key_missing")
+    shape = _TOKEN.fullmatch(token)
+    if shape is None:
+        raise NotAllowed("no such key", code="key_unknown")
+    if (shape[1] == "live") is not (hub.mode is Mode.LIVE):
+        raise NotAllowed("this key is of a hub in another mode", code="key_of_other_mode")
+    found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: _find(unit, token))
+    if found is None:
+        raise NotAllowed("no such key", code="key_unknown")
+    return found
+
+
+def fingerprint(*parts: bytes) -> str:
+    """SHA-256 hex over `parts`, each with its length, so that no two cuts agree."""
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(len(part).to_bytes(8, "big") + part)
+    return told.hexdigest()
+
+
+def _find(unit: Unit, token: str) -> Caller | None:
+    row = people.key(unit, token)
+    if row is None:
+        return None
+    try:
+        person = people.get(unit, row.person) if row.person else None
+    except NotFound:
+        return None
+    if person is not None and not person.is_active:
+        return None
+    return Caller(
+        key_id=row.id,
+        name=row.name,
+        organisation=row.organisation,
+        scopes=frozenset(Scope(s) for s in row.scopes),
+        person=person,
+    )

@@ -1,0 +1,105 @@
+"""A POST that may be repeated: its answer is kept in the transaction of its effect."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from domain.errors import BadInput, CommitUnknown, Conflict, HubError
+from hub.wiring import Hub
+from store import idempotency
+from store.idempotency import Knock
+from store.unit import Unit
+from web.api.bodies import idempotency_key
+from web.api.caller import Caller
+
+PATIENCE_SECONDS = 2.0  # MODEL.md: a repeat waits for the first, then hears 409
+
+Effect = Callable[[Unit], tuple[int, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Status and JSON body, and whether they are those of an earlier request."""
+
+    status: int
+    body: Any
+    is_replay: bool
+
+    def response(self, **headers: str) -> JSONResponse:
+        """The answer, marked when it is a repeat."""
+        if self.is_replay:
+            headers["Idempotent-Replayed"] = "true"
+        return JSONResponse(self.body, self.status, headers=headers)
+
+
+class InFlight:
+    """The knocks that this process is working on; one event loop owns it."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str, str], asyncio.Event] = {}
+
+    async def enter(self, knock: Knock) -> None:
+        """Wait for a twin, at most PATIENCE_SECONDS. Raises Conflict(idempotency_in_flight)."""
+        name = (knock.client, knock.route, knock.key)
+        end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while (twin := self._open.get(name)) is not None:
+            try:
+                await asyncio.wait_for(twin.wait(), max(0.0, end - asyncio.get_running_loop().time()))
+            except TimeoutError:
+                raise Conflict("the first request with this key still runs", code="idempotency_in_flight") from None
+        self._open[name] = asyncio.Event()
+
+    def leave(self, knock: Knock) -> None:
+        """Let a waiting twin go on; it will find the stored answer."""
+        self._open.pop((knock.client, knock.route, knock.key)).set()
+
+
+def knock_of(request: Request, caller: Caller, fingerprint: str, *, is_required: bool) -> Knock | None:
+    """The POST under its key, None when it has none. Raises BadInput."""
+    key = idempotency_key(request, is_required=is_required)
+    if not key:
+        return None
+    return Knock(client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint)
+
+
+async def once(hub: Hub, in_flight: InFlight, knock: Knock | None, effect: Effect) -> Outcome:
+    """Run `effect` in one transaction, or give the stored answer of its first time.
+
+    Raises what `effect` raises (nothing is kept then), BadInput(idempotency_key_reused), Conflict, Unavailable.
+    """
+    if knock is None:
+        status, body = await asyncio.wrap_future(hub.store.submit(effect))
+        return Outcome(status=status, body=body, is_replay=False)
+    await in_flight.enter(knock)
+    # A caller that hangs up cancels this task, not the work: its twin must wait for the end all the same.
+    work = asyncio.ensure_future(_kept(hub, knock, effect))
+    work.add_done_callback(lambda _: in_flight.leave(knock))
+    return await asyncio.shield(work)
+
+
+async def _kept(hub: Hub, knock: Knock, effect: Effect) -> Outcome:
+    def work(unit: Unit) -> Outcome:
+        known = idempotency.replay(unit, knock)
+        if known is not None:
+            return Outcome(status=known[0], body=known[1], is_replay=True)
+        status, body = effect(unit)
+        idempotency.keep(unit, knock, status, body, hub.clock())
+        return Outcome(status=status, body=body, is_replay=False)
+
+    try:
+        return await asyncio.wrap_future(hub.store.submit(work))
+    except BadInput:
+        raise
+    except Exception as error:
+        # Unknown COMMIT, or a twin in another process took the key between our look and our insert.
+        if isinstance(error, HubError) and not isinstance(error, CommitUnknown):
+            raise
+        known = await anyio.to_thread.run_sync(hub.store.read, lambda unit: idempotency.replay(unit, knock))
+        if known is None:
+            raise
+        return Outcome(status=known[0], body=known[1], is_replay=True)

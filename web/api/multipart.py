@@ -1,0 +1,158 @@
+"""multipart/form-data as a department sends it: a closed list of fields and at most five files."""
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from domain.errors import BadInput, Flaw
+from web.strict_json import name as shown
+
+FILES = 5  # PROMISES 5: photos of one event; more come with a follow-up
+FIELD_BYTES = 64 * 1024
+PARTS = 40
+_BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,./:=? -]{0,69}[A-Za-z0-9'()+_,./:=?-]")  # RFC 2046 §5.1.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the form says. `fingerprint` covers names, values and files, not the boundary of this try."""
+
+    fields: dict[str, str]
+    file_sizes: tuple[int, ...]
+    fingerprint: str
+    media_type: str  # with the boundary, as the original is kept with it
+
+
+@dataclass(slots=True)
+class _Part:
+    header: bytearray = field(default_factory=bytearray)
+    value: bytearray = field(default_factory=bytearray)
+    disposition: bytes = b""
+    name: str = ""
+    filename: str | None = None
+    data: bytearray = field(default_factory=bytearray)
+
+
+def parse(raw: bytes, content_type: str, *, names: Collection[str], file_field: str = "files") -> Form:
+    """Read a whole body. Raises BadInput(bad_form) for any doubt, naming fields that are unknown or repeated.
+
+    The files are only counted and hashed here; what is in them is read in the sandbox, after the commit.
+    """
+    boundary = _boundary(content_type)
+    parts = _split(raw, boundary)
+    fields: dict[str, str] = {}
+    sizes: list[int] = []
+    told: list[str] = []
+    flaws: list[Flaw] = []
+    for part in parts:
+        told.append(f"{part.name}\0{part.filename or ''}\0{hashlib.sha256(part.data).hexdigest()}")
+        if part.filename is not None and part.name == file_field:
+            if part.data or part.filename:  # a browser sends the file field that nobody filled, too
+                sizes.append(len(part.data))
+        elif part.name not in names or part.filename is not None:
+            flaws.append(Flaw(f"/{shown(part.name)}", "unknown field"))
+        elif part.name in fields:
+            flaws.append(Flaw(f"/{shown(part.name)}", "comes twice"))
+        else:
+            fields[part.name] = _text(part, flaws)
+    if len(sizes) > FILES:
+        flaws.append(Flaw(f"/{file_field}", f"at most {FILES} files"))
+    if flaws:
+        raise BadInput("the form does not fit", code="bad_fields", flaws=flaws)
+    return Form(
+        fields=fields,
+        file_sizes=tuple(sizes),
+        fingerprint=hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest(),
+        media_type=f'multipart/form-data; boundary="{boundary}"',
+    )
+
+
+def _boundary(content_type: str) -> str:
+    _, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    boundary = options.get(b"boundary", b"").decode("latin-1")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise _bad("no usable boundary")
+    return boundary
+
+
+def _split(raw: bytes, boundary: str) -> list[_Part]:
+    parts: list[_Part] = []
+    has_ended = False
+
+    def part_begin() -> None:
+        if len(parts) == PARTS:
+            raise _bad(f"at most {PARTS} parts")
+        parts.append(_Part())
+
+    def header_field(data: bytes, start: int, end: int) -> None:
+        parts[-1].header += data[start:end]
+
+    def header_value(data: bytes, start: int, end: int) -> None:
+        parts[-1].value += data[start:end]
+
+    def header_end() -> None:
+        part = parts[-1]
+        if part.header.lower() == b"content-disposition":
+            part.disposition = bytes(part.value)
+        if part.header.lower() == b"content-transfer-encoding" and part.value.lower() not in (b"binary", b"8bit"):
+            raise _bad("parts are not encoded (RFC 7578 §4.7)")
+        part.header.clear()
+        part.value.clear()
+
+    def headers_finished() -> None:
+        _name(parts[-1])
+
+    def part_data(data: bytes, start: int, end: int) -> None:
+        parts[-1].data += data[start:end]
+
+    def end() -> None:
+        nonlocal has_ended
+        has_ended = True
+
+    try:
+        parser = MultipartParser(boundary, {
+            "on_part_begin": part_begin, "on_part_data": part_data, "on_header_field": header_field,
+            "on_header_value": header_value, "on_header_end": header_end,
+            "on_headers_finished": headers_finished, "on_end": end,
+        })  # fmt: skip
+        parser.write(raw)
+        parser.finalize()
+    except FormParserError:
+        raise _bad("no multipart form") from None
+    if not has_ended:
+        raise _bad("the form is cut off")
+    return parts
+
+
+def _name(part: _Part) -> None:
+    kind, options = parse_options_header(part.disposition)
+    if kind != b"form-data" or b"name" not in options:
+        raise _bad("a part without a name")
+    try:
+        part.name = options[b"name"].decode()
+        part.filename = options[b"filename"].decode("utf-8", "replace") if b"filename" in options else None
+    except UnicodeDecodeError:
+        raise _bad("a name that is not UTF-8") from None
+
+
+def _text(part: _Part, flaws: list[Flaw]) -> str:
+    pointer = f"/{part.name}"
+    if len(part.data) > FIELD_BYTES:
+        flaws.append(Flaw(pointer, f"at most {FIELD_BYTES} bytes"))
+        return ""
+    try:
+        text = part.data.decode()
+    except UnicodeDecodeError:
+        flaws.append(Flaw(pointer, "is not UTF-8"))
+        return ""
+    if "\0" in text:
+        flaws.append(Flaw(pointer, "holds a NUL"))
+    return text
+
+
+def _bad(detail: str) -> BadInput:
+    return BadInput(detail, code="bad_form", flaws=[Flaw("", detail)])

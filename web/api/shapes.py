@@ -1,0 +1,64 @@
+"""How reports and their arrivals look in JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from domain.report import Arrival, Report
+
+
+def instant(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def received(report_id: str, code: str, received_at: datetime, *, state: str = "received") -> dict[str, Any]:
+    """What is known of a message that no report holds yet."""
+    return {
+        "id": report_id, "code": code, "state": state, "received_at": instant(received_at),
+        "links": {"self": f"/v1/reports/{report_id}"},
+    }  # fmt: skip
+
+
+def arrival_state(state: str) -> str:
+    """The word for an arrival without a report: a filed one was settled at the door (an exact STOP)."""
+    return "handled" if state == Arrival.FILED.value else state
+
+
+def report(found: Report) -> dict[str, Any]:
+    """A row of the queue with what it says."""
+    place = f"/v1/reports/{found.id}"
+    content = found.content
+    return {
+        "id": found.id,
+        "code": found.code,
+        "channel": found.channel,
+        "organisation": found.organisation,
+        "handling": found.handling.value,
+        "state": found.state.value,
+        "revision": found.revision,
+        "received_at": instant(found.received_at),
+        "filed_at": instant(found.filed_at),
+        "text": content.text,
+        "language": content.language,
+        "facts": {
+            name: [{"value": f.value, "origin": f.origin, "note": f.note} for f in facts]
+            for name, facts in content.facts.items()
+        },
+        "attachments": [
+            {
+                "sha256": a.sha256, "name": a.name, "media_type": a.media_type,
+                "declared_type": a.declared_type, "size": a.size, "is_inline": a.is_inline,
+                "href": f"{place}/attachments/{a.sha256}",
+            }
+            for a in content.attachments
+        ],
+        "findings": list(content.findings),
+        "claimed_by": found.claimed_by or None,
+        "claimed_at": instant(found.claimed_at),
+        "event_code": found.event_code,
+        "grade": found.grade,
+        "area": found.area,
+        "closed_reason": found.closed_reason,
+        "merged_into": found.merged_into or None,
+        "links": {"self": place, "original": f"{place}/original", "journal": f"/v1/journal/report/{found.id}"},
+    }  # fmt: skip

@@ -1,0 +1,91 @@
+"""The bodies that bring something in: a department's report and a call slip."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from domain.errors import BadInput, Flaw
+from domain.events import event_types
+from domain.handling import Handling
+from domain.place import canonical
+from web.api.bodies import Body
+
+
+def _moment(text: str) -> str:
+    """RFC 3339 with an offset, kept as it was written: filing keeps what the sender claimed."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError
+    return text
+
+
+Moment = Annotated[str, Field(max_length=40, description="RFC 3339 with offset"), AfterValidator(_moment)]
+Line = Annotated[str, Field(max_length=300)]
+
+
+class ReportBody(Body):
+    """A report of a department. One of text, place or a file is needed."""
+
+    text: Annotated[str, Field(max_length=50_000)] = ""
+    subject: Line = ""
+    place: Annotated[str, Field(max_length=500)] = ""
+    occurred_at: Moment | None = None
+    contact: Line = ""
+    event_code: Annotated[str, Field(max_length=10, description="cn.eips, e.g. 11B03")] = ""
+    grade: Annotated[int, Field(ge=1, le=4, description="1 特别重大 .. 4 一般")] | None = None
+    handling: Literal["public", "internal", "sensitive"] = "internal"
+    area: Annotated[str, Field(max_length=14, description="division code")] = ""
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class CallBody(Body):
+    """What a caller said. Place or text is enough; an abandoned call needs neither."""
+
+    caller: Annotated[str, Field(max_length=64, description="the number as shown or as told")] = ""
+    caller_name: Line = ""
+    text: Annotated[str, Field(max_length=50_000)] = ""
+    place: Annotated[str, Field(max_length=500)] = ""
+    started_at: Moment | None = None
+    told: Annotated[list[Line], Field(max_length=20, description="who has been told already")] = []
+    is_abandoned: bool = False
+    event_code: Annotated[str, Field(max_length=10)] = ""
+    area: Annotated[str, Field(max_length=14)] = ""
+
+
+REPORT_FIELDS = tuple(ReportBody.model_fields)
+
+
+def from_form(fields: dict[str, str]) -> dict[str, Any]:
+    """The values of a multipart form as JSON would have brought them; what is no number stays text."""
+    found: dict[str, Any] = {name: value for name, value in fields.items() if value.strip()}
+    if found.get("grade", "") in ("1", "2", "3", "4"):
+        found["grade"] = int(found["grade"])
+    for name in ("lat", "lon"):
+        try:
+            found |= {name: float(found[name])} if name in found and len(found[name]) < 30 else {}
+        except ValueError:
+            continue  # the model says what is wrong with it
+    return found
+
+
+def check(body: ReportBody | CallBody, *, has_files: bool = False) -> None:
+    """What no type can say. Raises BadInput(bad_fields)."""
+    flaws: list[Flaw] = []
+    is_abandoned = isinstance(body, CallBody) and body.is_abandoned
+    if not (body.text.strip() or body.place.strip() or has_files or is_abandoned):
+        flaws.append(Flaw("/text", "place or text is needed"))
+    if body.event_code and body.event_code not in event_types():
+        flaws.append(Flaw("/event_code", "no such event type"))
+    if body.area:
+        try:
+            canonical(body.area)
+        except BadInput as error:
+            flaws.append(Flaw("/area", error.detail))
+    if flaws:
+        raise BadInput("the report does not fit", code="bad_fields", flaws=flaws)
+
+
+def handling_of(body: ReportBody | CallBody) -> Handling:
+    """How widely it may be shown; a call is internal."""
+    return Handling(body.handling) if isinstance(body, ReportBody) else Handling.INTERNAL

@@ -1,0 +1,125 @@
+"""The queue of the duty room, its search, and the shelf of what could not be used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from domain.errors import BadInput
+from domain.ids import is_id
+from domain.person import Role
+from domain.report import Report, State
+from store import areas, journal, reports, shelf
+from store.unit import Unit
+from web.console.history import event_name, name_of
+from web.console.visit import Visit
+from web.page import go
+
+PAGE = 50  # rows: what an officer scrolls through before he filters
+REFRESH = 20  # s between reloads of the queue; nothing can be typed on that page
+TITLE = 80  # characters of a text that has no subject
+OPEN = (State.FILED, State.CLAIMED, State.VERIFIED)
+VIEWS: Mapping[str, tuple[str, ...]] = {
+    "open": OPEN, "filed": (State.FILED,), "claimed": (State.CLAIMED,), "verified": (State.VERIFIED,),
+    "closed": (State.CLOSED,), "all": (),
+}  # fmt: skip
+CHANNELS = ("phone", "sms", "email", "api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A report as one line."""
+
+    report: Report
+    title: str
+    place: str
+    event: str
+    holder: str
+
+
+def queue(visit: Visit) -> Response:
+    """Newest first; the page renews itself."""
+    view = visit.query("view") if visit.query("view") in VIEWS else "open"
+    channel = visit.query("channel") if visit.query("channel") in CHANNELS else ""
+    wanted = reports.Filter(states=VIEWS[view], channel=channel)
+    before = _cursor(visit.query("before"))
+    values = visit.read(lambda unit: _listed(unit, visit, wanted, before))
+    return visit.show(
+        "queue.html", here="/console", view=view, channel=channel, views=list(VIEWS), channels=CHANNELS,
+        refresh=0 if before else REFRESH, is_first=not before, **values,
+    )  # fmt: skip
+
+
+def find(visit: Visit) -> Response:
+    """Search by receipt code, number, place or words; nothing reloads while one types."""
+    text, view = visit.query("q")[:100], visit.query("view")
+    values: dict[str, Any] = {"rows": [], "counts": {}, "shelved": 0, "older": ""}
+    if text:
+        wanted = reports.Filter(states=VIEWS.get(view, ()), text=text)
+        values = visit.read(lambda unit: _listed(unit, visit, wanted, None))
+    return visit.show("find.html", q=text, view=view, views=list(VIEWS), **values)
+
+
+def shelf_page(visit: Visit) -> Response:
+    """What could not be used, each with its reason."""
+    rows = visit.read(lambda unit: shelf.pending(unit, PAGE * 4))
+    marked = [(row, row.origin if is_id("rep", row.origin) else "") for row in rows]
+    return visit.show("shelf.html", rows=marked)
+
+
+def settle(visit: Visit) -> Response:
+    """An officer has dealt with something on the shelf."""
+
+    def work(unit: Unit, by: Any) -> None:
+        by.must_be(Role.OFFICER, Role.APPROVER, Role.ADMIN)
+        if shelf.settle(unit, visit.part("id"), by.id, visit.at):
+            journal.append(unit, "shelf", visit.part("id"), "settle", by=by.id, at=visit.at)
+
+    visit.act(work)
+    return go("/console/shelf?done=settle")
+
+
+def _listed(
+    unit: Unit, visit: Visit, wanted: reports.Filter, before: tuple[datetime, str] | None
+) -> dict[str, Any]:
+    found = reports.page(unit, wanted, limit=PAGE + 1, before=before)
+    places = areas.names(unit, {r.area for r in found if r.area})
+    known: dict[str, str] = {}
+    last = found[PAGE - 1] if len(found) > PAGE else None
+    counts = reports.counts(unit)
+    return {
+        "rows": [_row(unit, report, places, visit.language, known) for report in found[:PAGE]],
+        "counts": {view: sum(n for s, n in counts.items() if not states or s in states)
+                   for view, states in VIEWS.items()},
+        "shelved": len(shelf.pending(unit)),
+        "older": f"{last.received_at.isoformat()}~{last.id}" if last else "",
+    }  # fmt: skip
+
+
+def _row(
+    unit: Unit, report: Report, places: Mapping[str, tuple[str, str]], language: str, known: dict[str, str]
+) -> Row:
+    names = places.get(report.area, ("", ""))
+    lines = [line for line in report.content.text.split("\n") if line.strip()]
+    return Row(
+        report=report,
+        title=(report.content.first("subject") or (lines[0] if lines else ""))[:TITLE],
+        place=report.content.first("place") or names[0 if language == "zh-CN" else 1],
+        event=event_name(report.event_code, language),
+        holder=name_of(unit, report.claimed_by, language, known) if report.claimed_by else "",
+    )
+
+
+def _cursor(text: str) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    moment, _, report_id = text.partition("~")
+    try:
+        at = datetime.fromisoformat(moment.replace(" ", "+"))
+    except ValueError:
+        raise BadInput("the place in the list cannot be read") from None
+    if at.tzinfo is None or not is_id("rep", report_id):
+        raise BadInput("the place in the list cannot be read")
+    return at, report_id

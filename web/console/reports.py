@@ -1,0 +1,185 @@
+"""One report: what is said and who says so, the originals, and the acts of the duty room on it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from domain.errors import BadInput, Conflict, HubError, NotFound
+from domain.events import EventType, event_types
+from domain.person import Person, Role
+from domain.report import MOVES, Report, State
+from duty import reports as duty
+from store import areas, blobs, inbox, reports
+from store.inbox import Arrived
+from store.unit import Unit
+from web.console.history import event_name, name_of, timeline
+from web.console.visit import Visit
+from web.page import HEADERS, go
+
+WAIT_FOR_FILING = 2  # s between looks at a report that is not filed yet
+_ENDING = {
+    "message/rfc822": ".eml", "application/json": ".json", "application/x-www-form-urlencoded": ".txt",
+    "multipart/form-data": ".txt",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A report with what its page shows beside it."""
+
+    report: Report | None
+    arrived: Arrived
+    holder: str
+    place: tuple[str, str]
+    moments: list[Any]
+    divisions: list[Any]
+
+
+def show_report(visit: Visit, problem: HubError | None = None) -> Response:
+    """The report's page; with `problem`, after an act that was refused."""
+    seen = visit.read(lambda unit: _seen(unit, visit))
+    values: dict[str, Any] = {"seen": seen, "arrived": seen.arrived, "report": seen.report}
+    if seen.report is None:
+        return visit.show("waiting.html", refresh=WAIT_FOR_FILING, here="/console", **values)
+    values |= {
+        "here": "/console",
+        "may": _may(seen.report, visit.person),
+        "event": event_name(seen.report.event_code, visit.language),
+        "events": event_groups(visit.language),
+        "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
+        "flaw_names": {f"/{n}": visit.say(x) for n, x in
+                       (("reason", "理由"), ("event_code", "事件类型"), ("grade", "级别"), ("area", "区划"))},
+    }  # fmt: skip
+    return visit.show("report.html", problem=problem, **values)
+
+
+def change(visit: Visit) -> Response:
+    """One act on the report, then its page again; a refused one shows what is there now."""
+    name = visit.part("act")
+    if name not in _ACTS:
+        raise NotFound("no such act")
+    form, report_id = visit.form, visit.part("id")
+    given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
+    try:
+        visit.act(lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given))
+    except (Conflict, BadInput) as error:
+        return show_report(visit, error)
+    return go(f"/console/reports/{report_id}?done={name}")
+
+
+def original(visit: Visit) -> Response:
+    """The bytes as they arrived, to be saved and never shown by the browser."""
+    arrived = visit.read(lambda unit: _arrived(unit, visit, visit.hub.blobs.get))
+    kind = arrived.inbound.media_type.partition(";")[0].strip().lower()
+    name = f"{arrived.code}{_ENDING.get(kind, '.bin')}"
+    return download(arrived.inbound.raw, name, arrived.raw_sha256)
+
+
+def attachment(visit: Visit) -> Response:
+    """A file that came with the report; only one that belongs to it."""
+    sha256 = visit.part("sha256")
+
+    def work(unit: Unit) -> str:
+        report = reports.get(unit, visit.part("id"))
+        if report is None or not blobs.is_of_report(unit, report.id, sha256):
+            raise NotFound("no such file")
+        return next((a.name for a in report.content.attachments if a.sha256 == sha256), sha256)
+
+    name = visit.read(work)
+    return download(visit.hub.blobs.get(sha256), name, sha256)
+
+
+def download(body: bytes, name: str, sha256: str) -> Response:
+    """Bytes that a browser stores: unknown type, attachment, no sniffing, no rendering (H37)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:80] or "file"
+    shown = quote(re.sub(r"[\x00-\x1f\x7f/\\]", "_", name)[:120], safe="")
+    headers = {
+        **HEADERS,
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{shown}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-SHA256": sha256,
+    }
+    return Response(body, 200, headers, media_type="application/octet-stream")
+
+
+def event_groups(language: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(class, [(code, name)]) for a select; the classes of the code table are its headings."""
+    table = event_types()
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for code, kind in sorted(table.items()):
+        if not code.endswith("000"):
+            heading = table.get(code[:3] + "00") or table.get(kind.parent)
+            groups.setdefault(_name(heading, language) if heading else code[:3], []).append(
+                (code, f"{_name(kind, language)} {code}")
+            )
+    return list(groups.items())
+
+
+def _name(kind: EventType, language: str) -> str:
+    return kind.name_en if language != "zh-CN" and kind.name_en else kind.name_zh
+
+
+def _seen(unit: Unit, visit: Visit) -> Seen:
+    arrived = _arrived(unit, visit, lambda _: b"")
+    report = reports.get(unit, visit.part("id"))
+    streams = [("inbound", arrived.id), ("report", arrived.report_id)]
+    codes = [report.area] if report and report.area else []
+    return Seen(
+        report=report,
+        arrived=arrived,
+        holder=name_of(unit, report.claimed_by, visit.language, {}) if report and report.claimed_by else "",
+        place=areas.names(unit, codes).get(report.area if report else "", ("", "")),
+        moments=timeline(unit, streams, visit.language),
+        divisions=areas.listing(unit),
+    )
+
+
+def _arrived(unit: Unit, visit: Visit, read_blob: Callable[[str], bytes]) -> Arrived:
+    row = inbox.by_report(unit, visit.part("id"))
+    arrived = inbox.load(unit, row[0], read_blob) if row else None
+    if arrived is None:
+        raise NotFound("no such report")
+    return arrived
+
+
+def _may(report: Report, person: Person) -> set[str]:
+    """The acts whose forms this person is shown; the duty room decides again when one is sent."""
+    if not person.roles & {Role.OFFICER, Role.APPROVER}:
+        return set()
+    is_mine = report.claimed_by == person.id
+    wanted = {"verify", "close", "release_claim"} if is_mine or not report.claimed_by else set()
+    wanted |= {"claim", "reopen"} | (set() if is_mine else {"take_over"})
+    found = {name for name in wanted if MOVES.allows(report.state, name)}
+    return found | ({"classify", "draft"} if report.state is not State.CLOSED else set())
+
+
+def _plain(visit: Visit) -> Mapping[str, Any]:
+    return {}
+
+
+def _with_reason(visit: Visit) -> Mapping[str, Any]:
+    return {"reason": visit.form.first("reason")}
+
+
+def _classification(visit: Visit) -> Mapping[str, Any]:
+    grade = visit.form.first("grade")
+    return {
+        "event_code": visit.form.first("event_code")[:10],
+        "grade": visit.form.number("grade") if grade else None,
+        "area": visit.form.first("area")[:20],
+    }
+
+
+_ACTS: Mapping[str, tuple[Callable[..., Report], Callable[[Visit], Mapping[str, Any]]]] = {
+    "claim": (duty.claim, _plain),
+    "release_claim": (duty.release_claim, _plain),
+    "take_over": (duty.take_over, _with_reason),
+    "verify": (duty.verify, _plain),
+    "classify": (duty.classify, _classification),
+    "close": (duty.close, _with_reason),
+    "reopen": (duty.reopen, _plain),
+}

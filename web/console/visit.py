@@ -1,0 +1,124 @@
+"""One officer's request: who asks, what the form says, and how an act of his is run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.errors import HubError, NotAllowed
+from domain.person import Person
+from hub.wiring import Hub
+from store import people
+from store.unit import Unit
+from templates import pages
+from web.auth import change_language
+from web.page import go, language_of, problem_page, sentence, show
+from web.problems import status_of
+from web.sessions import Form, current, drop, must_be_our_page, must_hold_token, read_form, token_of
+
+T = TypeVar("T")
+Endpoint = Callable[[Request], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a page or an act of the desk works with; it runs in a thread and may wait for the store."""
+
+    hub: Hub
+    request: Request
+    person: Person
+    csrf: str
+    form: Form
+    at: datetime
+
+    @property
+    def language(self) -> str:
+        """The language of this officer's pages."""
+        return language_of(self.request, self.person)
+
+    def part(self, name: str) -> str:
+        """A part of the address, e.g. the report's id."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str) -> str:
+        """A query parameter, stripped; '' when missing."""
+        return self.request.query_params.get(name, "").strip()
+
+    def say(self, text: str) -> str:
+        """The Chinese source text in the officer's language."""
+        return pages.translator(self.language)(text)
+
+    def read(self, work: Callable[[Unit], T]) -> T:
+        """Read from the store."""
+        return self.hub.store.read(work)
+
+    def act(self, work: Callable[[Unit, Person], T]) -> T:
+        """One transaction; session and roles are looked up again in it, not taken from the page (H81).
+
+        Raises NotAllowed when the session has ended meanwhile.
+        """
+        token = token_of(self.hub, self.request)
+
+        def with_person(unit: Unit) -> T:
+            found = people.session(unit, token, self.at)
+            if found is None:
+                raise NotAllowed("the session is over", code="csrf")
+            return work(unit, found[0])
+
+        return self.hub.store.run(with_person)
+
+    def show(self, name: str, *, problem: HubError | None = None, **values: Any) -> Response:
+        """A page of the desk; with `problem`, its sentence on top and its status."""
+        if problem is not None:
+            values = {"status": status_of(problem), "problem": sentence(problem, self.language), **values}
+            values.setdefault("flaws", getattr(problem, "flaws", ()))
+        else:
+            values.setdefault("done", self._done())
+        return show(self.hub, self.request, name, person=self.person, csrf=self.csrf, **values)
+
+    def _done(self) -> str:
+        """The act that led here, from ``?done=``: a code of ours or nothing."""
+        wanted = self.query("done")
+        return wanted if wanted in pages.codes()["done"] else ""
+
+
+def page(hub: Hub, handle: Callable[[Visit], Response]) -> Endpoint:
+    """An endpoint that shows `handle` to whoever is logged in, and the login page to others."""
+
+    async def endpoint(request: Request) -> Response:
+        if changed := change_language(hub, request):
+            return changed
+        return await _answer(hub, request, handle, is_act=False)
+
+    return endpoint
+
+
+def act(hub: Hub, handle: Callable[[Visit], Response]) -> Endpoint:
+    """An endpoint for a form: our own page, this session's token, then `handle`, which answers 303."""
+
+    async def endpoint(request: Request) -> Response:
+        return await _answer(hub, request, handle, is_act=True)
+
+    return endpoint
+
+
+async def _answer(hub: Hub, request: Request, handle: Callable[[Visit], Response], *, is_act: bool) -> Response:
+    person, csrf = None, ""
+    try:
+        if is_act:
+            must_be_our_page(request)
+        found = await current(hub, request)
+        if found is None:
+            return drop(hub, go("/login")) if token_of(hub, request) else go("/login")
+        person, csrf = found
+        form = await read_form(request) if is_act else Form(fields={})
+        if is_act:
+            must_hold_token(form, csrf)
+        visit = Visit(hub=hub, request=request, person=person, csrf=csrf, form=form, at=hub.clock())
+        return await run_in_threadpool(handle, visit)
+    except HubError as error:
+        return problem_page(hub, request, error, person=person, csrf=csrf)

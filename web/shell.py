@@ -1,0 +1,138 @@
+"""What every request passes before a room sees it: its id, its host, its size, its answer's headers."""
+
+import traceback
+from collections.abc import Iterable, MutableMapping
+from datetime import timedelta
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.errors import BadInput, HubError
+from domain.ids import mint
+from hub.log import log
+from hub.wiring import Hub
+from web import problems
+
+HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
+BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
+PROBES = ("/healthz", "/readyz")  # a balancer asks by address, whatever the host is called
+_ENCODED = ("%2e", "%2f", "%5c", "%25", "%00")  # a second reading of the path; nothing of ours has one
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cache-control": b"no-store",
+    b"content-security-policy": (
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+        b" font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Shell:
+    """The outermost application. Whatever happens inside, an answer without exception text leaves."""
+
+    def __init__(self, app: ASGIApp, *, hub: Hub, hosts: Iterable[str]) -> None:
+        """`hosts`: the names that are answered, lower case, without ports."""
+        self._app = app
+        self._hub = hub
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        request_id = mint("req", self._hub.clock())
+        scope.setdefault("state", {})["request_id"] = request_id
+        request = Request(scope)
+        has_begun = False
+
+        async def speak(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                _dress(message, request_id)
+            await send(message)
+
+        try:
+            self._admit(request)
+            limit = _limit(request, self._hub.settings.max_body_bytes)
+            await self._app(scope, _metered(receive, limit), speak)
+        except HubError as error:
+            if not has_begun:
+                await problems.answer(request, error)(scope, receive, speak)
+        except Exception as error:
+            log("web.bug", request=request_id, kind=type(error).__name__, where=_where(error))
+            if not has_begun:
+                await problems.refusal(request, 500)(scope, receive, speak)
+
+    def _admit(self, request: Request) -> None:
+        """Raises BadInput for a request that two programs could read differently, or of another host."""
+        names = [name for name, _ in request.scope["headers"]]
+        if names.count(b"host") > 1 or names.count(b"content-length") > 1:
+            raise BadInput("a header came twice", code="bad_request")
+        if b"content-length" in names and b"transfer-encoding" in names:
+            raise BadInput("two lengths of one body", code="bad_request")
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise BadInput("bodies are not compressed", code="bad_content_encoding")
+        raw_path = request.scope.get("raw_path") or b""
+        path = raw_path.decode("latin-1").lower()
+        if any(part in path for part in _ENCODED) or "\\" in path:
+            raise BadInput("the path is encoded twice", code="bad_path")
+        host = request.headers.get("host", "").lower()
+        name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+        if name not in self._hosts and request.url.path not in PROBES:
+            raise BadInput("no such host here", code="bad_host")
+
+
+def _limit(request: Request, largest: int) -> int:
+    limit = HOOK_BYTES if request.url.path.startswith("/hooks") else largest
+    said = request.headers.get("content-length", "0")
+    if not said.isascii() or not said.isdigit() or len(said) > 18:
+        raise BadInput("the length is no number", code="bad_request")
+    if int(said) > limit:
+        raise BadInput(f"at most {limit} bytes", code="too_large")
+    return limit
+
+
+def _metered(receive: Receive, limit: int) -> Receive:
+    """`receive` that counts what really comes, whatever the headers said, and does not wait for ever."""
+    seen, has_ended = 0, False
+    deadline = anyio.current_time() + BODY_TIME.total_seconds()
+
+    async def metered() -> Message:
+        nonlocal seen, has_ended
+        if has_ended:
+            return await receive()  # the wait for a disconnect may last
+        try:
+            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                message = await receive()
+        except TimeoutError:
+            raise BadInput("the body did not end", code="body_timeout") from None
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            has_ended = not message.get("more_body", False)
+            if seen > limit:
+                raise BadInput(f"at most {limit} bytes", code="too_large")
+        return message
+
+    return metered
+
+
+def _dress(message: MutableMapping[str, Any], request_id: str) -> None:
+    """Add the headers that the answer does not set itself."""
+    headers = list(message.get("headers", []))
+    given = {name.lower() for name, _ in headers}
+    headers += [(name, value) for name, value in _HEADERS.items() if name not in given]
+    message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the bug; the text of an exception may hold what a stranger wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

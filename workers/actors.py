@@ -1,0 +1,34 @@
+"""The actors: each takes the id of a row and calls one job."""
+
+from dramatiq import Actor, Broker, actor
+
+from outbox.outgoing import Jobs
+
+QUEUES = {  # job -> queue: a flood of reports never stands before a release (R21)
+    "file_report": "filing",
+    "relay": "relay",
+    "publish": "publish",
+    "deliver": "deliver",
+}
+
+
+def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
+    """Register the actors on `broker`. A failed one is not tried again: its row is still due (law 1)."""
+
+    @actor(broker=broker, queue_name=QUEUES["file_report"], priority=10, max_retries=0)
+    def file_report(row_id: str) -> None:
+        jobs.file_report(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["relay"], priority=0, max_retries=0)
+    def relay(row_id: str) -> None:
+        jobs.relay(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["publish"], priority=0, max_retries=0)
+    def publish(row_id: str) -> None:
+        jobs.publish(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["deliver"], priority=0, max_retries=0)
+    def deliver(row_id: str) -> None:
+        jobs.deliver(row_id)
+
+    return [file_report, relay, publish, deliver]

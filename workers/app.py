@@ -1,0 +1,138 @@
+"""The broker of a process, its bell and its worker threads."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+from dramatiq import Broker, Message, Worker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import Retries
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from outbox.outgoing import Jobs
+from workers.actors import QUEUES, declare
+
+# LIMITS.md, "dramatiq + Redis": stock settings poll at up to 1 s and re-run a dead worker's message after
+# minutes. Rows recover what is lost either way; these make the common case quick.
+HEARTBEAT_MS = 5_000
+MAINTENANCE_PER_MILLION = 1_000_000
+POLL_MS = 100  # 47/88 ms idle latency (p50/p95) at 2 % of a core
+SOCKET_SECONDS = 2.0  # a hung Redis costs a consumer this long; nobody else waits for it
+BELLS_WAITING = 10_000  # then rings are dropped: the sweep finds the rows
+DEAF_AFTER = timedelta(seconds=2)
+EXIT_DEAF = 70  # sysexits.h EX_SOFTWARE: the supervisor starts a new process
+
+
+def broker(redis_url: str = "") -> Broker:
+    """In this process, or Redis when its URL is given. No server is contacted here."""
+    middleware = [Retries(max_retries=0)]
+    if not redis_url:
+        made: Broker = StubBroker(middleware=list(middleware), fail_fast_default=False)
+    else:
+        pool = redis.ConnectionPool.from_url(
+            redis_url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )  # fmt: skip
+        made = RedisBroker(  # type: ignore[no-untyped-call]
+            client=redis.Redis(connection_pool=pool), middleware=list(middleware),
+            heartbeat_timeout=HEARTBEAT_MS, maintenance_chance=MAINTENANCE_PER_MILLION,
+        )  # fmt: skip
+    for name in QUEUES.values():
+        made.declare_queue(name)
+    return made
+
+
+class Ringer:
+    """``ringer(job, id)`` puts a bell into the broker: at once for the caller, whatever the broker does."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._rings: queue.Queue[tuple[str, str] | None] = queue.Queue(BELLS_WAITING)
+        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+        self._thread.start()
+
+    def __call__(self, job: str, row_id: str) -> None:
+        """Ring; dropped when too many wait. Never raises, never blocks."""
+        try:
+            self._rings.put_nowait((job, row_id))
+        except queue.Full:
+            return
+
+    def close(self) -> None:
+        """Drop what waits and end the thread."""
+        while True:
+            try:
+                self._rings.put_nowait(None)
+            except queue.Full:
+                try:
+                    self._rings.get_nowait()
+                except queue.Empty:
+                    continue
+            else:
+                break
+        self._thread.join(SOCKET_SECONDS * 2)
+
+    def _run(self) -> None:
+        while (ring := self._rings.get()) is not None:
+            job, row_id = ring
+            try:
+                self._broker.enqueue(
+                    Message(queue_name=QUEUES[job], actor_name=job, args=(row_id,), kwargs={}, options={})
+                )
+            except Exception:  # noqa: S112 (any failure of a broker costs one bell and nothing else)
+                continue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Running worker threads."""
+
+    pools: tuple[Worker, ...]
+    watch: threading.Thread
+    leaving: threading.Event
+
+    def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
+        """Finish what runs and end the threads."""
+        self.leaving.set()
+        for pool in self.pools:
+            pool.stop(timeout=int(timeout.total_seconds() * 1000))
+
+
+def start_workers(
+    jobs: Jobs, broker: Broker, threads: int = 4, *, on_deaf: Callable[[int], object] = os._exit
+) -> Workers:
+    """Run the actors: `threads` for parcels, which may take seconds, and others for the quick lanes.
+
+    `on_deaf(70)` is called when one of their threads has died: the process would look healthy and hear no
+    bell (R38). One call per broker.
+    """
+    declare(jobs, broker)
+    lanes = ({QUEUES["deliver"]}, {QUEUES["relay"], QUEUES["publish"]}, {QUEUES["file_report"]})
+    sizes = (threads, max(threads // 2, 2), max(threads // 2, 1))
+    pools = tuple(_pool(broker, names, size) for names, size in zip(lanes, sizes, strict=True))
+    leaving = threading.Event()
+    watch = threading.Thread(target=_watch, args=(pools, leaving, on_deaf), name="hearing", daemon=True)
+    watch.start()
+    return Workers(pools=pools, watch=watch, leaving=leaving)
+
+
+def _pool(broker: Broker, names: set[str], size: int) -> Worker:
+    pool = Worker(broker, queues=names, worker_timeout=POLL_MS, worker_threads=size)
+    pool.queue_prefetch = size  # never holds more than it runs (finding 16)
+    pool.delay_prefetch = 1  # nothing is ever delayed by the broker
+    pool.start()
+    return pool
+
+
+def _watch(pools: tuple[Worker, ...], leaving: threading.Event, on_deaf: Callable[[int], object]) -> None:
+    while not leaving.wait(DEAF_AFTER.total_seconds()):
+        threads = [t for pool in pools for t in (*pool.consumers.values(), *pool.workers)]
+        if any(not t.is_alive() for t in threads) and not leaving.is_set():
+            on_deaf(EXIT_DEAF)
+            return
