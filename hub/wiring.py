@@ -44,6 +44,9 @@ class SmsDoor:
     is_stop: Callable[[str], bool]
 
 
+SmtpDoor = email.Door  # its name for those who open it and may not name a wire
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
     """What a door, a desk or a worker needs. A process has one."""
@@ -108,7 +111,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
-def smtp_door(hub: Hub) -> email.Door:
+def smtp_door(hub: Hub) -> SmtpDoor:
     """The SMTP door of this hub, not yet open."""
 
     async def take(inbound: Inbound) -> str:

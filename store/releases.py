@@ -1,5 +1,6 @@
 """Releases, the bytes frozen of them, and the votes over those bytes."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -236,3 +237,18 @@ def _artefact(row: sa.Row[Any]) -> Artefact:
         media_type=row.media_type,
         body=row.body,
     )
+
+
+def ordinal(unit: Unit, release_id: str) -> int:
+    """The release's running number in this hub: 第12号. It never changes, since drafts are never deleted."""
+    r = t.release_row.c
+    mine = sa.select(r.created_at).where(r.id == release_id).scalar_subquery()
+    older = sa.or_(r.created_at < mine, sa.and_(r.created_at == mine, r.id <= release_id))
+    return int(unit.scalar(sa.select(sa.func.count()).select_from(t.release_row).where(older)) or 0)
+
+
+def is_intact(unit: Unit, release_id: str, digest: str) -> bool:
+    """Whether each stored artefact still has the hash that was written beside it."""
+    a = t.artefact.c
+    rows = unit.rows(sa.select(a.body, a.sha256).where(a.release == release_id, a.digest == digest))
+    return all(hashlib.sha256(row.body).hexdigest() == row.sha256 for row in rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from channels.email import Door
+from hub.wiring import SmtpDoor
 
 DRAIN_SECONDS = 2  # open requests get this long; a stream of events never ends by itself
 
@@ -46,7 +46,7 @@ class House:
 
     def __init__(self) -> None:
         self._servers: list[tuple[Server, asyncio.Task[None]]] = []
-        self._doors: list[Door] = []
+        self._doors: list[SmtpDoor] = []
 
     async def __aenter__(self) -> "House":
         return self
@@ -62,7 +62,7 @@ class House:
                 raise RuntimeError("a server ended while starting")
             await asyncio.sleep(0.005)
 
-    async def open_door(self, door: Door) -> None:
+    async def open_door(self, door: SmtpDoor) -> None:
         """Open the SMTP door."""
         await door.start()
         self._doors.append(door)

@@ -67,7 +67,8 @@ class Timers:
     def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
         """Look no more, and let what runs finish for `timeout`."""
         self._leaving.set()
-        self._thread.join(timeout.total_seconds())
+        if self._thread.ident is not None:
+            self._thread.join(timeout.total_seconds())
         self._runners.shutdown(wait=False, cancel_futures=True)
         end = time.monotonic() + timeout.total_seconds()
         while any(not f.done() for f in self._running.values()) and time.monotonic() < end:

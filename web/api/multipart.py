@@ -79,53 +79,66 @@ def _boundary(content_type: str) -> str:
     return boundary
 
 
-def _split(raw: bytes, boundary: str) -> list[_Part]:
-    parts: list[_Part] = []
-    has_ended = False
+class _Reader:
+    """The callbacks of the parser, and the parts they have put together."""
 
-    def part_begin() -> None:
-        if len(parts) == PARTS:
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+        self.has_ended = False
+
+    def on_part_begin(self) -> None:
+        if len(self.parts) == PARTS:
             raise _bad(f"at most {PARTS} parts")
-        parts.append(_Part())
+        self.parts.append(_Part())
 
-    def header_field(data: bytes, start: int, end: int) -> None:
-        parts[-1].header += data[start:end]
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].header += data[start:end]
 
-    def header_value(data: bytes, start: int, end: int) -> None:
-        parts[-1].value += data[start:end]
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].value += data[start:end]
 
-    def header_end() -> None:
-        part = parts[-1]
-        if part.header.lower() == b"content-disposition":
-            part.disposition = bytes(part.value)
-        if part.header.lower() == b"content-transfer-encoding" and part.value.lower() not in (b"binary", b"8bit"):
+    def on_header_end(self) -> None:
+        part = self.parts[-1]
+        name, value = bytes(part.header).lower(), bytes(part.value)
+        if name == b"content-disposition":
+            part.disposition = value
+        if name == b"content-transfer-encoding" and value.lower() not in (b"binary", b"8bit"):
             raise _bad("parts are not encoded (RFC 7578 §4.7)")
         part.header.clear()
         part.value.clear()
 
-    def headers_finished() -> None:
-        _name(parts[-1])
+    def on_headers_finished(self) -> None:
+        _name(self.parts[-1])
 
-    def part_data(data: bytes, start: int, end: int) -> None:
-        parts[-1].data += data[start:end]
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].data += data[start:end]
 
-    def end() -> None:
-        nonlocal has_ended
-        has_ended = True
+    def on_end(self) -> None:
+        self.has_ended = True
 
+
+def _split(raw: bytes, boundary: str) -> list[_Part]:
+    reader = _Reader()
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": reader.on_part_begin,
+            "on_header_field": reader.on_header_field,
+            "on_header_value": reader.on_header_value,
+            "on_header_end": reader.on_header_end,
+            "on_headers_finished": reader.on_headers_finished,
+            "on_part_data": reader.on_part_data,
+            "on_end": reader.on_end,
+        },
+    )
     try:
-        parser = MultipartParser(boundary, {
-            "on_part_begin": part_begin, "on_part_data": part_data, "on_header_field": header_field,
-            "on_header_value": header_value, "on_header_end": header_end,
-            "on_headers_finished": headers_finished, "on_end": end,
-        })  # fmt: skip
         parser.write(raw)
         parser.finalize()
     except FormParserError:
         raise _bad("no multipart form") from None
-    if not has_ended:
+    if not reader.has_ended:
         raise _bad("the form is cut off")
-    return parts
+    return reader.parts
 
 
 def _name(part: _Part) -> None:

@@ -47,7 +47,7 @@ class CallBody(Body):
     text: Annotated[str, Field(max_length=50_000)] = ""
     place: Annotated[str, Field(max_length=500)] = ""
     started_at: Moment | None = None
-    told: Annotated[list[Line], Field(max_length=20, description="who has been told already")] = []
+    told: list[Line] = Field(default_factory=list, max_length=20, description="who has been told already")
     is_abandoned: bool = False
     event_code: Annotated[str, Field(max_length=10)] = ""
     area: Annotated[str, Field(max_length=14)] = ""

@@ -12,6 +12,7 @@ from domain.report import Inbound
 from hub.wiring import Hub
 from intake import desk
 from store import areas
+from templates import pages
 from web.console.visit import Visit
 from web.page import go, language_of, problem_page, sentence, show
 from web.sessions import Form, current, must_be_our_page, must_hold_token, read_form
@@ -90,7 +91,7 @@ class CallDoor:
         return show(
             self._hub, request, "call.html", person=person, csrf=csrf, typed=form, elements=ELEMENTS, told=TOLD,
             divisions=divisions, problem=sentence(error, language), flaws=getattr(error, "flaws", ()),
-            flaw_names={"/place": "地点" if language == "zh-CN" else "Place"}, here="/console/calls/new",
+            flaw_names={"/place": pages.word("field", "place", language)}, here="/console/calls/new",
             status=503 if not isinstance(error, BadInput | NotAllowed) else 400,
         )  # fmt: skip
 

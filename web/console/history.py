@@ -78,7 +78,7 @@ def _changes(detail: Mapping[str, Any], language: str) -> Iterable[str]:
     for name in _SHOWN:
         old, new = before.get(name), detail.get(name)
         if old != new:
-            label = pages.word("fact_of_report", name, language)
+            label = pages.word("field", name, language)
             yield f"{label}: {_value(name, old, language) or none} → {_value(name, new, language) or none}"
 
 

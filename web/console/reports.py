@@ -16,6 +16,7 @@ from duty import reports as duty
 from store import areas, blobs, inbox, reports
 from store.inbox import Arrived
 from store.unit import Unit
+from templates import pages
 from web.console.history import event_name, name_of, timeline
 from web.console.visit import Visit
 from web.page import HEADERS, go
@@ -51,8 +52,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "event": event_name(seen.report.event_code, visit.language),
         "events": event_groups(visit.language),
         "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
-        "flaw_names": {f"/{n}": visit.say(x) for n, x in
-                       (("reason", "理由"), ("event_code", "事件类型"), ("grade", "级别"), ("area", "区划"))},
+        "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
     return visit.show("report.html", problem=problem, **values)
 

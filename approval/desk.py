@@ -1,0 +1,279 @@
+"""The acts over a release, from the draft to the approval; each one transaction of the caller's.
+
+Every function reads the person anew in the transaction it is given: a role switched off a moment ago is off.
+All raise NotFound for an unknown release, NotAllowed for a missing role, IllegalMove for an act that the
+state does not allow, and Conflict when what the caller saw is no longer there.
+"""
+
+import hmac
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from approval.freeze import Frozen, main_of, manifest_of
+from approval.gather import ADDRESSED
+from approval.policy import POLICIES, Policy, may_approve, policy_for
+from domain.artefact import Artefact, canonical_json, digest
+from domain.errors import BadInput, Conflict, Flaw, IllegalMove, NotFound, Tampered
+from domain.ids import mint
+from domain.person import Person, Role
+from domain.release import MOVES, Draft, Release, State
+from outbox import ledger, recall
+from store import audience, hub, journal, people, releases, reports
+from store.unit import Unit
+
+SYSTEM = "system"  # who acts when time does
+DRAFTERS = (Role.OFFICER, Role.APPROVER)
+LONGEST_REASON = 500  # characters; the column's width
+
+
+def unsaved(draft: Draft, *, by: Person, at: datetime) -> Release:
+    """A release that is not in the store: for a preview, and for create()."""
+    return Release(id=mint("rel", at), draft=draft, state=State.DRAFT, revision=1, author=by.id,
+                   editors=frozenset({by.id}), created_at=at)  # fmt: skip
+
+
+def create(unit: Unit, draft: Draft, *, by: Person, at: datetime) -> Release:
+    """A new draft of `by`. Raises BadInput for an unknown report."""
+    _acting(unit, by, DRAFTERS)
+    _check_origin(unit, draft)
+    release = unsaved(draft, by=by, at=at)
+    releases.insert(unit, release)
+    journal.append(unit, "release", release.id, "create", by=by.id, at=at, is_first=True,
+                   detail={"revision": 1, "template": draft.template}, content=_content(draft))  # fmt: skip
+    return release
+
+
+def edit(
+    unit: Unit, release_id: str, draft: Draft, *, by: Person, at: datetime, revision: int | None = None
+) -> Release:
+    """Another version: back to draft, all votes void, `by` among the editors for good."""
+    _acting(unit, by, DRAFTERS)
+    before = _locked(unit, release_id, revision)
+    state = MOVES.after(before.state, "edit")
+    _check_origin(unit, draft)
+    after = replace(
+        _unsubmitted(before),
+        draft=draft,
+        state=state,
+        revision=before.revision + 1,
+        editors=before.editors | {by.id},
+    )
+    releases.void_votes(unit, release_id)
+    releases.save(unit, before, after, at)
+    _note(unit, before, after, "edit", by=by.id, at=at, content=_content(draft))
+    return after
+
+
+def submit(
+    unit: Unit, release_id: str, frozen: Frozen, *, by: Person, at: datetime,
+    policies: Sequence[Policy] = POLICIES,
+) -> Release:  # fmt: skip
+    """Put `frozen` before the approvers. Raises Conflict when draft, audience or policy moved on meanwhile."""
+    _acting(unit, by, DRAFTERS)
+    before = _locked(unit, release_id)
+    state = MOVES.after(before.state, "submit")
+    if (frozen.release_id, frozen.revision) != (before.id, before.revision):
+        raise Conflict("the draft has changed since it was frozen", code="release_changed")
+    if set(ADDRESSED) & set(before.draft.channels) and audience.version(unit) != frozen.list_version:
+        raise Conflict("the list of recipients has changed since it was counted", code="list_changed")
+    after = replace(
+        before,
+        state=state,
+        submitted_by=by.id,
+        submitted_at=at,
+        sent=frozen.sent,
+        identifier=frozen.identifier,
+        digest=frozen.digest,
+        list_version=frozen.list_version,
+        reach=frozen.reach,
+    )
+    if frozen.digest != _digest(unit, after, frozen.artefacts, policies):
+        raise Conflict("mode or policy have changed since it was frozen", code="policy_changed")
+    releases.put_artefacts(unit, release_id, frozen.digest, frozen.with_headlines())
+    releases.save(unit, before, after, at)
+    _note(unit, before, after, "submit", by=by.id, at=at)
+    return after
+
+
+def approve(
+    unit: Unit, release_id: str, *, digest: str, by: Person, at: datetime, step_up: datetime | None = None,
+    revision: int | None = None, policies: Sequence[Policy] = POLICIES,
+) -> Release:  # fmt: skip
+    """Vote for exactly the bytes of `digest`; with the quorum they are promised in the same transaction.
+
+    Still submitted when more votes are needed. Raises Conflict (``digest_changed``) unless `digest` is the
+    full lower-case hex in force, Tampered when the stored bytes no longer give it.
+    """
+    person = _acting(unit, by, (Role.APPROVER,))
+    before = _locked(unit, release_id, revision)
+    MOVES.after(before.state, "approve")
+    policy = policy_for(before.draft, hub.mode(unit), policies)
+    votes = releases.votes(unit, release_id, before.digest)
+    may_approve(before, person, votes, policy, at=at, step_up=step_up)
+    if not hmac.compare_digest(digest.encode("utf-8", "replace"), before.digest.encode()):
+        raise Conflict(
+            f"the digest is not that of revision {before.revision} as submitted", code="digest_changed"
+        )
+    _check_in_time(before, policy, at)
+    artefacts = releases.artefacts(unit, release_id, before.digest)
+    if _digest(unit, before, artefacts, policies) != before.digest:
+        raise Tampered("the stored bytes are not those that were submitted", code="tampered")
+    _vote(unit, before, "approve", by=by, at=at, step_up=step_up)
+    if len(votes | {by.id}) < policy.quorum:
+        after = replace(before, state=MOVES.after(before.state, "vote"))
+        _note(unit, before, after, "vote", by=by.id, at=at, detail={"votes": len(votes) + 1})
+        return after
+    after = replace(before, state=MOVES.after(before.state, "approve"), approved_at=at)
+    releases.save(unit, before, after, at)
+    promised = ledger.put(unit, release=after, artefacts=main_of(artefacts), at=at)
+    _note(unit, before, after, "approve", by=by.id, at=at, detail={"dispatches": promised})
+    return after
+
+
+def send_back(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) -> Release:
+    """Return it to its author with a reason; votes are void."""
+    return _refuse(unit, release_id, "return", reason, by=by, at=at)
+
+
+def reject(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) -> Release:
+    """End it before it left."""
+    return _refuse(unit, release_id, "reject", reason, by=by, at=at)
+
+
+def stop(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) -> Release:
+    """停止发送: what has not left stays here. One person with a reason is enough: recall beats everything."""
+    _acting(unit, by, DRAFTERS)
+    reason = _reason(reason)
+    before = _locked(unit, release_id)
+    after = replace(before, state=MOVES.after(before.state, "stop"), ended_reason=reason)
+    releases.save(unit, before, after, at)
+    _vote(unit, before, "stop", by=by, at=at, reason=reason)
+    _note(unit, before, after, "stop", by=by.id, at=at, content=reason.encode())
+    recall.stop(unit, release_id, by=by.id, at=at, reason=reason)
+    return after
+
+
+def lapse(
+    unit: Unit, release_id: str, *, at: datetime, policies: Sequence[Policy] = POLICIES
+) -> Release:
+    """Back to draft when nobody decided in time. Raises IllegalMove (``not_yet``) before that."""
+    before = _locked(unit, release_id)
+    state = MOVES.after(before.state, "lapse")
+    policy = policy_for(before.draft, hub.mode(unit), policies)
+    if not _is_over(before, policy, at):
+        raise IllegalMove("the submission has not lapsed yet", code="not_yet")
+    after = replace(_unsubmitted(before), state=state)
+    releases.void_votes(unit, release_id)
+    releases.save(unit, before, after, at)
+    _note(unit, before, after, "lapse", by=SYSTEM, at=at)
+    return after
+
+
+def lapse_overdue(unit: Unit, *, at: datetime, policies: Sequence[Policy] = POLICIES) -> list[str]:
+    """lapse() of every submission whose time is over; their ids. Safe to repeat."""
+    lapsed = []
+    for release_id in releases.ids_in(unit, [State.SUBMITTED]):
+        release = releases.get(unit, release_id, lock=True)
+        if release is None or release.state is not State.SUBMITTED:
+            continue
+        if _is_over(release, policy_for(release.draft, hub.mode(unit), policies), at):
+            lapse(unit, release_id, at=at, policies=policies)
+            lapsed.append(release_id)
+    return lapsed
+
+
+def _refuse(unit: Unit, release_id: str, act: str, reason: str, *, by: Person, at: datetime) -> Release:
+    _acting(unit, by, (Role.APPROVER,))
+    reason = _reason(reason)
+    before = _locked(unit, release_id)
+    after = replace(before, state=MOVES.after(before.state, act), ended_reason=reason)
+    releases.void_votes(unit, release_id)
+    releases.save(unit, before, after, at)
+    _vote(unit, before, act, by=by, at=at, reason=reason)
+    _note(unit, before, after, act, by=by.id, at=at, content=reason.encode())
+    return after
+
+
+def _acting(unit: Unit, by: Person, roles: Sequence[Role]) -> Person:
+    """The person as the store knows him now; what the session says may be old."""
+    person = people.get(unit, by.id)
+    person.must_be(*roles)
+    return person
+
+
+def _locked(unit: Unit, release_id: str, revision: int | None = None) -> Release:
+    release = releases.get(unit, release_id, lock=True)
+    if release is None:
+        raise NotFound("no such release")
+    if revision is not None and revision != release.revision:
+        raise Conflict(f"the release is at revision {release.revision} now", code="release_changed")
+    return release
+
+
+def _unsubmitted(release: Release) -> Release:
+    return replace(
+        release, submitted_by="", submitted_at=None, sent=None, identifier="", digest="", list_version=0,
+        reach=0, ended_reason="",
+    )  # fmt: skip
+
+
+def _check_origin(unit: Unit, draft: Draft) -> None:
+    if draft.from_report and reports.get(unit, draft.from_report) is None:
+        raise BadInput("no such report", flaws=[Flaw("/from_report", "is no report of this hub")])
+
+
+def _check_in_time(release: Release, policy: Policy, at: datetime) -> None:
+    if _is_over(release, policy, at):
+        raise Conflict("the submission has lapsed; submit it again", code="lapsed")
+    if release.draft.expires <= at:
+        raise Conflict("it has expired while it waited; change it and submit it again", code="expired")
+
+
+def _is_over(release: Release, policy: Policy, at: datetime) -> bool:
+    return release.submitted_at is None or at - release.submitted_at >= policy.lapse
+
+
+def _digest(
+    unit: Unit, release: Release, artefacts: Sequence[Artefact], policies: Sequence[Policy]
+) -> str:
+    """The digest by what is true in this transaction: row, mode, policy, bytes."""
+    mode = hub.mode(unit)
+    return digest(artefacts, manifest_of(release, mode, policy_for(release.draft, mode, policies)))
+
+
+def _vote(
+    unit: Unit, release: Release, act: str, *, by: Person, at: datetime, step_up: datetime | None = None,
+    reason: str = "",
+) -> None:  # fmt: skip
+    row = {"id": mint("apr", at), "release": release.id, "digest": release.digest, "person": by.id,
+           "act": act, "at": at, "step_up": step_up, "reason": reason}  # fmt: skip
+    releases.vote(unit, row)
+
+
+def _note(
+    unit: Unit, before: Release, after: Release, act: str, *, by: str, at: datetime,
+    detail: dict[str, Any] | None = None, content: bytes = b"",
+) -> None:  # fmt: skip
+    told = {"from": before.state.value, "to": after.state.value, "revision": after.revision,
+            "digest": after.digest or before.digest, **(detail or {})}  # fmt: skip
+    journal.append(unit, "release", after.id, act, by=by, at=at, detail=told, content=content)
+
+
+def _reason(reason: str) -> str:
+    reason = unicodedata.normalize("NFC", reason).strip()
+    if not reason or len(reason) > LONGEST_REASON:
+        detail = f"is required, at most {LONGEST_REASON} characters"
+        raise BadInput("a reason is needed", flaws=[Flaw("/reason", detail)])
+    return reason
+
+
+def _content(draft: Draft) -> bytes:
+    """What the journal's keyed digest is taken of."""
+    return canonical_json(
+        {"template": [draft.template, draft.template_version], "issuer": draft.issuer,
+         "areas": list(draft.areas), "expires": draft.expires.isoformat(),
+         "fields": [[str(k), str(v)] for k, v in sorted(draft.fields.items())]}
+    )  # fmt: skip

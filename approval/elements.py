@@ -1,0 +1,91 @@
+"""The eight elements of a warning, 突发事件应对法 art. 64, looked for in the finished texts.
+
+类别, 级别, 起始时间, 可能影响范围, 警示事项, 应采取的措施, 发布单位, 发布时间. A template that forgot one is found
+here, and so is a field that was filled with nothing.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
+
+from lxml import etree
+
+from approval.freeze import Frozen
+from approval.gather import Inputs
+from channels.codecs.cap_xml import parse_xml
+from domain.artefact import Artefact, Purpose
+from domain.errors import Flaw
+from domain.place import canonical
+from domain.release import Kind
+from templates.library import colour_name
+
+_TAG = re.compile(r"<[^>]{0,500}>")
+_CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
+
+
+def missing(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw]:
+    """The elements that the main texts do not say. For what is no warning: place and issuer only."""
+    found: list[Flaw] = []
+    for artefact in frozen.artefacts:
+        if artefact.purpose is Purpose.MAIN:
+            found += _of_artefact(inputs, artefact, frozen.sent, zone)
+    return found
+
+
+def _of_artefact(inputs: Inputs, artefact: Artefact, sent: datetime, zone: tzinfo) -> Iterator[Flaw]:
+    for language, text in _texts(inputs, artefact).items():
+        said = text.casefold()
+        pointer = f"/artefacts/{artefact.channel}/{language}/{artefact.purpose}"
+        for name, words in _wanted(inputs, language, sent, zone):
+            if words.casefold() not in said:
+                yield Flaw(pointer, f"does not say: {name} (突发事件应对法 art. 64)")
+    if artefact.channel == "cap_feed" and inputs.release.draft.kind is Kind.WARNING:
+        yield from _of_alert(artefact)
+
+
+def _wanted(inputs: Inputs, language: str, sent: datetime, zone: tzinfo) -> Iterator[tuple[str, str]]:
+    """(element, words that say it)."""
+    draft = inputs.release.draft
+    yield "发布单位 issuer", draft.issuer
+    for code in draft.areas:
+        if names := inputs.names.get(canonical(code)):
+            yield "可能影响范围 area", names[0 if language == "zh-CN" else 1]
+    if draft.kind is not Kind.WARNING:
+        return
+    yield "类别 type", inputs.template.events[language]
+    yield "发布时间 time of issue", f"{sent.astimezone(zone):%H:%M}"
+    yield "起始时间 start", f"{(draft.onset or draft.effective or sent).astimezone(zone):%H:%M}"
+    if draft.colour:
+        yield "级别 level", colour_name(draft.colour, language)
+
+
+def _texts(inputs: Inputs, artefact: Artefact) -> Mapping[str, str]:
+    """language -> what a person reads."""
+    if artefact.channel == "cap_feed":
+        root = parse_xml(artefact.body)
+        return {
+            info.findtext(f"{_CAP}language", ""): " ".join(str(t) for t in info.itertext())
+            + _local_times(root, info)
+            for info in root.iter(f"{_CAP}info")
+        }
+    text = artefact.body.decode()
+    if artefact.channel == "web_notice":
+        text = html.unescape(_TAG.sub("", text))
+    return {artefact.language: text}
+
+
+def _local_times(root: etree._Element, info: etree._Element) -> str:
+    """sent, effective and onset as ``HH:MM``: in an alert they are elements and not words."""
+    found = (root.findtext(f"{_CAP}sent"), info.findtext(f"{_CAP}effective"), info.findtext(f"{_CAP}onset"))
+    return "".join(f" {value[11:16]}" for value in found if value)
+
+
+def _of_alert(artefact: Artefact) -> Iterator[Flaw]:
+    """警示事项 and 应采取的措施 are elements of an alert."""
+    root = parse_xml(artefact.body)
+    for info in root.iter(f"{_CAP}info"):
+        pointer = f"/artefacts/cap_feed/{info.findtext(f'{_CAP}language', '')}/{artefact.purpose}"
+        for name, tag in (("警示事项 warning", "description"), ("应采取的措施 measures", "instruction")):
+            if not info.findtext(f"{_CAP}{tag}", "").strip():
+                yield Flaw(pointer, f"does not say: {name} (突发事件应对法 art. 64)")

@@ -1,0 +1,268 @@
+"""A draft becomes the exact bytes of every channel and language, and one digest over them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from approval.gather import Inputs, selector
+from approval.policy import Policy
+from channels.codecs import cap, cap_release
+from domain.artefact import Artefact, Purpose, digest
+from domain.errors import NotFound
+from domain.handling import Mode
+from domain.ids import mint
+from domain.place import canonical
+from domain.release import Release
+from store import releases
+from store.unit import Unit
+from templates import library
+
+MEDIA_TYPES = {
+    "sms": "text/plain; charset=utf-8",
+    "web_notice": "text/html; charset=utf-8",
+    "cap_feed": "application/cap+xml",
+}
+ALL_LANGUAGES = "mul"  # ISO 639-2: one file in several languages
+_ENDS = {Purpose.MAIN: "", Purpose.CORRECTION: "-C", Purpose.LIFT: "-L"}
+_TAIL = 10  # of a ULID: 50 random bits, so two freezes within a second do not meet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and as whom this hub publishes."""
+
+    zone: tzinfo
+    sender_id: str  # CAP sender
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """The bytes of one revision, as they would leave. Nothing in it is computed again afterwards."""
+
+    release_id: str
+    revision: int
+    identifier: str
+    sent: datetime
+    list_version: int
+    reach: int
+    manifest: Mapping[str, Any]
+    digest: str
+    artefacts: tuple[Artefact, ...]
+    headlines: Mapping[str, str]  # language -> headline
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def with_headlines(self) -> Iterator[tuple[Artefact, str]]:
+        """Each artefact with the headline of its language; a lone file in all languages gets the first."""
+        spoken = {a.language for a in self.artefacts} - {ALL_LANGUAGES}
+        for artefact in self.artefacts:
+            headline = self.headlines.get(artefact.language, "")
+            if artefact.language == ALL_LANGUAGES and not spoken:
+                headline = next(iter(self.headlines.values()), "")
+            yield artefact, headline
+
+
+def render(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
+    """The bytes of `inputs` as of `at`, unchecked: approval.checks says whether they may be submitted.
+
+    `sent` is `at` in whole seconds, since CAP knows no fractions (CAP 1.2 §3.3.2). Raises BadInput where a
+    template lacks a value, NotFound where it lacks a channel or language.
+    """
+    release = inputs.release
+    draft = release.draft
+    sent = at.astimezone(UTC).replace(microsecond=0)
+    identifier = f"TOCSIN-{sent:%Y%m%d%H%M%S}-{mint('cap', at)[-_TAIL:]}"
+    said = {purpose: _parts(inputs, purpose, sent, place) for purpose in Purpose}
+    artefacts = tuple(
+        artefact
+        for purpose in Purpose
+        for channel in draft.channels
+        for artefact in _artefacts(inputs, purpose, channel, said, identifier, sent, place, at)
+    )
+    manifest = make_manifest(
+        release, inputs.mode, inputs.policy, sent=sent, identifier=identifier,
+        list_version=inputs.list_version, reach=inputs.reach,
+    )  # fmt: skip
+    return Frozen(
+        release_id=release.id,
+        revision=release.revision,
+        identifier=identifier,
+        sent=sent,
+        list_version=inputs.list_version,
+        reach=inputs.reach,
+        manifest=manifest,
+        digest=digest(artefacts, manifest),
+        artefacts=artefacts,
+        headlines={language: words.headline for language, words in said[Purpose.MAIN].items()},
+        counts=inputs.counts,
+    )
+
+
+def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Frozen:
+    """The submission that stands, from its rows: what an approver is shown. Raises NotFound without one."""
+    found = releases.artefacts(unit, release.id, release.digest) if release.digest else []
+    if not found or release.sent is None:
+        raise NotFound("nothing has been submitted")
+    manifest = manifest_of(release, mode, policy)
+    return Frozen(
+        release_id=release.id,
+        revision=release.revision,
+        identifier=release.identifier,
+        sent=release.sent,
+        list_version=release.list_version,
+        reach=release.reach,
+        manifest=manifest,
+        digest=digest(found, manifest),
+        artefacts=tuple(found),
+        headlines=releases.headlines(unit, release.id, release.digest),
+    )
+
+
+def manifest_of(release: Release, mode: Mode, policy: Policy) -> dict[str, Any]:
+    """The manifest of a submitted release, from its row."""
+    if release.sent is None:
+        raise NotFound("nothing has been submitted")
+    return make_manifest(
+        release, mode, policy, sent=release.sent, identifier=release.identifier,
+        list_version=release.list_version, reach=release.reach,
+    )  # fmt: skip
+
+
+def make_manifest(
+    release: Release, mode: Mode, policy: Policy, *, sent: datetime, identifier: str, list_version: int,
+    reach: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What the digest covers besides bytes (MODEL.md): to whom, by which rule, by whom, for how long.
+
+    The revision is in it, so a digest names one submission of one version and no other.
+    """
+    draft = release.draft
+    wanted = selector(draft)
+    return {
+        "release": release.id,
+        "revision": release.revision,
+        "mode": mode.value,
+        "kind": draft.kind.value,
+        "issuer": draft.issuer,
+        "organisation": draft.organisation,
+        "handling": draft.handling.value,
+        "event_code": draft.event_code,
+        "grade": draft.grade,
+        "colour": draft.colour.value if draft.colour else None,
+        "response_level": draft.response_level,
+        "areas": sorted(canonical(a) for a in draft.areas),
+        "selector": {
+            "areas": sorted(canonical(a) for a in wanted.areas),
+            "groups": sorted(wanted.groups),
+            "languages": sorted(wanted.languages),
+        },
+        "list_version": list_version,
+        "count": reach,
+        "policy": dict(policy.row),
+        "templates": {draft.template: draft.template_version},
+        "identifier": identifier,
+        "sent": _utc(sent),
+        "effective": _utc(draft.effective),
+        "onset": _utc(draft.onset),
+        "expires": _utc(draft.expires),
+        "review_by": _utc(draft.review_by),
+    }
+
+
+def _utc(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else None
+
+
+def _artefacts(
+    inputs: Inputs, purpose: Purpose, channel: str, said: Mapping[Purpose, Mapping[str, library.Parts]],
+    identifier: str, sent: datetime, place: Place, at: datetime,
+) -> Iterator[Artefact]:  # fmt: skip
+    draft = inputs.release.draft
+    if channel == "cap_feed":
+        body = _cap(inputs, purpose, said[purpose], identifier, sent, place)
+        yield _artefact(channel, ALL_LANGUAGES, purpose, body, at)
+        return
+    for language in draft.languages:
+        text = library.render(inputs.template, purpose, channel, language, _context(inputs, sent, place))
+        yield _artefact(channel, language, purpose, text.encode(), at)
+
+
+def _artefact(channel: str, language: str, purpose: Purpose, body: bytes, at: datetime) -> Artefact:
+    media_type = MEDIA_TYPES[channel]
+    return Artefact(id=mint("art", at), channel=channel, language=language, purpose=purpose,
+                    media_type=media_type, body=body)  # fmt: skip
+
+
+def _parts(inputs: Inputs, purpose: Purpose, sent: datetime, place: Place) -> dict[str, library.Parts]:
+    context = _context(inputs, sent, place)
+    return {
+        language: library.parts(inputs.template, purpose, language, context)
+        for language in inputs.release.draft.languages
+    }
+
+
+def _context(inputs: Inputs, sent: datetime, place: Place) -> dict[str, Any]:
+    draft = inputs.release.draft
+    names = [_names(inputs, code) for code in draft.areas]
+    return {
+        "number": str(inputs.number),
+        "issuer": draft.issuer,
+        "mode": inputs.mode,
+        "zone": place.zone,
+        "areas": {"zh-CN": [n["zh-CN"] for n in names], "en": [n["en"] for n in names]},
+        "sent": sent,
+        "expires": draft.expires,
+        "effective": draft.effective,
+        "onset": draft.onset,
+        "colour": draft.colour,
+        "fields": draft.fields,
+    }
+
+
+def _names(inputs: Inputs, code: str) -> dict[str, str]:
+    chinese, english = inputs.names.get(canonical(code), (code, code))
+    return {"zh-CN": chinese, "en": english}
+
+
+def _cap(
+    inputs: Inputs, purpose: Purpose, said: Mapping[str, library.Parts], identifier: str, sent: datetime,
+    place: Place,
+) -> bytes:  # fmt: skip
+    """One alert of all languages. An ending refers to the warning and is as old as the approval of it."""
+    draft = inputs.release.draft
+    words = {
+        language: cap_release.Words(
+            event=inputs.template.events[language],
+            headline=parts.headline,
+            description=parts.description,
+            instruction=parts.instruction,
+            sender_name=draft.issuer,
+        )
+        for language, parts in said.items()
+    }
+    main = cap.Reference(sender=place.sender_id, identifier=identifier, sent=sent)
+    alert = cap_release.make_alert(
+        purpose=purpose,
+        identifier=identifier + _ENDS[purpose],
+        sender=place.sender_id,
+        sent=sent,
+        mode=inputs.mode,
+        kind=draft.kind,
+        event_code=draft.event_code,
+        words=words,
+        places=[cap_release.Place(code=c, names=_names(inputs, c)) for c in draft.areas],
+        expires=draft.expires,
+        level=cap_release.Level(colour=draft.colour, grade=draft.grade, response=draft.response_level),
+        effective=draft.effective,
+        onset=draft.onset,
+        references=() if purpose is Purpose.MAIN else (main,),
+        is_observed=draft.fields.get("basis") == "observed",  # measured, not forecast
+        web=f"{place.public_url.rstrip('/')}/alerts/{inputs.release.id}/",
+    )
+    return cap.build(alert, zone=place.zone)
+
+
+def main_of(artefacts: Sequence[Artefact]) -> list[Artefact]:
+    """Those that leave at once; the endings wait for their own act."""
+    return [a for a in artefacts if a.purpose is Purpose.MAIN]

@@ -1,0 +1,111 @@
+"""The words of the desk's pages: every one of them in every language, every time in the reader's zone."""
+
+import ast
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from jinja2 import nodes
+
+from domain import parcel, release, report
+from domain.errors import Flaw
+from domain.handling import Handling, Mode
+from domain.person import Role
+from templates import pages
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSOLE = ROOT / "templates" / "console"
+
+
+def words_in_pages() -> Iterator[str]:
+    for file in sorted(CONSOLE.glob("*.html")):
+        for call in pages._environment().parse(file.read_text()).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "_":
+                assert isinstance(call.args[0], nodes.Const), f"{file.name}: only literals can be translated"
+                yield call.args[0].value
+
+
+def words_in_code() -> Iterator[str]:
+    for file in [*(ROOT / "web").rglob("*.py"), ROOT / "templates" / "pages.py"]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+                continue
+            is_say = isinstance(node.func, ast.Attribute) and node.func.attr == "say"
+            is_translator = isinstance(node.func, ast.Call | ast.Subscript)
+            if (is_say or is_translator) and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def words_used() -> set[str]:
+    codes = {text for section in pages.codes().values() for text in section.values() if text}
+    return {*words_in_pages(), *words_in_code(), *codes}
+
+
+@pytest.mark.parametrize("language", [x for x in pages.LANGUAGES if x != pages.SOURCE])
+def test_every_word_of_the_desk_is_translated_and_nothing_else_is(language: str) -> None:
+    catalogue = pages.catalogues()[language]
+    assert words_used() - set(catalogue) == set()
+    assert set(catalogue) - words_used() == set()
+
+
+def test_translations_keep_the_places_of_their_values() -> None:
+    braces = {text: other for text, other in pages.catalogues()["en"].items() if "{" in text}
+    assert braces
+    for text, other in braces.items():
+        assert sorted(part.partition("}")[0] for part in text.split("{")[1:]) == sorted(
+            part.partition("}")[0] for part in other.split("{")[1:]
+        ), text
+
+
+@pytest.mark.parametrize(
+    ("section", "known"),
+    [
+        ("report_state", [s.value for s in report.State]),
+        ("release_state", [s.value for s in release.State]),
+        ("kind", [k.value for k in release.Kind]),
+        ("colour", [c.value for c in release.Colour]),
+        ("handling", [h.value for h in Handling]),
+        ("mode", [m.value for m in Mode]),
+        ("role", [r.value for r in Role]),
+        ("delivery", [d.value for d in parcel.DeliveryState]),
+        ("dispatch", [d.value for d in parcel.DispatchState]),
+        ("act", [action for _, action in report.MOVES.table]),
+        ("act", [action for _, action in release.MOVES.table]),
+    ],
+)  # fmt: skip
+def test_every_state_and_move_has_a_word(section: str, known: list[str]) -> None:
+    assert set(known) - set(pages.codes()[section]) == set()
+
+
+def test_an_unknown_code_is_shown_as_it_is() -> None:
+    assert pages.word("report_state", "brand_new", "en") == "brand_new"
+
+
+def test_flaws_of_the_rooms_below_are_said_in_chinese() -> None:
+    assert pages.explain(Flaw("/fields/hours", "is a whole number from 1 to 24"), "zh-CN") == "应为 1 到 24 之间的整数"
+    assert pages.explain(Flaw("/x", "something new"), "zh-CN") == "填写有误（something new）"
+    assert pages.explain(Flaw("/x", "is required"), "en") == "is required"
+
+
+def test_times_are_shown_in_the_zone_and_the_age_in_words() -> None:
+    at = datetime(2026, 11, 23, 6, 5, tzinfo=UTC)
+    arrived = at - timedelta(minutes=12)
+    template = pages._environment().from_string("{{ arrived|when }} {{ arrived|age }}")
+    values = {"at": at, "zone": ZoneInfo("Asia/Shanghai"), "arrived": arrived}
+    chinese = template.render(language="zh-CN", _=str, **values)
+    assert "2026年11月23日 13:53</time>" in chinese
+    assert ">12 分钟</time>" in chinese
+    assert 'datetime="2026-11-23T13:53:00+08:00"' in chinese
+    assert ">13:53, 23 Nov 2026</time>" in template.render(language="en", _=str, **values)
+
+
+def test_a_strangers_line_is_escaped_and_has_its_own_direction() -> None:
+    shown = pages._environment().from_string("{{ text|lines }}").render(text="<b>1\nשלום")
+    assert shown == '<span dir="auto">&lt;b&gt;1</span>\n<span dir="auto">שלום</span>'
+
+
+def test_the_style_sheet_is_small_enough_to_arrive_at_once() -> None:
+    assert len(pages.style()) <= 10 * 1024
+    assert b"url(" not in pages.style()

@@ -1,0 +1,200 @@
+"""Whole hubs for the walks: real processes, real sockets, a provider that keeps its own ledger."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from pydantic import SecretStr
+
+from domain.handling import Mode
+from hub import birth
+from hub.settings import Settings
+from hub.wiring import build
+from simulators.twilio import TwilioSimConfig
+from simulators.twilio import app as twilio_app
+from tests.servers import free_port, wait_for
+from tocsin import demo
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Provider:
+    """The simulated Twilio, in this process: it outlives every kill of the hub."""
+
+    url: str
+    server: uvicorn.Server
+    simulator: Any
+
+    def script(self, *rules: dict[str, Any]) -> None:
+        post(f"{self.url}/sim/script", {"seed": 1, "rules": list(rules)})
+
+    def ledger(self) -> list[dict[str, Any]]:
+        found = get(f"{self.url}/sim/ledger.json")
+        return found["messages"] if isinstance(found, dict) else found
+
+    def text(self, number: str, body: str, **more: Any) -> Any:
+        return post(f"{self.url}/sim/inbound", {"from": number, "body": body, **more})
+
+
+@dataclass
+class House:
+    """A running hub, what it is made of, and how to hurt it."""
+
+    settings: Settings
+    secrets: demo.Secrets
+    provider: Provider
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    commands: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.settings.site
+
+    def start(self, name: str, *command: str) -> None:
+        self.commands[name] = [sys.executable, "-m", "tocsin", *command]
+        log = (self.settings.data_dir / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            self.commands[name], env=self.environment, cwd=ROOT, stdout=log, stderr=log
+        )
+
+    def kill(self, name: str) -> None:
+        """kill -9, and wait until it is gone."""
+        self.processes[name].kill()
+        self.processes[name].wait(10)
+
+    def start_again(self, name: str) -> None:
+        self.start(name, *self.commands[name][3:])
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def api(self, method: str, path: str, body: Any = None, *, key: str = "officer", **headers: str) -> Any:
+        token = getattr(self.secrets, key)
+        return call(method, f"{self.url}{path}", body, {"Authorization": f"Bearer {token}", **headers})
+
+
+def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+    """A JSON request; raises on anything but 2xx, with the answer in the message."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        url, data, {"Content-Type": "application/json", **(headers or {})}, method=method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            raw = answer.read()
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{method} {url}: {error.code} {error.read()[:2000]!r}") from None
+    return json.loads(raw) if raw[:1] in (b"{", b"[") else raw
+
+
+def get(url: str) -> Any:
+    return call("GET", url)
+
+
+def post(url: str, body: Any) -> Any:
+    return call("POST", url, body)
+
+
+def until(claim: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for something that another process brings about."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if claim():
+                return
+        except (OSError, AssertionError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+@contextmanager
+def provider(secrets: demo.Secrets, hub_port: int) -> Iterator[Provider]:
+    port = free_port()
+    config = TwilioSimConfig(
+        account_sid=secrets.account_sid,
+        auth_token=secrets.auth_token,
+        number=demo.NUMBER,
+        inbound_url=f"http://127.0.0.1:{hub_port}/hooks/sms/twilio",
+        now=lambda: datetime.now(UTC),
+        sent_after=timedelta(milliseconds=20),
+        delivered_after=timedelta(milliseconds=60),
+    )
+    app = twilio_app(config)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_for(port)
+    yield Provider(url=f"http://127.0.0.1:{port}", server=server, simulator=app.state.simulator)
+    server.should_exit = True
+    thread.join(5)
+
+
+@contextmanager
+def house(directory: Path, *, database_url: str = "", redis_url: str = "") -> Iterator[House]:
+    """A demo hub on this machine, filled, not yet started; embedded, or spread over processes."""
+    secrets = demo.load_secrets(directory)
+    port = free_port()
+    with provider(secrets, port) as twilio:
+        settings = Settings(
+            data_dir=directory,
+            database_url=database_url,
+            redis_url=redis_url,
+            port=port,
+            smtp_port=free_port(),
+            twilio_account_sid=secrets.account_sid,
+            twilio_auth_token=SecretStr(secrets.auth_token),
+            twilio_from=demo.NUMBER,
+            twilio_base_url=twilio.url,
+            twilio_webhook_url=f"http://127.0.0.1:{port}/hooks/sms/twilio",
+            twilio_status_url=f"http://127.0.0.1:{port}/hooks/dlr/twilio",
+            sms_calls_per_second=400,
+        )
+        birth.prepare(settings, Mode.DEMO, datetime.now(UTC))
+        hub = build(settings)
+        demo.seed(hub, secrets, datetime.now(UTC))
+        hub.close()
+        made = House(settings=settings, secrets=secrets, provider=twilio, environment=_environment(settings))
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    names = (
+        "data_dir",
+        "database_url",
+        "redis_url",
+        "port",
+        "smtp_port",
+        "twilio_account_sid",
+        "twilio_from",
+        "twilio_base_url",
+        "twilio_webhook_url",
+        "twilio_status_url",
+        "sms_calls_per_second",
+    )
+    given = {f"TOCSIN_{name.upper()}": str(getattr(settings, name)) for name in names}
+    given["TOCSIN_TWILIO_AUTH_TOKEN"] = settings.twilio_auth_token.get_secret_value()
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")}, **given}

@@ -1,0 +1,128 @@
+"""Walk A and walk B over real sockets, with what does the work killed in the middle of each."""
+
+import hashlib
+import secrets
+import smtplib
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from lxml import etree
+
+from tests.servers import redis
+from tests.walks.houses import House, get, house, until
+
+SEEDED = 5  # reports that a demo begins with
+
+
+@pytest.fixture(params=["embedded", "spread"])
+def home(request: pytest.FixtureRequest, tmp_path) -> Iterator[House]:
+    """SQLite and everything in one process; or PostgreSQL, Redis, and three processes with two workers."""
+    if request.param == "embedded":
+        with house(tmp_path / "data") as made:
+            made.start("all", "up")
+            _await(made)
+            yield made
+        return
+    server = request.getfixturevalue("postgres_url")
+    from tests.conftest import _psql
+
+    name = f"w{secrets.token_hex(4)}"
+    _psql(server, f"CREATE DATABASE {name}")
+    (tmp_path / "redis").mkdir()
+    with (
+        redis(tmp_path / "redis") as redis_url,
+        house(tmp_path / "data", database_url=f"{server}/{name}", redis_url=redis_url) as made,
+    ):
+        made.start("web", "web")
+        made.start("smtp", "smtp")
+        made.start("worker1", "worker")
+        made.start("worker2", "worker")
+        _await(made)
+        yield made
+
+
+def _await(made: House) -> None:
+    until(lambda: get(f"{made.url}/readyz") is not None, "the hub answers")
+
+
+def _worker(made: House) -> str:
+    return "all" if "all" in made.processes else "worker1"
+
+
+def _reports(made: House) -> list[dict]:
+    found, cursor = [], ""
+    while True:
+        page = made.api("GET", f"/v1/reports?limit=200{cursor}")
+        found += page["data"]
+        if not page.get("next_cursor"):
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def test_walk_a_thirty_sms_and_ten_mails_become_forty_reports_though_the_worker_is_killed(
+    home: House,
+) -> None:
+    for n in range(15):
+        home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}", times=3)
+    home.kill(_worker(home))
+    if _worker(home) == "worker1":  # the doors stay open without a worker
+        for n in range(15, 30):
+            home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}")
+        home.start_again("worker1")
+    else:
+        home.start_again("all")
+        _await(home)
+        for n in range(15, 30):
+            home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}")
+    with smtplib.SMTP(home.settings.smtp_host, home.settings.smtp_port, timeout=20) as mail:
+        for n in range(10):
+            message = f"From: a@example.org\r\nSubject: mail {n}\r\nMessage-ID: <{n}@x>\r\n\r\nbody {n}\r\n"
+            for _ in range(3):
+                mail.sendmail("a@example.org", ["report@tocsin.example"], message)
+    until(lambda: len(_reports(home)) == SEEDED + 40, "forty reports stand in the queue")
+    texts = Counter(r["text"].strip() for r in _reports(home))
+    assert all(texts[f"河堤漏水 {n}"] == 1 for n in range(30))
+    assert all(texts[f"body {n}"] == 1 for n in range(10))
+
+
+def test_walk_b_an_approved_warning_reaches_everybody_once_though_the_worker_is_killed(home: House) -> None:
+    home.provider.script({"delay_ms": 60})
+    body = next(t for t in home.api("GET", "/v1/templates")["data"] if t["id"] == "heavy_rain")["example"]
+    body["areas"] = ["990000"]
+    release = home.api("POST", "/v1/releases", body, **{"Idempotency-Key": "walk-b"})["id"]
+    submitted = home.api("POST", f"/v1/releases/{release}/submit", {})
+    with pytest.raises(AssertionError, match="403"):
+        home.api("POST", f"/v1/releases/{release}/approve", {"digest": submitted["digest"]})
+    home.api("POST", f"/v1/releases/{release}/approve", {"digest": submitted["digest"]}, key="approver")
+    until(lambda: len(home.provider.ledger()) > 40, "the first messages are out")
+    home.kill(_worker(home))
+    home.start_again(_worker(home))
+    _await(home)
+
+    def summary() -> dict:
+        return home.api("GET", f"/v1/releases/{release}/summary")
+
+    until(lambda: home.api("GET", f"/v1/releases/{release}")["state"] == "published", "it is published", 90)
+    ledger = home.provider.ledger()
+    sent = Counter(m["to"] for m in ledger)
+    assert max(sent.values()) == 1, "nobody was sent the same warning twice"
+    counts = summary()["channels"]["sms"]
+    assert sum(counts["states"].values()) == counts["reach"] == 240
+    until(lambda: summary()["channels"]["sms"]["states"].get("accepted", 0) == 0, "receipts came back", 30)
+    states = summary()["channels"]["sms"]["states"]
+    unsure = states.get("unsure", 0)
+    delivered = sum(states.get(s, 0) for s in ("accepted", "sent", "delivered", "read"))
+    assert delivered + unsure == 240
+    assert 240 - unsure <= len(ledger) <= 240
+    assert unsure <= 2 * 32, "at most the slices in flight"
+
+    shown = {a["channel"] + a["language"]: a for a in submitted["artefacts"] if a["purpose"] == "main"}
+    assert {m["body"] for m in ledger} == {shown["smszh-CN"]["text"], shown["smsen"]["text"]}
+    cap = get(f"{home.url}/public/cap/{release}.xml")
+    assert hashlib.sha256(cap).hexdigest() == shown["cap_feedmul"]["sha256"]
+    atom = etree.fromstring(get(f"{home.url}/public/alerts.atom"))
+    assert f"{release}.xml" in etree.tostring(atom).decode()
+    page = get(f"{home.url}/alerts/{release}/").decode()
+    assert "暴雨" in page
+    assert len(page.encode()) <= 14 * 1024
