@@ -108,7 +108,7 @@ def approve(
     full lower-case hex in force, Tampered when the stored bytes no longer give it.
     """
     person = _acting(unit, by, (Role.APPROVER,))
-    before = _locked(unit, release_id, revision)
+    before = _locked(unit, release_id)
     MOVES.after(before.state, "approve")
     policy = policy_for(before.draft, hub.mode(unit), policies)
     votes = releases.votes(unit, release_id, before.digest)
@@ -117,6 +117,7 @@ def approve(
         raise Conflict(
             f"the digest is not that of revision {before.revision} as submitted", code="digest_changed"
         )
+    _check_revision(before, revision)
     _check_in_time(before, policy, at)
     artefacts = releases.artefacts(unit, release_id, before.digest)
     if _digest(unit, before, artefacts, policies) != before.digest:
@@ -208,9 +209,14 @@ def _locked(unit: Unit, release_id: str, revision: int | None = None) -> Release
     release = releases.get(unit, release_id, lock=True)
     if release is None:
         raise NotFound("no such release")
-    if revision is not None and revision != release.revision:
-        raise Conflict(f"the release is at revision {release.revision} now", code="release_changed")
+    _check_revision(release, revision)
     return release
+
+
+def _check_revision(release: Release, revision: int | None) -> None:
+    """`revision` is what the caller read (If-Match); None where he did not say."""
+    if revision is not None and revision != release.revision:
+        raise Conflict(f"the release is at revision {release.revision} now", code="revision_changed")
 
 
 def _unsubmitted(release: Release) -> Release:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,14 @@ T = TypeVar("T")
 
 DEADLINE = timedelta(seconds=10)  # of one call, whatever trickles in; a third of a lease
 READERS = 4  # threads in which guards read the store: each read is well under a millisecond
+
+
+_LOOK = 0.5  # seconds between looks whether the loop still lives
+_ONE = "call"
+
+
+class _LoopHasEnded(Exception):
+    """The courier has closed and will not run this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,14 @@ class Courier:
     def carry(
         self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard]
     ) -> list[Outcome]:
-        """Make the calls of one slice and wait for all of them; one outcome for each, in their order."""
-        return self._wait(self._slice(wire, calls, pace, guard))
+        """Make the calls of one slice and wait for all of them; one outcome for each, in their order.
+
+        Safe while the courier closes, and after: what has not begun is refused as CLOSING.
+        """
+        try:
+            return self._wait(self._slice(wire, calls, pace, guard))
+        except _LoopHasEnded:
+            return [Outcome(call=call, refusal=Refusal.CLOSING) for call in calls]
 
     def close(self, timeout: timedelta = timedelta(seconds=10)) -> None:
         """Begin no further call, wait for those in flight, close the wires' sessions; safe to call twice."""
@@ -75,9 +90,22 @@ class Courier:
         self._loop.run_forever()
         self._loop.close()
 
-    def _wait(self, work: Coroutine[Any, Any, T], timeout: timedelta | None = None) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(timeout.total_seconds() if timeout else None)
+    def _wait(self, work: Coroutine[Any, Any, T], timeout: timedelta = timedelta.max) -> T:
+        """Run `work` in the loop. Raises TimeoutError, and _LoopHasEnded when nobody will run it."""
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise _LoopHasEnded from None
+        end = time.monotonic() + timeout.total_seconds()
+        while True:
+            try:
+                return future.result(min(_LOOK, max(end - time.monotonic(), 0)))
+            except TimeoutError:
+                if time.monotonic() >= end:
+                    raise
+                if not self._thread.is_alive():
+                    raise _LoopHasEnded from None
 
     async def _slice(
         self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard]
@@ -85,26 +113,35 @@ class Courier:
         self._wires[wire.name] = wire
         window = self._windows.setdefault(wire.name, asyncio.Semaphore(max(wire.window, 1)))
         watch, halt = guard(), asyncio.Event()
-        return await asyncio.gather(*(self._one(wire, c, pace, watch, window, halt) for c in calls))
+        ones = [self._one(wire, call, pace, watch, window, halt) for call in calls]
+        return await asyncio.gather(*(asyncio.create_task(one, name=_ONE) for one in ones))
 
     async def _one(
         self, wire: Wire, call: Call, pace: Pace, guard: Guard, window: asyncio.Semaphore, halt: asyncio.Event
     ) -> Outcome:
-        async with window:
-            try:
-                if halt.is_set() or self._is_closing:
-                    return Outcome(call=call, refusal=Refusal.HALTED if halt.is_set() else Refusal.CLOSING)
-                await pace.take()
-                for slot in call.slots:
-                    refusal = await guard.refusal(slot)
-                    if refusal is not None:
-                        return Outcome(call=call, refusal=refusal)
-                if halt.is_set() or self._is_closing:  # while we waited for our turn
-                    return Outcome(call=call, refusal=Refusal.HALTED if halt.is_set() else Refusal.CLOSING)
-            except NotNow as error:
-                halt.set()
-                return Outcome(call=call, error=error)
-            return await self._call(wire, call, pace, halt)
+        try:
+            async with window:
+                refusal = await self._turn(call, pace, guard, halt)
+                if refusal is not None:
+                    return Outcome(call=call, refusal=refusal)
+                return await self._call(wire, call, pace, halt)
+        except NotNow as error:  # the pace; a wire's own is answered in _call
+            halt.set()
+            return Outcome(call=call, error=error)
+        except asyncio.CancelledError:  # cut off before the call began
+            return Outcome(call=call, refusal=Refusal.CLOSING)
+
+    async def _turn(self, call: Call, pace: Pace, guard: Guard, halt: asyncio.Event) -> Refusal | None:
+        """Wait for the pace, then look: nothing is awaited between the last look and the call."""
+        if not (halt.is_set() or self._is_closing):
+            await pace.take()
+            for slot in call.slots:
+                refusal = await guard.refusal(slot)
+                if refusal is not None:
+                    return refusal
+        if halt.is_set():
+            return Refusal.HALTED
+        return Refusal.CLOSING if self._is_closing else None
 
     async def _call(self, wire: Wire, call: Call, pace: Pace, halt: asyncio.Event) -> Outcome:
         try:
@@ -133,10 +170,11 @@ class Courier:
             await wire.aclose()
 
     async def _cut_off(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        others = [task for task in asyncio.all_tasks() if task.get_name() == _ONE]
         for task in others:
             task.cancel()
-        await asyncio.wait(others, timeout=1)
+        if others:
+            await asyncio.wait(others, timeout=1)
 
 
 def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,

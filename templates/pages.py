@@ -164,3 +164,10 @@ def _lines(text: str) -> Markup:
     return Markup("\n").join(
         Markup('<span dir="auto">{}</span>').format(escape(line)) for line in text.split("\n")
     )
+
+
+def _anchor(pointer: str) -> str:
+    """The id of the form field that a JSON pointer speaks of: /areas/0 -> f-areas."""
+    parts = pointer.split("/")[1:]
+    kept = parts if parts[:1] in (["fields"], ["artefacts"]) else parts[:1]
+    return "-".join(["f", *kept])

@@ -20,11 +20,12 @@ from hub import birth, keys
 from hub.log import configure
 from hub.settings import Settings
 from hub.wiring import now
+from store import migrate as migration
 from store import people as people_book
 from store import roots
 from tocsin import demo as demo_data
 from tocsin import serve
-from tocsin.people import add_person, new_key, new_link
+from tocsin.people import SCOPES, add_person, new_key, new_link
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Tocsin 警钟: information intake and public release hub.")  # fmt: skip
@@ -109,7 +110,7 @@ def init(
 def migrate(data: DataDir = None) -> None:
     """Bring the database up to this program's schema."""
     settings = settings_of(data)
-    stands, steps = birth.migrate.upgrade(settings.database, lock_path=settings.write_lock)
+    stands, steps = migration.upgrade(settings.database, lock_path=settings.write_lock)
     print(f"schema {stands}/{steps}")
 
 
@@ -139,7 +140,7 @@ def user_add(
         )  # fmt: skip
         print(f"{person.id} {login}")
         if with_key:
-            scopes = {scope for r in role for scope in demo_data.SCOPES[r]}
+            scopes = {scope for r in role for scope in SCOPES[r]}
             print(new_key(hub.store, hub.mode, login, organisation=person.organisation, scopes=scopes,
                           at=now(), person=person))  # fmt: skip
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from web.app import create_app
 
 from approval import desk as approval_desk
 from domain.errors import Refused
@@ -28,9 +27,10 @@ from outbox import sweep
 from simulators import demo_page
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox
+from store import inbox, migrate
 from tocsin import demo, sockets, welcome
 from tocsin.house import House, until_told
+from web.app import create_app
 from workers.app import Ringer, Workers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
@@ -55,7 +55,7 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
             settings = _with_simulator(settings, made, sockets.port_of(provider_socket))
             steps = birth.prepare(settings, Mode.DEMO, now())
         else:
-            steps = birth.migrate.upgrade(settings.database, lock_path=settings.write_lock)
+            steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
             asyncio.run(_up(hub, web_socket, provider_socket, made, steps, ready_file))
 

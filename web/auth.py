@@ -1,10 +1,7 @@
 """Coming in and going out: passwords, one-time links, and how fast either may be tried."""
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -19,6 +16,7 @@ from hub.wiring import Hub
 from store import journal, people
 from store.unit import Unit
 from templates import pages
+from web import throttle
 from web.page import go, language_of, problem_page, sentence, show
 from web.sessions import begin, current, drop, give, must_be_our_page, must_hold_token, read_form, token_of
 
@@ -27,32 +25,8 @@ from web.sessions import begin, current, drop, give, must_be_our_page, must_hold
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$ZBcq3bDW5iuzOB6YXREE5w$GwWMA7hb/kALnpQdgqaIakKahVPT8/7ywK1/5HbLqEA"
 AT_ONCE = 2  # hashes under way: 128 MiB and two cores at most, however many knock
 WAITING = 16  # knocks that may wait for one of them, under two seconds on two cores
-FREE_ACCOUNT = 5  # slips of a tired person
-FREE_ADDRESS = 20  # a duty room may share one address
-LONGEST = timedelta(seconds=60)  # a wait, never a lock: an attacker must not shut out the duty officer
-FORGET = timedelta(hours=1)
 DEVICE_COOKIE = "tocsin-device"
 DEVICE_DAYS = 90
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Knock:
-    """One try to log in: which counters it belongs to, in the order they are charged."""
-
-    login: str
-    address: str
-    device: str  # cookie of a browser in which this account has logged in before, or ''
-
-    def buckets(self, unit: Unit) -> tuple[tuple[str, int], ...]:
-        """(bucket, free failures). A known device has its own, so failures of strangers never slow it.
-
-        OWASP, "Slow Down Online Guessing Attacks with Device Cookies".
-        """
-        account = hashlib.sha256(self.login.encode()).hexdigest()[:32]
-        nonce, _, mac = self.device.partition(".")
-        if nonce and secrets.compare_digest(mac.encode(), _device_mac(unit, nonce, self.login).encode()):
-            return ((f"device:{nonce[:32]}:{account}", FREE_ACCOUNT),)
-        return ((f"account:{account}", FREE_ACCOUNT), _address_bucket(self.address))
 
 
 class Doorkeeper:
@@ -92,10 +66,10 @@ class Doorkeeper:
         try:
             must_be_our_page(request)
             form = await read_form(request)
-            knock = _Knock(login=form.first("login")[:80], address=_address(request),
+            knock = throttle.Knock(login=form.first("login")[:80], address=_address(request),
                            device=request.cookies.get(DEVICE_COOKIE, "")[:200])  # fmt: skip
             wait = await asyncio.to_thread(
-                hub.store.read, lambda unit: _wait(unit, knock.buckets(unit), hub.clock())
+                hub.store.read, lambda unit: throttle.wait(unit, knock.buckets(unit), hub.clock())
             )
             if wait or self._waiting >= WAITING:
                 return self._slow(request, knock.login, wait or timedelta(seconds=2))
@@ -115,12 +89,12 @@ class Doorkeeper:
         hub, at = self._hub, self._hub.clock()
         token, old, address = request.path_params["token"], token_of(self._hub, request), _address(request)
 
-        bucket = _address_bucket(address)
+        bucket = throttle.address_bucket(address)
 
         def work(unit: Unit) -> str:
             person = people.use_link(unit, token, at)
             if person is None or not person.is_active:
-                _count(unit, bucket[0], at)
+                throttle.count(unit, bucket[0], at)
                 _note(unit, person.id if person else "unknown", "failure", "link", address, at)
                 return ""
             _note(unit, person.id, "login", "link", address, at)
@@ -128,7 +102,7 @@ class Doorkeeper:
 
         try:
             must_be_our_page(request)
-            wait = await asyncio.to_thread(hub.store.read, lambda unit: _wait(unit, [bucket], at))
+            wait = await asyncio.to_thread(hub.store.read, lambda unit: throttle.wait(unit, [bucket], at))
             if wait:
                 return self._slow(request, "", wait)
             session = await asyncio.to_thread(hub.store.run, work)
@@ -173,7 +147,7 @@ class Doorkeeper:
             return False
 
     def _answer(
-        self, request: Request, knock: _Knock, known: Person | None, person: Person | None
+        self, request: Request, knock: throttle.Knock, known: Person | None, person: Person | None
     ) -> Response:
         hub, at, old = self._hub, self._hub.clock(), token_of(self._hub, request)
         nonce = secrets.token_hex(16)
@@ -182,13 +156,13 @@ class Doorkeeper:
             buckets = knock.buckets(unit)
             if person is None:
                 for bucket, _ in buckets:
-                    _count(unit, bucket, at)
+                    throttle.count(unit, bucket, at)
                 _note(unit, known.id if known else "unknown", "failure", "password", knock.address, at)
                 return "", ""
             people.forget_failures(unit, buckets[0][0])
             _note(unit, person.id, "login", "password", knock.address, at)
             token = begin(unit, person, old=old, at=at, hours=hub.settings.session_hours)
-            return token, f"{nonce}.{_device_mac(unit, nonce, knock.login)}"
+            return token, f"{nonce}.{throttle.device_mac(unit, nonce, knock.login)}"
 
         token, device = hub.store.run(work)
         if person is None:
@@ -218,37 +192,11 @@ def change_language(hub: Hub, request: Request) -> Response | None:
     return answer
 
 
-def _wait(unit: Unit, buckets: Iterable[tuple[str, int]], at: datetime) -> timedelta:
-    """How long until the next try; tries during the wait are neither counted nor checked."""
-    waits = [timedelta(0)]
-    for bucket, free in buckets:
-        failures, last = people.failures(unit, bucket)
-        if last and failures >= free and at - last < FORGET:
-            grown = min(LONGEST, timedelta(seconds=2 ** min(failures - free, 10)))
-            waits.append(last + grown - at)
-    return max(waits)
-
-
-def _count(unit: Unit, bucket: str, at: datetime) -> None:
-    _, last = people.failures(unit, bucket)
-    if last and at - last >= FORGET:
-        people.forget_failures(unit, bucket)
-    people.count_failure(unit, bucket, at)
-
-
-def _device_mac(unit: Unit, nonce: str, login: str) -> str:
-    return unit.vault.index(f"device/v1:{nonce}:{login}")
-
-
 def _note(unit: Unit, entity: str, act: str, means: str, address: str, at: datetime) -> None:
     """Journal it; the address as a keyed index, what was typed as login never (it may be a password)."""
     by = entity if entity != "unknown" else "stranger"
     detail = {"means": means, "from": unit.vault.index(address)}
     journal.append(unit, "auth", entity, act, by=by, at=at, detail=detail)
-
-
-def _address_bucket(address: str) -> tuple[str, int]:
-    return f"address:{address[:64]}", FREE_ADDRESS
 
 
 def _address(request: Request) -> str:

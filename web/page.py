@@ -48,11 +48,11 @@ def show(
 ) -> Response:
     """A page. `values` may hold done (an act's code), problem (a sentence), flaws, flaw_names, refresh (seconds)."""
     language = language_of(request, person)
-    given = {
+    given: dict[str, Any] = {
         "mode": hub.mode.value, "organisation": hub.settings.organisation, "person": person, "csrf": csrf,
         "may_act": bool(person and person.roles & _ACTING), "here": request.url.path,
         "other": next(x for x in pages.LANGUAGES if x != language), "done": "", "problem": "", "flaws": (),
-        "flaw_names": {}, "refresh": 0, "zone_name": hub.settings.zone,
+        "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone,
     }  # fmt: skip
     text = pages.render(name, language=language, zone=hub.zone, at=hub.clock(), **{**given, **values})
     return Response(text, status, {**HEADERS, **(headers or {})}, media_type="text/html")

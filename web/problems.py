@@ -34,6 +34,7 @@ _BY_CODE = {
     "revision_changed": 412,
     "idempotency_key_reused": 422,
     "bad_classification": 422,
+    "flawed": 422,
     "body_timeout": 408,
     "key_missing": 401,
     "key_unknown": 401,

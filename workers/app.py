@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -98,10 +99,15 @@ class Workers:
     leaving: threading.Event
 
     def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
-        """Finish what runs and end the threads."""
+        """Let what runs finish, for `timeout` at most: with Redis gone a thread may wait to acknowledge."""
         self.leaving.set()
-        for pool in self.pools:
-            pool.stop(timeout=int(timeout.total_seconds() * 1000))
+        half = int(timeout.total_seconds() * 500)  # dramatiq waits that long for workers, then for consumers
+        ends = [threading.Thread(target=pool.stop, args=(half,), daemon=True) for pool in self.pools]
+        for end in ends:
+            end.start()
+        deadline = time.monotonic() + timeout.total_seconds()
+        for end in ends:
+            end.join(max(deadline - time.monotonic(), 0))
 
 
 def start_workers(

@@ -84,7 +84,10 @@ def test_an_unknown_code_is_shown_as_it_is() -> None:
 
 
 def test_flaws_of_the_rooms_below_are_said_in_chinese() -> None:
-    assert pages.explain(Flaw("/fields/hours", "is a whole number from 1 to 24"), "zh-CN") == "应为 1 到 24 之间的整数"
+    assert (
+        pages.explain(Flaw("/fields/hours", "is a whole number from 1 to 24"), "zh-CN")
+        == "应为 1 到 24 之间的整数"
+    )
     assert pages.explain(Flaw("/x", "something new"), "zh-CN") == "填写有误（something new）"
     assert pages.explain(Flaw("/x", "is required"), "en") == "is required"
 

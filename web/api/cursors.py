@@ -15,14 +15,14 @@ LASTS = timedelta(hours=24)
 _MAC = 16
 
 
-def write(key: bytes, owner: str, place: tuple[datetime, str], at: datetime) -> str:
-    """The mark after `place` = (time, id); `owner` names caller, list and filters."""
-    fields = [place[0].isoformat(), place[1], int(at.timestamp())]
+def write(key: bytes, owner: str, place: tuple[str, str], at: datetime) -> str:
+    """The mark after `place`, the two keys that order the list; `owner` names caller, list and filters."""
+    fields = [*place, int(at.timestamp())]
     body = json.dumps(fields, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_mac(key, owner, body) + body).decode().rstrip("=")
 
 
-def read(key: bytes, owner: str, text: str, at: datetime) -> tuple[datetime, str]:
+def read(key: bytes, owner: str, text: str, at: datetime) -> tuple[str, str]:
     """The place of a mark. Raises BadInput(bad_cursor) for one edited, of another caller or list, or old."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -31,10 +31,15 @@ def read(key: bytes, owner: str, text: str, at: datetime) -> tuple[datetime, str
     mac, body = data[:_MAC], data[_MAC:]
     if not hmac.compare_digest(mac, _mac(key, owner, body)):
         raise _bad()
-    when, row_id, made = json.loads(body)
+    first, second, made = json.loads(body)
     if not timedelta(0) <= at - datetime.fromtimestamp(made, at.tzinfo) <= LASTS + timedelta(seconds=1):
         raise _bad()
-    return datetime.fromisoformat(when), str(row_id)
+    return str(first), str(second)
+
+
+def by_time(place: tuple[str, str] | None) -> tuple[datetime, str] | None:
+    """The place in a list that is ordered by time and id."""
+    return (datetime.fromisoformat(place[0]), place[1]) if place else None
 
 
 def owner(caller: str, path: str, filters: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from web.api.caller import Caller
 PATIENCE_SECONDS = 2.0  # MODEL.md: a repeat waits for the first, then hears 409
 
 Effect = Callable[[Unit], tuple[int, Any]]
+Submit = Callable[[Callable[[Unit], Any]], "Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,22 +69,26 @@ def knock_of(request: Request, caller: Caller, fingerprint: str, *, is_required:
     return Knock(client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint)
 
 
-async def once(hub: Hub, in_flight: InFlight, knock: Knock | None, effect: Effect) -> Outcome:
+async def once(
+    hub: Hub, in_flight: InFlight, knock: Knock | None, effect: Effect, submit: Submit | None = None
+) -> Outcome:
     """Run `effect` in one transaction, or give the stored answer of its first time.
 
-    Raises what `effect` raises (nothing is kept then), BadInput(idempotency_key_reused), Conflict, Unavailable.
+    `submit` takes the transaction instead of the store's own, e.g. to write down a refusal. Raises what
+    `effect` raises (nothing is kept then), BadInput(idempotency_key_reused), Conflict, Unavailable.
     """
+    submit = submit or hub.store.submit
     if knock is None:
-        status, body = await asyncio.wrap_future(hub.store.submit(effect))
+        status, body = await asyncio.wrap_future(submit(effect))
         return Outcome(status=status, body=body, is_replay=False)
     await in_flight.enter(knock)
     # A caller that hangs up cancels this task, not the work: its twin must wait for the end all the same.
-    work = asyncio.ensure_future(_kept(hub, knock, effect))
+    work = asyncio.ensure_future(_kept(hub, knock, effect, submit))
     work.add_done_callback(lambda _: in_flight.leave(knock))
     return await asyncio.shield(work)
 
 
-async def _kept(hub: Hub, knock: Knock, effect: Effect) -> Outcome:
+async def _kept(hub: Hub, knock: Knock, effect: Effect, submit: Submit) -> Outcome:
     def work(unit: Unit) -> Outcome:
         known = idempotency.replay(unit, knock)
         if known is not None:
@@ -92,7 +98,7 @@ async def _kept(hub: Hub, knock: Knock, effect: Effect) -> Outcome:
         return Outcome(status=status, body=body, is_replay=False)
 
     try:
-        return await asyncio.wrap_future(hub.store.submit(work))
+        return await asyncio.wrap_future(submit(work))
     except BadInput:
         raise
     except Exception as error:

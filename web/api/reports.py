@@ -44,12 +44,12 @@ async def listing(
                "channel": channel}  # fmt: skip
     wanted = _filter(caller, filters)
     owner = cursors.owner(caller.key_id, request.url.path, filters)
-    before = cursors.read(hub.keys.cursor, owner, cursor, hub.clock()) if cursor else None
+    place = cursors.read(hub.keys.cursor, owner, cursor, hub.clock()) if cursor else None
     if not caller.sees_all and not caller.organisation:
         return JSONResponse({"data": [], "next_cursor": None})
 
     def work(unit: Unit) -> list[Report]:
-        return reports.page(unit, wanted, limit=limit + 1, before=before)
+        return reports.page(unit, wanted, limit=limit + 1, before=cursors.by_time(place))
 
     found = await anyio.to_thread.run_sync(hub.store.read, work)
     return _page(request, found, limit, filters, owner)
@@ -139,6 +139,18 @@ def moment(name: str, text: str | None) -> datetime | None:
     return at
 
 
+def listed(
+    request: Request, data: list[Any], last: tuple[str, str] | None, limit: int, filters: dict[str, Any], owner: str
+) -> JSONResponse:
+    """A page of a list; `last` is the place it ended at, None at the end of the list."""
+    hub = hub_of(request)
+    if last is None:
+        return JSONResponse({"data": data, "next_cursor": None})
+    mark = cursors.write(hub.keys.cursor, owner, last, hub.clock())
+    headers = {"Link": cursors.link(request.url.path, filters, limit, mark)}
+    return JSONResponse({"data": data, "next_cursor": mark}, headers=headers)
+
+
 def bad_query(name: str, detail: str) -> BadInput:
     """One parameter that does not fit."""
     return BadInput("the query does not fit", code="bad_query", flaws=[Flaw(name, detail)])
@@ -173,10 +185,6 @@ def _filter(caller: Caller, filters: dict[str, Any]) -> Filter:
 def _page(
     request: Request, found: list[Report], limit: int, filters: dict[str, Any], owner: str
 ) -> JSONResponse:
-    hub, shown = hub_of(request), found[:limit]
-    if len(found) <= limit:
-        return JSONResponse({"data": [shapes.report(r) for r in shown], "next_cursor": None})
-    last = shown[-1]
-    mark = cursors.write(hub.keys.cursor, owner, (last.received_at, last.id), hub.clock())
-    body = {"data": [shapes.report(r) for r in shown], "next_cursor": mark}
-    return JSONResponse(body, headers={"Link": cursors.link(request.url.path, filters, limit, mark)})
+    shown = found[:limit]
+    last = (shown[-1].received_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    return listed(request, [shapes.report(r) for r in shown], last, limit, filters, owner)

@@ -58,7 +58,11 @@ class CallDoor:
         hub, at = self._hub, self._hub.clock()
         fields = slip(form)
         is_abandoned = bool(form.first("is_abandoned"))
-        flaws = [] if is_abandoned or fields.get("place") or fields.get("text") else [Flaw("/place", "is required")]
+        flaws = (
+            []
+            if is_abandoned or fields.get("place") or fields.get("text")
+            else [Flaw("/place", "is required")]
+        )
         if flaws:
             return self._again(request, form, person, csrf, BadInput("an empty slip", flaws=flaws))
         inbound = Inbound(
@@ -79,9 +83,7 @@ class CallDoor:
             hub.bell("file_report", kept.inbound_id)
         return go(f"/console/reports/{kept.report_id}")
 
-    def _again(
-        self, request: Request, form: Form, person: Person, csrf: str, error: HubError
-    ) -> Response:
+    def _again(self, request: Request, form: Form, person: Person, csrf: str, error: HubError) -> Response:
         """The slip with what was typed: a caller is not asked twice."""
         language = language_of(request, person)
         try:

@@ -1,7 +1,6 @@
 """The composer: a form made of a template's fields, and the body that the approval room reads from it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -10,8 +9,8 @@ from starlette.responses import Response
 from approval import desk, forms
 from domain.errors import BadInput, Conflict, HubError, NotFound
 from domain.handling import Handling
-from domain.person import Role
-from domain.release import Colour, Release, State
+from domain.person import Person, Role
+from domain.release import Colour, Draft, Release, State
 from duty import reports as duty
 from store import areas, releases, reports
 from store.unit import Unit
@@ -44,7 +43,9 @@ def create(visit: Visit) -> Response:
     if template is None:
         raise NotFound("no such template")
     try:
-        release = visit.act(lambda unit, by: desk.create(unit, _draft(unit, visit, template, by), by=by, at=visit.at))
+        release = visit.act(
+            lambda unit, by: desk.create(unit, _draft(unit, visit, template, by), by=by, at=visit.at)
+        )
     except BadInput as error:
         return _show(visit, template, visit.form, action="/console/releases", problem=error)
     return go(f"/console/releases/{release.id}?done=saved")
@@ -57,7 +58,9 @@ def edit(visit: Visit) -> Response:
     if release.state not in EDITABLE:
         raise Conflict("this release can no longer be changed", code="illegal_move")
     template = library.pinned(release.draft.template, release.draft.template_version)
-    return _show(visit, template, _filled(release, visit.hub.zone), action=visit.request.url.path, release=release)
+    return _show(
+        visit, template, _filled(release, visit.hub.zone), action=visit.request.url.path, release=release
+    )
 
 
 def save(visit: Visit) -> Response:
@@ -65,11 +68,17 @@ def save(visit: Visit) -> Response:
     release = load(visit)
     template = library.pinned(release.draft.template, release.draft.template_version)
     revision = visit.form.number("revision")
+
+    def work(unit: Unit, by: Person) -> Release:
+        draft = _draft(unit, visit, template, by, release.draft)
+        return desk.edit(unit, release.id, draft, by=by, at=visit.at, revision=revision)
+
     try:
-        visit.act(lambda unit, by: desk.edit(
-            unit, release.id, _draft(unit, visit, template, by), by=by, at=visit.at, revision=revision))  # fmt: skip
+        visit.act(work)
     except (BadInput, Conflict) as error:
-        return _show(visit, template, visit.form, action=visit.request.url.path, release=release, problem=error)
+        return _show(
+            visit, template, visit.form, action=visit.request.url.path, release=release, problem=error
+        )
     return go(f"/console/releases/{release.id}?done=saved")
 
 
@@ -97,7 +106,7 @@ def body_of(form: Form, template: Template, zone: tzinfo) -> dict[str, Any]:
         "audience": {"areas": [], "groups": form.all("groups"), "languages": []},
         "effective": None,
         "onset": _instant(form.first("onset"), zone) or None,
-        "expires": _instant(form.first("expires"), zone),
+        "expires": _instant(form.first("expires"), zone) or None,
         "review_by": None,
         "fields": {name: value for name, value in fields.items() if value != ""},
         "from_report": form.first("from_report") or None,
@@ -145,10 +154,9 @@ def _filled(release: Release, zone: tzinfo) -> Form:
     return _form(values | {f"fields.{name}": [_shown(value, zone)] for name, value in draft.fields.items()})
 
 
-def _draft(unit: Unit, visit: Visit, template: Template, by: Any) -> Any:
+def _draft(unit: Unit, visit: Visit, template: Template, by: Person, before: Draft | None = None) -> Draft:
     body = body_of(visit.form, template, visit.hub.zone)
-    draft = forms.draft_from_body(unit, body, by=by, at=visit.at)
-    return replace(draft, template_version=template.version)
+    return forms.draft_from_body(unit, body, by=by, at=visit.at, before=before)
 
 
 def _show(

@@ -2,25 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from approval import desk
-from domain.errors import BadInput, Conflict, HubError, NotAllowed, NotFound
+from approval.attempts import attempt
+from domain.errors import BadInput, HubError, NotAllowed, NotFound, Refused
 from domain.person import Person, Role
 from domain.release import CURRENT, MOVES, Release, State
 from outbox import progress
 from store import areas, promises, releases
 from store.unit import Unit
 from web.console import bytes_shown
-from web.console.bytes_shown import Shown
 from web.console.drafts import EDITABLE, load
 from web.console.history import event_name, name_of, timeline
 from web.console.reports import download
 from web.console.visit import Visit
 from web.page import go
 
+T = TypeVar("T")
 PAGE = 50
 REFRESH = 5  # s between looks at a release that is being sent; nothing can be typed on that page
 MOVING = (State.APPROVED, State.PUBLISHING)
@@ -61,23 +62,16 @@ def show_release(visit: Visit, problem: HubError | None = None) -> Response:
     """A draft with its preview, a submission to decide on, or a release on its way."""
     release = load(visit)
     seen = visit.read(lambda unit: _seen(unit, release, visit.language))
-    shown: list[Shown] = []
-    flaw: HubError | None = None
-    if release.state in (State.DRAFT, State.RETURNED):
-        try:
-            shown = bytes_shown.of_draft(visit, release)
-        except (BadInput, Conflict) as error:
-            flaw = error
-    else:
-        shown = visit.read(lambda unit: bytes_shown.of_release(unit, release))
-    reach = bytes_shown.reach(shown) if release.state in (State.DRAFT, State.RETURNED) else release.reach
+    preview = bytes_shown.preview(visit.hub, release, visit.at)
     is_moving = release.state in MOVING and problem is None
+    flaws = [*getattr(problem, "flaws", ()), *preview.flaws]
+    edits = f"/console/releases/{release.id}/edit"
     return visit.show(
-        "release.html", problem=problem or flaw, status=200 if problem is None else _status(problem), seen=seen,
-        release=release, shown=shown, reach=reach, may=_may(release, visit.person, is_whole=flaw is None),
-        is_out=release.state in OUT, refresh=REFRESH if is_moving else 0, here="/console/releases",
-        public=f"{visit.hub.settings.public_site}/alerts/{release.id}/", reason=visit.form.first("reason"),
-        flaw_names=bytes_shown.flaw_names(release, visit.language), edits=f"/console/releases/{release.id}/edit",
+        "release.html", problem=problem, seen=seen, release=release, preview=preview,
+        may=_may(release, visit.person, is_whole=not preview.flaws), is_out=release.state in OUT,
+        refresh=REFRESH if is_moving else 0, here="/console/releases", reason=visit.form.first("reason"),
+        public=f"{visit.hub.settings.public_site}/alerts/{release.id}/", flaws=flaws, edits=edits,
+        flaw_names=bytes_shown.flaw_names(release, preview.pieces, visit.language), flaws_at=edits,
     )  # fmt: skip
 
 
@@ -97,7 +91,7 @@ def change(visit: Visit) -> Response:
         raise NotFound("no such act")
     try:
         _ACTS[name](visit, release_id)
-    except (Conflict, BadInput, NotAllowed) as error:
+    except (Refused, BadInput) as error:
         return show_release(visit, error)
     return go(f"/console/releases/{release_id}?done={name}")
 
@@ -114,36 +108,42 @@ def artefact(visit: Visit) -> Response:
 
 
 def _submit(visit: Visit, release_id: str) -> None:
-    frozen = bytes_shown.freeze_for(visit, load(visit))
-    visit.act(lambda unit, by: desk.submit(unit, release_id, frozen, by=by, at=visit.at))
+    frozen = bytes_shown.frozen_of(visit.hub, release_id, visit.at)
+    _try(visit, "submit", lambda unit, by: desk.submit(unit, release_id, frozen, by=by, at=visit.at))
 
 
 def _approve(visit: Visit, release_id: str) -> None:
-    form = visit.form
+    digest, revision = visit.form.first("digest"), visit.form.number("revision")
 
     def work(unit: Unit, by: Person) -> list[str]:
-        desk.approve(unit, release_id, digest=form.first("digest"), by=by, at=visit.at,
-                     revision=form.number("revision"))  # fmt: skip
+        desk.approve(unit, release_id, digest=digest, by=by, at=visit.at, revision=revision)
         return [dispatch.id for dispatch in promises.of_release(unit, release_id)]
 
-    for dispatch_id in visit.act(work):
+    for dispatch_id in _try(visit, "approve", work):
         visit.hub.bell("relay", dispatch_id)
 
 
-def _with_reason(act: Callable[..., Any]) -> Callable[[Visit, str], None]:
+def _with_reason(name: str, act: Callable[..., Release]) -> Callable[[Visit, str], None]:
     def run(visit: Visit, release_id: str) -> None:
         reason = visit.form.first("reason")
-        visit.act(lambda unit, by: act(unit, release_id, reason=reason, by=by, at=visit.at))
+        _try(visit, name, lambda unit, by: act(unit, release_id, reason=reason, by=by, at=visit.at))
 
     return run
+
+
+def _try(visit: Visit, act: str, work: Callable[[Unit, Person], T]) -> T:
+    """Run an act on the release; a refused one is in the journal before the officer reads of it."""
+    tried = attempt(visit.hub.store, visit.in_session(work), act=act, by=visit.person, at=visit.at,
+                    release_id=visit.part("id"))  # fmt: skip
+    return tried.result()
 
 
 _ACTS: Mapping[str, Callable[[Visit, str], None]] = {
     "submit": _submit,
     "approve": _approve,
-    "return": _with_reason(desk.send_back),
-    "reject": _with_reason(desk.reject),
-    "stop": _with_reason(desk.stop),
+    "return": _with_reason("return", desk.send_back),
+    "reject": _with_reason("reject", desk.reject),
+    "stop": _with_reason("stop", desk.stop),
 }
 
 

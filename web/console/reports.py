@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from domain.errors import BadInput, Conflict, HubError, NotFound
+from domain.errors import BadInput, HubError, NotFound, Refused
 from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
@@ -66,7 +66,7 @@ def change(visit: Visit) -> Response:
     given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
     try:
         visit.act(lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given))
-    except (Conflict, BadInput) as error:
+    except (Refused, BadInput) as error:
         return show_report(visit, error)
     return go(f"/console/reports/{report_id}?done={name}")
 
@@ -140,7 +140,7 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
 
 def _arrived(unit: Unit, visit: Visit, read_blob: Callable[[str], bytes]) -> Arrived:
     row = inbox.by_report(unit, visit.part("id"))
-    arrived = inbox.load(unit, row[0], read_blob) if row else None
+    arrived = inbox.load(unit, row.id, read_blob) if row else None
     if arrived is None:
         raise NotFound("no such report")
     return arrived

@@ -57,9 +57,13 @@ class Visit:
         return self.hub.store.read(work)
 
     def act(self, work: Callable[[Unit, Person], T]) -> T:
-        """One transaction; session and roles are looked up again in it, not taken from the page (H81).
+        """One transaction with the person as he is in it."""
+        return self.hub.store.run(self.in_session(work))
 
-        Raises NotAllowed when the session has ended meanwhile.
+    def in_session(self, work: Callable[[Unit, Person], T]) -> Callable[[Unit], T]:
+        """`work` with session and roles looked up again in its transaction, not taken from the page (H81).
+
+        It raises NotAllowed when the session has ended meanwhile.
         """
         token = token_of(self.hub, self.request)
 
@@ -69,7 +73,7 @@ class Visit:
                 raise NotAllowed("the session is over", code="csrf")
             return work(unit, found[0])
 
-        return self.hub.store.run(with_person)
+        return with_person
 
     def show(self, name: str, *, problem: HubError | None = None, **values: Any) -> Response:
         """A page of the desk; with `problem`, its sentence on top and its status."""
@@ -106,7 +110,9 @@ def act(hub: Hub, handle: Callable[[Visit], Response]) -> Endpoint:
     return endpoint
 
 
-async def _answer(hub: Hub, request: Request, handle: Callable[[Visit], Response], *, is_act: bool) -> Response:
+async def _answer(
+    hub: Hub, request: Request, handle: Callable[[Visit], Response], *, is_act: bool
+) -> Response:
     person, csrf = None, ""
     try:
         if is_act:
