@@ -120,8 +120,9 @@ def approve(
     _check_revision(before, revision)
     _check_in_time(before, policy, at)
     artefacts = releases.artefacts(unit, release_id, before.digest)
-    if _digest(unit, before, artefacts, policies) != before.digest:
-        raise Tampered("the stored bytes are not those that were submitted", code="tampered")
+    is_intact = releases.is_intact(unit, release_id, before.digest)
+    if not is_intact or _digest(unit, before, artefacts, policies) != before.digest:
+        raise Tampered("bytes, row or policy are not those that were submitted")
     _vote(unit, before, "approve", by=by, at=at, step_up=step_up)
     if len(votes | {by.id}) < policy.quorum:
         after = replace(before, state=MOVES.after(before.state, "vote"))

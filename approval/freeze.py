@@ -50,16 +50,21 @@ class Frozen:
     manifest: Mapping[str, Any]
     digest: str
     artefacts: tuple[Artefact, ...]
-    headlines: Mapping[str, str]  # language -> headline
+    titles: Mapping[tuple[Purpose, str], str]  # (purpose, language) -> headline
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def headlines(self) -> dict[str, str]:
+        """language -> headline of the main texts."""
+        return {language: title for (purpose, language), title in self.titles.items() if purpose is Purpose.MAIN}
 
     def with_headlines(self) -> Iterator[tuple[Artefact, str]]:
         """Each artefact with the headline of its language; a lone file in all languages gets the first."""
         spoken = {a.language for a in self.artefacts} - {ALL_LANGUAGES}
         for artefact in self.artefacts:
-            headline = self.headlines.get(artefact.language, "")
+            headline = self.titles.get((artefact.purpose, artefact.language), "")
             if artefact.language == ALL_LANGUAGES and not spoken:
-                headline = next(iter(self.headlines.values()), "")
+                headline = next((t for (p, _), t in self.titles.items() if p is artefact.purpose), "")
             yield artefact, headline
 
 
@@ -94,7 +99,7 @@ def render(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
         manifest=manifest,
         digest=digest(artefacts, manifest),
         artefacts=artefacts,
-        headlines={language: words.headline for language, words in said[Purpose.MAIN].items()},
+        titles={(p, language): w.headline for p, words in said.items() for language, w in words.items()},
         counts=inputs.counts,
     )
 
@@ -105,6 +110,7 @@ def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Froze
     if not found or release.sent is None:
         raise NotFound("nothing has been submitted")
     manifest = manifest_of(release, mode, policy)
+    headlines = releases.headlines(unit, release.id, release.digest)
     return Frozen(
         release_id=release.id,
         revision=release.revision,
@@ -115,7 +121,7 @@ def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Froze
         manifest=manifest,
         digest=digest(found, manifest),
         artefacts=tuple(found),
-        headlines=releases.headlines(unit, release.id, release.digest),
+        titles={(Purpose.MAIN, language): headline for language, headline in headlines.items()},
     )
 
 

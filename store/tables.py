@@ -358,6 +358,8 @@ delivery = Table(
     Column("changed_at", Instant, nullable=False),
     Index("ix_delivery_open", "parcel", postgresql_where=sa.text("state IN ('queued', 'sending')"),
           sqlite_where=sa.text("state IN ('queued', 'sending')")),
+    Index("ix_delivery_unsure", "parcel", postgresql_where=sa.text("state = 'unsure'"),
+          sqlite_where=sa.text("state = 'unsure'")),
     Index("ix_delivery_provider_id", "provider_id", postgresql_where=sa.text("provider_id IS NOT NULL"),
           sqlite_where=sa.text("provider_id IS NOT NULL")),
     _one_of("state", parcel.DeliveryState),

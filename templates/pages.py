@@ -96,7 +96,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        when=_when, clock=_clock, age=_age, size=_size, say=_say, explain=_explain, lines=_lines
+        when=_when,
+        clock=_clock,
+        age=_age,
+        size=_size,
+        say=_say,
+        explain=_explain,
+        lines=_lines,
+        anchor=_anchor,
     )
     return env
 

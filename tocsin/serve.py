@@ -23,7 +23,7 @@ from hub.log import log
 from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
-from outbox import sweep
+from outbox import publish, sweep
 from simulators import demo_page
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
@@ -172,6 +172,8 @@ def _running(hub: Hub) -> Iterator[_Parts]:
         sources=[sweep.due, lambda unit, at: [("file_report", i) for i in inbox.due(unit, at)]],
         on_error=lambda what, error: log("chore.failed", chore=what, error=type(error).__name__),
     )  # fmt: skip
+    for channel in hub.publishers:
+        publish.republish(hub.outgoing, channel)  # a public site that says "nothing in force" is there from the start
     timers.start()
     try:
         yield _Parts(workers=workers, timers=timers, ringer=ringer)

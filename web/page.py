@@ -63,6 +63,12 @@ def go(address: str) -> Response:
     return RedirectResponse(address, 303, HEADERS)
 
 
+def status_of(error: HubError) -> int:
+    """As on /v1, but 412 and 401 answer headers that no form sends."""
+    status = problems.status_of(error)
+    return {412: 409, 401: 403}.get(status, status)
+
+
 def sentence(error: HubError, language: str) -> str:
     """One sentence in the officer's language: what happened and what to do next."""
     known = pages.codes()["error"]
@@ -78,6 +84,6 @@ def problem_page(
     flaws: tuple[Flaw, ...] = error.flaws if isinstance(error, BadInput) else ()
     headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}
     return show(
-        hub, request, "error.html", person=person, csrf=csrf, status=problems.status_of(error), headers=headers,
+        hub, request, "error.html", person=person, csrf=csrf, status=status_of(error), headers=headers,
         problem=sentence(error, language), flaws=flaws,
     )  # fmt: skip

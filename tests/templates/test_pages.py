@@ -92,6 +92,19 @@ def test_flaws_of_the_rooms_below_are_said_in_chinese() -> None:
     assert pages.explain(Flaw("/x", "is required"), "en") == "is required"
 
 
+def test_every_flaw_that_a_room_names_has_a_meaning_in_chinese() -> None:
+    rooms = [*(ROOT / "approval").glob("*.py"), *(ROOT / "duty").glob("*.py")]
+    said = {
+        node.args[1].value
+        for file in rooms
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Flaw"
+        and len(node.args) == 2 and isinstance(node.args[1], ast.Constant)
+    }  # fmt: skip
+    assert said
+    assert {text for text in said if pages.explain(Flaw("/x", text), "zh-CN").startswith("填写有误")} == set()
+
+
 def test_times_are_shown_in_the_zone_and_the_age_in_words() -> None:
     at = datetime(2026, 11, 23, 6, 5, tzinfo=UTC)
     arrived = at - timedelta(minutes=12)

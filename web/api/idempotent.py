@@ -69,6 +69,14 @@ def knock_of(request: Request, caller: Caller, fingerprint: str, *, is_required:
     return Knock(client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint)
 
 
+async def replayed(hub: Hub, knock: Knock | None) -> Outcome | None:
+    """The stored answer of an earlier time, None for a new knock. Raises BadInput(idempotency_key_reused)."""
+    if knock is None:
+        return None
+    known = await anyio.to_thread.run_sync(hub.store.read, lambda unit: idempotency.replay(unit, knock))
+    return Outcome(status=known[0], body=known[1], is_replay=True) if known else None
+
+
 async def once(
     hub: Hub, in_flight: InFlight, knock: Knock | None, effect: Effect, submit: Submit | None = None
 ) -> Outcome:
@@ -105,7 +113,7 @@ async def _kept(hub: Hub, knock: Knock, effect: Effect, submit: Submit) -> Outco
         # Unknown COMMIT, or a twin in another process took the key between our look and our insert.
         if isinstance(error, HubError) and not isinstance(error, CommitUnknown):
             raise
-        known = await anyio.to_thread.run_sync(hub.store.read, lambda unit: idempotency.replay(unit, knock))
+        known = await replayed(hub, knock)
         if known is None:
             raise
-        return Outcome(status=known[0], body=known[1], is_replay=True)
+        return known

@@ -1,24 +1,23 @@
 """The acts over a release through /v1: draft, change, preview, submit, approve, return, reject, stop."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 import anyio.to_thread
-from approval.preview import preview as shown
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
-from approval import checks, desk, forms, gather
-from approval.attempts import attempt
-from approval.freeze import Frozen, Place
-from domain.errors import Conflict
+from approval import checks, desk, forms, freeze, gather
+from approval.attempts import attempt, note_refusal
+from approval.preview import preview as shown
+from domain.errors import Conflict, NotAllowed
 from domain.person import Person, Scope
-from domain.release import Draft, Release
+from domain.release import MOVES, Release, State
 from hub.wiring import Hub
 from store import promises, releases
 from store.unit import Unit
@@ -26,11 +25,12 @@ from web.api import release_shapes
 from web.api.bodies import Body, checked, json_object, revision_seen
 from web.api.caller import Caller, caller_of, fingerprint, hub_of
 from web.api.described import ACTS, CREATES, body_of, json_body
-from web.api.idempotent import Outcome, knock_of, once
+from web.api.idempotent import Outcome, knock_of, once, replayed
 from web.api.releases import known, reader
 
 router = APIRouter(tags=["releases"])
 Act = Callable[[Unit], Release]
+Told = dict[str, Any]
 
 
 class Decision(Body):
@@ -50,19 +50,55 @@ class Nothing(Body):
     """An empty object, or no body."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One request for an act: who asks, over what, and what he has seen of it."""
+
+    request: Request
+    hub: Hub
+    caller: Caller
+    person: Person
+    name: str
+    release_id: str
+    raw: bytes
+    value: dict[str, Any]
+    seen: int | None  # the revision in If-Match
+
+    async def once(self, act: Act, *, status: int = 200, told: Told | None = None) -> Outcome:
+        """Run the act under its Idempotency-Key; a refusal is written down before it is answered.
+
+        `told` is what the answer says beside the release. A revision in If-Match that is gone is 412.
+        """
+
+        def effect(unit: Unit) -> tuple[int, Any]:
+            if self.seen is not None and known(unit, self.release_id).revision != self.seen:
+                raise Conflict("the release has changed since it was read", code="revision_changed")
+            found = act(unit)
+            frozen = releases.artefacts(unit, found.id, found.digest)
+            return status, release_shapes.release(found, frozen) | (told or {})
+
+        tried = partial(attempt, self.hub.store, act=self.name, by=self.person, at=self.hub.clock(),
+                        release_id=self.release_id)  # fmt: skip
+        return await once(self.hub, self.request.app.state.in_flight, self.knock(), effect, tried)
+
+    def knock(self) -> Any:
+        """The Idempotency-Key of this request; a new draft needs one."""
+        told = fingerprint(self.raw, str(self.seen).encode())
+        return knock_of(self.request, self.caller, told, is_required=not self.release_id)
+
+
 @router.post("/releases", status_code=201, responses=CREATES,
              openapi_extra=json_body("as in `example` of GET /v1/templates"))  # fmt: skip
 async def create(request: Request) -> JSONResponse:
     """Begin a draft."""
-    caller = await caller_of(request)
-    person = caller.acting(Scope.RELEASE)
-    raw, value = await json_object(request)
-    at = hub_of(request).clock()
+    made = await _try(request, "create", "", Scope.RELEASE)
+    at = made.hub.clock()
 
     def act(unit: Unit) -> Release:
-        return desk.create(unit, forms.draft_from_body(unit, value, by=person, at=at), by=person, at=at)
+        draft = forms.draft_from_body(unit, made.value, by=made.person, at=at)
+        return desk.create(unit, draft, by=made.person, at=at)
 
-    outcome = await _once(request, caller, person, "create", act, raw, status=201, is_required=True)
+    outcome = await made.once(act, status=201)
     return _answer(outcome, Location=outcome.body["links"]["self"])
 
 
@@ -70,164 +106,144 @@ async def create(request: Request) -> JSONResponse:
               openapi_extra=json_body("members to change; `fields` and lists whole", needs_key=False))  # fmt: skip
 async def edit(request: Request, release_id: str) -> JSONResponse:
     """Change a draft; a submission falls back to draft and loses its votes. Send If-Match."""
-    caller = await caller_of(request)
-    person = caller.acting(Scope.RELEASE)
-    raw, value = await json_object(request)
-    seen, at = revision_seen(request), hub_of(request).clock()
+    made = await _try(request, "edit", release_id, Scope.RELEASE)
+    at = made.hub.clock()
 
     def act(unit: Unit) -> Release:
-        before = known(unit, release_id)
-        body = release_shapes.draft(before.draft) | value
-        draft = _pinned(before, forms.draft_from_body(unit, body, by=person, at=at))
-        return desk.edit(unit, release_id, draft, by=person, at=at, revision=seen)
+        before = known(unit, release_id).draft
+        body = forms.body_from_draft(before) | made.value
+        draft = forms.draft_from_body(unit, body, by=made.person, at=at, before=before)
+        return desk.edit(unit, release_id, draft, by=made.person, at=at, revision=made.seen)
 
-    return _answer(await _seen_once(request, caller, person, "edit", act, raw, release_id, seen))
+    return _answer(await made.once(act))
 
 
 @router.post("/releases/{release_id}/preview", responses=ACTS,
              openapi_extra=body_of(Nothing, needs_key=False, is_optional=True))  # fmt: skip
 async def preview(request: Request, release_id: str) -> JSONResponse:
-    """What each channel would carry, made by the function that submit uses, and what forbids submitting."""
+    """What each channel carries: of a submission the frozen bytes, of a draft what submit would freeze."""
     await reader(request)
-    hub = hub_of(request)
-    body = await anyio.to_thread.run_sync(_previewed, hub, release_id, hub.clock())
-    return JSONResponse(body)
+    _, value = await json_object(request, may_be_empty=True)
+    checked(Nothing, value)
+    return JSONResponse(await anyio.to_thread.run_sync(_previewed, hub_of(request), release_id))
 
 
 @router.post("/releases/{release_id}/submit", responses=ACTS,
              openapi_extra=body_of(Nothing, needs_key=False, is_optional=True))  # fmt: skip
 async def submit(request: Request, release_id: str) -> JSONResponse:
     """Freeze the bytes and put them before the approvers; answers with `digest` and all that it covers."""
-    caller = await caller_of(request)
-    person = caller.acting(Scope.RELEASE)
-    raw, value = await json_object(request, may_be_empty=True)
-    checked(Nothing, value)
-    hub = hub_of(request)
-    at = hub.clock()
-    inputs, frozen = await anyio.to_thread.run_sync(_frozen, hub, release_id, at)
+    made = await _try(request, "submit", release_id, Scope.RELEASE)
+    checked(Nothing, made.value)
+    earlier = await replayed(made.hub, made.knock())
+    if earlier is not None:
+        return _answer(earlier)
+    hub, at = made.hub, made.hub.clock()
+    inputs = await anyio.to_thread.run_sync(_inputs, hub, release_id)
+    if not MOVES.allows(inputs.release.state, "submit"):
+        # Nothing to freeze: the refusal takes the way of every other one, into the journal.
+        return _answer(await made.once(lambda unit: _refused(unit, release_id)))
+    frozen = await anyio.to_thread.run_sync(lambda: checks.freeze(inputs, _place(hub), at=at))
+    told = {"preview": shown(frozen), "warnings": checks.warnings(inputs, frozen, at=at)}
 
     def act(unit: Unit) -> Release:
-        return desk.submit(unit, release_id, frozen, by=person, at=at)
+        return desk.submit(unit, release_id, frozen, by=made.person, at=at)
 
-    outcome = await _seen_once(request, caller, person, "submit", act, raw, release_id, revision_seen(request))
-    told = {"preview": release_shapes.jsonable(shown(frozen)),
-            "warnings": checks.warnings(inputs, frozen, at=at)}  # fmt: skip
-    return _answer(replace(outcome, body=outcome.body | told))
+    return _answer(await made.once(act, told=told))
 
 
 @router.post("/releases/{release_id}/approve", responses=ACTS, openapi_extra=body_of(Decision, needs_key=False))
 async def approve(request: Request, release_id: str) -> JSONResponse:
     """签发: consent to the digest. With the last vote the promises to send are made in the same transaction."""
-    caller = await caller_of(request)
-    person = caller.acting(Scope.APPROVE)
-    raw, value = await json_object(request)
-    given = checked(Decision, value)
-    hub, seen = hub_of(request), revision_seen(request)
-    at = hub.clock()
-    revision = given.revision if seen is None else seen
+    made = await _try(request, "approve", release_id, Scope.APPROVE)
+    given = checked(Decision, made.value)
+    revision = given.revision if made.seen is None else made.seen
+    at = made.hub.clock()
     promised: list[str] = []
 
     def act(unit: Unit) -> Release:
-        found = desk.approve(unit, release_id, digest=given.digest, by=person, at=at, revision=revision)
+        found = desk.approve(unit, release_id, digest=given.digest, by=made.person, at=at, revision=revision)
         promised[:] = [d.id for d in promises.of_release(unit, release_id)]
         return found
 
-    outcome = await _seen_once(request, caller, person, "approve", act, raw, release_id, seen)
-    answer = _answer(outcome)
-    answer.background = BackgroundTask(_ring, hub, promised)
+    answer = _answer(await made.once(act))
+    answer.background = BackgroundTask(_ring, made.hub, promised)
     return answer
 
 
 @router.post("/releases/{release_id}/return", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def send_back(request: Request, release_id: str) -> JSONResponse:
     """退回 to its author."""
-    return await _with_reason(request, release_id, "return", desk.send_back, Scope.APPROVE)
+    return await _with_reason(await _try(request, "return", release_id, Scope.APPROVE), desk.send_back)
 
 
 @router.post("/releases/{release_id}/reject", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def reject(request: Request, release_id: str) -> JSONResponse:
     """驳回: it ends here."""
-    return await _with_reason(request, release_id, "reject", desk.reject, Scope.APPROVE)
+    return await _with_reason(await _try(request, "reject", release_id, Scope.APPROVE), desk.reject)
 
 
 @router.post("/releases/{release_id}/stop", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def stop(request: Request, release_id: str) -> JSONResponse:
     """停止发送: what has not left stays here, within a second."""
-    return await _with_reason(request, release_id, "stop", desk.stop, Scope.RELEASE, Scope.APPROVE)
+    return await _with_reason(await _try(request, "stop", release_id, Scope.RELEASE, Scope.APPROVE), desk.stop)
 
 
-async def _with_reason(
-    request: Request, release_id: str, name: str, act: Callable[..., Release], *scopes: Scope
-) -> JSONResponse:
-    caller = await caller_of(request)
-    person = caller.acting(*scopes)
-    raw, value = await json_object(request)
-    reason = checked(Reason, value).reason
-    at = hub_of(request).clock()
-    work = partial(act, release_id=release_id, reason=reason, by=person, at=at)
-    return _answer(await _once(request, caller, person, name, work, raw, release_id=release_id))
+async def _with_reason(made: Try, act: Callable[..., Release]) -> JSONResponse:
+    reason = checked(Reason, made.value).reason
+    at = made.hub.clock()
+    return _answer(await made.once(partial(act, release_id=made.release_id, reason=reason, by=made.person, at=at)))
 
 
-async def _seen_once(
-    request: Request, caller: Caller, person: Person, name: str, act: Act, raw: bytes, release_id: str,
-    seen: int | None,
-) -> Outcome:  # fmt: skip
-    """_once(), where a revision that If-Match named and that is gone is 412."""
-    def work(unit: Unit) -> Release:
-        if seen is not None and known(unit, release_id).revision != seen:
-            raise Conflict("the release has changed since it was read", code="revision_changed")
-        return act(unit)
+async def _try(request: Request, name: str, release_id: str, *scopes: Scope) -> Try:
+    """The caller as a person with one of `scopes`; whoever is not is written down before he is told."""
+    hub, caller = hub_of(request), await caller_of(request)
+    try:
+        person = caller.acting(*scopes)
+    except NotAllowed as error:
+        by, code, at = caller.person.id if caller.person else caller.key_id, error.code, hub.clock()
 
-    return await _once(request, caller, person, name, work, raw, release_id=release_id)
+        def note(unit: Unit) -> None:
+            if release_id:
+                known(unit, release_id)
+            note_refusal(unit, release_id, name, by=by, at=at, code=code)
 
-
-async def _once(
-    request: Request, caller: Caller, person: Person, name: str, act: Act, raw: bytes, *,
-    release_id: str = "", status: int = 200, is_required: bool = False,
-) -> Outcome:  # fmt: skip
-    """Run the act once under its Idempotency-Key; a refusal is written down before it is answered."""
-    hub = hub_of(request)
-
-    def effect(unit: Unit) -> tuple[int, Any]:
-        found = act(unit)
-        return status, release_shapes.release(found, releases.artefacts(unit, found.id, found.digest))
-
-    told = fingerprint(raw, request.headers.get("if-match", "").encode())
-    knock = knock_of(request, caller, told, is_required=is_required)
-    tried = partial(attempt, hub.store, act=name, by=person, at=hub.clock(), release_id=release_id)
-    return await once(hub, request.app.state.in_flight, knock, effect, tried)
+        await asyncio.wrap_future(hub.store.submit(note))
+        raise
+    raw, value = await json_object(request, may_be_empty=True)
+    return Try(request=request, hub=hub, caller=caller, person=person, name=name, release_id=release_id,
+               raw=raw, value=value, seen=revision_seen(request) if release_id else None)  # fmt: skip
 
 
 def _answer(outcome: Outcome, **headers: str) -> JSONResponse:
     return outcome.response(ETag=f'"{outcome.body["revision"]}"', **headers)
 
 
-def _pinned(before: Release, draft: Draft) -> Draft:
-    """A draft stays with the version of the template that it was begun with."""
-    same = draft.template == before.draft.template
-    return replace(draft, template_version=before.draft.template_version) if same else draft
+def _refused(unit: Unit, release_id: str) -> Release:
+    found = known(unit, release_id)
+    MOVES.after(found.state, "submit")
+    raise Conflict("the release has just changed", code="release_changed")
 
 
-def _place(hub: Hub) -> Place:
-    return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
+def _place(hub: Hub) -> freeze.Place:
+    return freeze.Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
 
 
 def _inputs(hub: Hub, release_id: str) -> gather.Inputs:
     return hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
 
 
-def _frozen(hub: Hub, release_id: str, at: datetime) -> tuple[gather.Inputs, Frozen]:
-    inputs = _inputs(hub, release_id)
-    return inputs, checks.freeze(inputs, _place(hub), at=at)
-
-
-def _previewed(hub: Hub, release_id: str, at: datetime) -> dict[str, Any]:
-    inputs = _inputs(hub, release_id)
+def _previewed(hub: Hub, release_id: str) -> Told:
+    inputs, at = _inputs(hub, release_id), hub.clock()
+    release = inputs.release
+    told: Told = {"release": release_id, "revision": release.revision, "state": release.state.value}
+    if release.digest and release.state is not State.DRAFT:
+        standing = hub.store.read(
+            lambda unit: freeze.stored(unit, release, mode=inputs.mode, policy=inputs.policy)
+        )
+        return told | {"preview": shown(standing), "warnings": [], "errors": []}
     frozen, flaws = checks.trial(inputs, _place(hub), at=at)
-    return {
-        "release": release_id,
-        "revision": inputs.release.revision,
-        "preview": release_shapes.jsonable(shown(frozen)) if frozen else None,
+    return told | {
+        "preview": shown(frozen) if frozen else None,
         "warnings": checks.warnings(inputs, frozen, at=at) if frozen else [],
         "errors": [{"pointer": f.pointer, "detail": f.detail} for f in flaws],
     }

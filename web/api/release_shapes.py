@@ -4,35 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from approval.forms import body_from_draft
 from domain.artefact import Artefact
-from domain.release import Draft, Release
+from domain.release import Release
 from web.api.shapes import instant
-
-
-def draft(found: Draft) -> dict[str, Any]:
-    """The body that POST and PATCH take, filled with this draft."""
-    return {
-        "template": found.template,
-        "issuer": found.issuer,
-        "colour": found.colour.value if found.colour else None,
-        "grade": found.grade,
-        "response_level": found.response_level,
-        "handling": found.handling.value,
-        "areas": list(found.areas),
-        "languages": list(found.languages),
-        "channels": list(found.channels),
-        "audience": {
-            "areas": list(found.audience.areas),
-            "groups": list(found.audience.groups),
-            "languages": list(found.audience.languages),
-        },
-        "effective": instant(found.effective),
-        "onset": instant(found.onset),
-        "expires": instant(found.expires),
-        "review_by": instant(found.review_by),
-        "fields": dict(found.fields),
-        "from_report": found.from_report or None,
-    }
 
 
 def release(found: Release, artefacts: Iterable[Artefact] = ()) -> dict[str, Any]:
@@ -46,7 +21,7 @@ def release(found: Release, artefacts: Iterable[Artefact] = ()) -> dict[str, Any
         "event_code": found.draft.event_code,
         "organisation": found.draft.organisation,
         "template_version": found.draft.template_version,
-        "draft": draft(found.draft),
+        "draft": body_from_draft(found.draft),
         "author": found.author,
         "editors": sorted(found.editors),
         "created_at": instant(found.created_at),

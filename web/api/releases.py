@@ -13,13 +13,17 @@ from domain.parcel import DeliveryState
 from domain.person import Scope
 from domain.release import Release, State
 from outbox import progress
-from store import deliveries, releases
+from store import areas, deliveries, releases
 from store.unit import Unit
 from templates.library import Template, library
 from web.api import cursors, release_shapes
 from web.api.caller import Caller, caller_of, hub_of
 from web.api.described import READS
 from web.api.reports import LIMIT, bad_query, download, listed
+
+EXAMPLES_FROM = 500  # divisions among which the example's area is looked for
+COUNTY = 6  # digits: warnings are issued for counties and up; a smaller area reads oddly in an example
+ANYWHERE = "990101000000"  # the demo's; a hub without divisions can take no draft at all
 
 router = APIRouter(tags=["releases"])
 T = TypeVar("T")
@@ -119,9 +123,15 @@ async def summary(request: Request, release_id: str) -> JSONResponse:
 @router.get("/templates", responses=READS)
 async def templates(request: Request) -> JSONResponse:
     """Each template with its fields and a complete body that POST /v1/releases takes as it is."""
-    await caller_of(request)
-    at = hub_of(request).clock()
-    return JSONResponse({"data": [_template(t) | {"example": forms.example(t, at)} for t in library().values()]})
+    hub, _ = hub_of(request), await caller_of(request)
+    places = await _read(request, lambda unit: areas.listing(unit, limit=EXAMPLES_FROM))
+    codes = ([r.code for r in places if len(r.prefix) >= COUNTY] or [r.code for r in places] or [ANYWHERE])[:1]
+    issuer, at = hub.settings.organisation, hub.clock()
+    found = [
+        _template(t) | {"example": forms.example(t, at, zone=hub.zone, issuer=issuer, codes=codes)}
+        for t in library().values()
+    ]
+    return JSONResponse({"data": found})
 
 
 async def reader(request: Request) -> Caller:

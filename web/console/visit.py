@@ -16,8 +16,7 @@ from store import people
 from store.unit import Unit
 from templates import pages
 from web.auth import change_language
-from web.page import go, language_of, problem_page, sentence, show
-from web.problems import status_of
+from web.page import go, language_of, problem_page, sentence, show, status_of
 from web.sessions import Form, current, drop, must_be_our_page, must_hold_token, read_form, token_of
 
 T = TypeVar("T")

@@ -1,0 +1,209 @@
+"""A release at the desk: drafted, seen as it leaves, decided on by another person, watched, stopped."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.person import Role
+from domain.release import State
+from store import journal, promises, releases
+from tests.web.api_world import World, world
+from tests.web.console_browser import Browser, add_person, add_recipients, call, enter, rain, words
+
+
+@pytest.fixture
+def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
+    with world(tmp_path / "data", at, url=database_url) as made:
+        add_recipients(made)
+        yield made
+
+
+@pytest.fixture
+def quick(tmp_path: Path, at: datetime) -> Iterator[World]:
+    with world(tmp_path / "data", at) as made:
+        add_recipients(made)
+        yield made
+
+
+def _drafted(browser: Browser, **more: Any) -> str:
+    answer = browser.post("/console/releases", rain(**more))
+    assert answer.status_code == 303, words(answer.text)
+    return answer.headers["location"].partition("?")[0]
+
+
+def _submitted(browser: Browser, **more: Any) -> str:
+    path = _drafted(browser, **more)
+    browser.follow(f"{path}/submit")
+    return path
+
+
+def _hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found
+    return found[1]
+
+
+def _state(hall: World, path: str) -> State:
+    release = hall.hub.store.read(lambda unit: releases.get(unit, path.rpartition("/")[2]))
+    assert release
+    return release.state
+
+
+def test_a_warning_is_drafted_from_a_report_and_approved_by_another_person(hall: World) -> None:
+    report = call(hall, place="石门水库下游", text="水库泄洪，河滩有人", area="990101")
+    officer, approver = enter(hall, "officer"), enter(hall, "approver")
+    page = officer.get(f"/console/releases/new?template=heavy_rain&from={report}").text
+    assert 'value="石门水库下游"' in page
+    assert re.search(r'value="990101000000" checked', page)
+    path = _drafted(officer, from_report=report)
+    preview = words(officer.get(path).text)
+    assert "将申请向 甲一区 的 7 个号码发布" in preview
+    assert "UCS-2" in preview
+    assert "&lt;alert" in officer.get(path).text
+    assert "等待另一位签发人批准" in words(officer.follow(f"{path}/submit").text)
+
+    seen = approver.get(path).text
+    assert "人officer 申请向 甲一区 的 7 个号码发布" in words(seen)
+    done = approver.follow(f"{path}/approve", {"digest": _hidden(seen, "digest"), "revision": _hidden(seen, "revision")})
+    assert "已批准，正在发送" in words(done.text)
+    assert 'http-equiv="refresh" content="5"' in done.text
+    assert _state(hall, path) is State.APPROVED
+    dispatches = hall.hub.store.read(lambda unit: promises.of_release(unit, path.rpartition("/")[2]))
+    assert sorted(("relay", d.id) for d in dispatches) == sorted(r for r in hall.rings if r[0] == "relay")
+    assert f"/alerts/{path.rpartition('/')[2]}/" in done.text
+
+
+def test_who_drafted_sees_no_button_and_cannot_approve(hall: World) -> None:
+    add_person(hall, "both", Role.OFFICER, Role.APPROVER)
+    browser = enter(hall, "both")
+    path = _submitted(browser)
+    page = browser.get(path).text
+    assert "/approve" not in page
+    assert "等待审批" in words(page)
+    digest = re.search(r'<dd class="mono">([0-9a-f]{64})</dd>', page)
+    assert digest
+    answer = browser.post(f"{path}/approve", {"digest": digest[1]})
+    assert answer.status_code == 403
+    assert "不能批准自己起草或修改过的内容" in words(answer.text)
+    assert _state(hall, path) is State.SUBMITTED
+    entries = hall.hub.store.read(lambda unit: journal.entries(unit, "release", path.rpartition("/")[2]))
+    assert [(e.act, e.detail["code"]) for e in entries if e.act == "refused"] == [("refused", "own_work")]
+
+
+def test_approving_what_was_changed_meanwhile_sends_nothing(hall: World) -> None:
+    officer, approver = enter(hall, "officer"), enter(hall, "approver")
+    path = _submitted(officer)
+    seen = approver.get(path).text
+    revision = _hidden(officer.get(f"{path}/edit").text, "revision")
+    officer.follow(f"{path}/edit", rain(**{"fields.rainfall_mm": "80", "revision": revision}))
+    officer.follow(f"{path}/submit")
+    answer = approver.post(f"{path}/approve", {"digest": _hidden(seen, "digest")})
+    assert answer.status_code == 409
+    assert "没有发出任何信息" in words(answer.text)
+    assert _state(hall, path) is State.SUBMITTED
+
+
+def test_two_editors_do_not_overwrite_each_other(quick: World) -> None:
+    one, two = enter(quick, "officer"), enter(quick, "officer2")
+    path = _drafted(one)
+    revision = _hidden(one.get(f"{path}/edit").text, "revision")
+    one.follow(f"{path}/edit", rain(revision=revision))
+    answer = two.post(f"{path}/edit", rain(revision=revision, issuer="第二位"))
+    assert answer.status_code == 409
+    assert "没有发出任何信息" in words(answer.text)
+    assert 'value="第二位"' in answer.text  # nothing typed is lost
+
+
+@pytest.mark.parametrize(("act", "state"), [("return", State.RETURNED), ("reject", State.REJECTED)])
+def test_an_approver_says_no_with_a_reason(quick: World, act: str, state: State) -> None:
+    officer, approver = enter(quick, "officer"), enter(quick, "approver")
+    path = _submitted(officer)
+    empty = approver.post(f"{path}/{act}", {"reason": " "})
+    assert empty.status_code == 400
+    assert 'href="#f-reason"' in empty.text
+    approver.follow(f"{path}/{act}", {"reason": "雨量核实后再报"})
+    assert _state(quick, path) is state
+    assert "雨量核实后再报" in words(officer.get(path).text)
+
+
+def test_sending_is_stopped_with_a_reason_on_a_page_that_does_not_renew_itself(quick: World) -> None:
+    officer, approver = enter(quick, "officer"), enter(quick, "approver")
+    path = _submitted(officer)
+    seen = approver.get(path).text
+    approver.follow(f"{path}/approve", {"digest": _hidden(seen, "digest")})
+    ask = officer.get(f"{path}/stop").text
+    assert "http-equiv" not in ask
+    done = officer.follow(f"{path}/stop", {"reason": "误发"})
+    assert "已停止发送" in words(done.text)
+    assert _state(quick, path) is State.STOPPED
+    assert "http-equiv" not in done.text
+
+
+def test_flaws_of_a_draft_are_listed_and_lead_to_their_fields(quick: World) -> None:
+    officer = enter(quick, "officer")
+    answer = officer.post("/console/releases", rain(expires="", **{"fields.hours": "x"}))
+    assert answer.status_code == 400
+    assert 'href="#f-expires"' in answer.text
+    assert "有效期至：必填" in words(answer.text)
+    path = _drafted(officer, areas=[], **{"fields.hours": "99"})
+    page = officer.get(path).text
+    assert f'href="{path}/edit#f-fields-hours"' in page
+    assert "持续时段（小时）：应为 1 到 24 之间的整数" in words(page)
+    assert f'action="{path}/submit"' not in page
+    refused = officer.post(f"{path}/submit")
+    assert refused.status_code == 422
+    assert _state(quick, path) is State.DRAFT
+
+
+def test_times_are_read_in_the_zone_of_the_deployment(quick: World) -> None:
+    officer = enter(quick, "officer")
+    path = _drafted(officer, expires="2026-11-23T20:00", onset="2026-11-23T15:30")
+    release = quick.hub.store.read(lambda unit: releases.get(unit, path.rpartition("/")[2]))
+    assert release
+    assert release.draft.expires.isoformat() == "2026-11-23T12:00:00+00:00"
+    form = officer.get(f"{path}/edit").text
+    assert 'value="2026-11-23T20:00"' in form
+    assert 'value="2026-11-23T15:30"' in form
+    assert "2026年11月23日 20:00</time>（Asia/Shanghai）" in form
+
+
+def test_the_exact_bytes_are_downloaded_never_shown(quick: World) -> None:
+    officer = enter(quick, "officer")
+    path = _submitted(officer)
+    links = re.findall(rf'href="({path}/artefacts/[^"]+)"', officer.get(path).text)
+    release = quick.hub.store.read(lambda unit: releases.get(unit, path.rpartition("/")[2]))
+    assert release
+    kept = quick.hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
+    got = {officer.get(link).content for link in links}
+    assert got == {a.body for a in kept}
+    answer = officer.get(links[0])
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    other = _submitted(officer)
+    assert officer.get(f"{other}/artefacts/{links[0].rpartition('/')[2]}").status_code == 404
+
+
+def test_an_utility_notice_has_its_own_fields_and_no_colour(quick: World) -> None:
+    officer = enter(quick, "officer")
+    page = officer.get("/console/releases/new?template=utility_outage").text
+    assert 'name="colour"' not in page
+    assert 'name="fields.starts" value="" type="datetime-local"' in page
+    fields = rain(template="utility_outage", colour="", **{
+        "fields.utility": "water", "fields.cause": "repair", "fields.starts": "2026-11-23T16:00",
+        "fields.restores": "2026-11-23T19:00", "fields.scope_zh": "解放路以东"})  # fmt: skip
+    for name in ("hours", "rainfall_mm", "basis", "hazards"):
+        del fields[f"fields.{name}"]
+    path = officer.post("/console/releases", fields).headers["location"].partition("?")[0]
+    assert "等待另一位签发人批准" in words(officer.follow(f"{path}/submit").text)
+
+
+def test_the_list_of_releases_is_narrowed_by_state(quick: World) -> None:
+    officer = enter(quick, "officer")
+    path = _submitted(officer)
+    assert path in officer.get("/console/releases?view=submitted").text
+    assert path not in officer.get("/console/releases?view=draft").text
+    assert "还没有发布" in words(officer.get("/console/releases?view=over").text)
