@@ -119,17 +119,21 @@ def expand(
     PARCELS_PER_CHUNK * BATCH mean that the audience has ended. The caller holds the dispatch's row.
     """
     chunk = _next_rows(unit, dispatch, chosen, spoken).subquery("chunk")
-    last = sa.select(chunk.c.id, sa.func.count().over().label("size"))
-    end = unit.row(last.order_by(chunk.c.area.desc(), chunk.c.id.desc()).limit(1))
-    if end is None:
-        return [], "", 0
     first = dispatch.expanded // BATCH
-    names = [f"{dispatch.id}-{first + k}" for k in range(-(-end.size // BATCH))]
+    names = [f"{dispatch.id}-{first + k}" for k in range(PARCELS_PER_CHUNK)]
     common = {"dispatch": dispatch.id, "release": dispatch.release, "state": ParcelState.READY.value,
               "next_due": at}  # fmt: skip
     unit.execute(t.parcel_row.insert(), [{"id": n, "n": first + k, **common} for k, n in enumerate(names)])
     unit.execute(_insert(dispatch, chunk, first, at))
-    return names, str(end.id), int(end.size)
+    d = t.delivery.c
+    size = int(unit.scalar(sa.select(sa.func.count()).where(d.parcel.in_(names))) or 0)
+    used, unused = names[: -(-size // BATCH)], names[-(-size // BATCH) :]
+    if unused:  # counting before inserting would walk the audience twice; nobody has seen these rows
+        unit.execute(t.parcel_row.delete().where(t.parcel_row.c.id.in_(unused)))
+    if not used:
+        return [], "", 0
+    last = sa.select(d.recipient).where(d.parcel == used[-1], d.seq == (size - 1) % BATCH)
+    return used, str(unit.scalar(last)), size
 
 
 def _next_rows(unit: Unit, dispatch: Dispatch, chosen: Selector, spoken: Sequence[str]) -> sa.Select[Any]:

@@ -10,7 +10,20 @@ import sqlalchemy as sa
 from domain.parcel import DELIVERIES, OPEN_DELIVERIES, PARCELS, DeliveryState, ParcelState
 from store import tables as t
 from store.audience import RESPONSIBLE, opted_out
+from store.columns import Instant
 from store.unit import Unit
+
+_d = t.delivery.c
+_ANSWER = (  # built once: composing it for each address took most of the time of a slice
+    t.delivery.update()
+    .where(_d.parcel == sa.bindparam("of_parcel"), _d.seq == sa.bindparam("of_seq"))
+    .values(
+        state=sa.bindparam("new_state"),
+        provider_id=sa.bindparam("new_provider_id"),
+        code=sa.bindparam("new_code"),
+        changed_at=sa.bindparam("new_changed_at", type_=Instant()),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,20 +138,9 @@ def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> 
     bearers = _bearers(unit, results)
     mine = (d.c.parcel == held.parcel, d.c.seq.in_([r.seq for r in results]))
     now = {row.seq: row for row in unit.rows(unit.locked(sa.select(d).where(*mine)))}
-    for given in results:
-        result, row, name = given, now[given.seq], given.provider_id
-        if name and bearers[name] - {(held.parcel, result.seq)}:
-            result = replace(result, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
-        elif name:
-            bearers[name].add((held.parcel, result.seq))
-        values: dict[str, Any] = {}
-        if result.provider_id and not row.provider_id:
-            values["provider_id"] = result.provider_id
-        after = _after(DeliveryState(row.state), result)
-        if after is not None:
-            values |= {"state": after.value, "changed_at": at, "code": result.code[:40]}
-        if values:
-            unit.execute(d.update().where(d.c.parcel == held.parcel, d.c.seq == row.seq).values(**values))
+    changes = [_change(held, given, now[given.seq], bearers, at) for given in results]
+    if written := [change for change in changes if change]:
+        unit.execute(_ANSWER, written)
     if state == ParcelState.STOPPED.value:
         _move(unit, held, "stop", at)
     return True
@@ -318,6 +320,30 @@ def _after(before: DeliveryState, result: Result) -> DeliveryState | None:
     """Where the answer leads; None when a receipt has said more already."""
     action = "not_now" if result.state is DeliveryState.QUEUED else result.state.value
     return DELIVERIES.after(before, action) if DELIVERIES.allows(before, action) else None
+
+
+def _change(
+    held: Claim, given: Result, row: sa.Row[Any], bearers: dict[str, set[tuple[str, int]]], at: datetime
+) -> dict[str, Any] | None:
+    """The new columns of one delivery; None when its row already says as much or more."""
+    result, name = given, given.provider_id
+    if name and bearers[name] - {(held.parcel, row.seq)}:
+        result = replace(given, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
+    elif name:
+        bearers[name].add((held.parcel, row.seq))
+    after = _after(DeliveryState(row.state), result)
+    provider_id = row.provider_id or result.provider_id or None
+    if after is None and provider_id == row.provider_id:
+        return None
+    is_raised = after is not None
+    return {
+        "of_parcel": held.parcel,
+        "of_seq": row.seq,
+        "new_state": after.value if after is not None else row.state,
+        "new_provider_id": provider_id,
+        "new_code": result.code[:40] if is_raised else row.code,
+        "new_changed_at": at if is_raised else row.changed_at,
+    }
 
 
 def _bearers(unit: Unit, results: Sequence[Result]) -> dict[str, set[tuple[str, int]]]:

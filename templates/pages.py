@@ -46,10 +46,12 @@ def explain(flaw: Flaw, language: str) -> str:
     """What is wrong with a field, in the reader's language; the rooms below speak English."""
     if language != SOURCE:
         return flaw.detail
-    for row in _read_codes()["flaws"]:
-        if found := re.fullmatch(row["says"], flaw.detail):
-            return str(row["means"]).format(*found.groups())
-    return f"填写有误（{flaw.detail}）"
+    return _meaning("flaws", flaw.detail) or f"填写有误（{flaw.detail}）"
+
+
+def note(text: str, language: str) -> str:
+    """What a reader of messages remarked beside a fact, in the reader's language."""
+    return _meaning("notes", text) or text if language == SOURCE else text
 
 
 def style() -> bytes:
@@ -81,6 +83,14 @@ def codes() -> Mapping[str, Mapping[str, str]]:
     return words
 
 
+def _meaning(table: str, text: str) -> str:
+    """The Chinese of an English sentence of the rooms below; '' if none of the patterns fits."""
+    for row in _read_codes()[table]:
+        if found := re.fullmatch(row["says"], text, re.DOTALL):
+            return str(row["means"]).format(*found.groups())
+    return ""
+
+
 @lru_cache(maxsize=1)
 def _read_codes() -> Mapping[str, Any]:
     return tomllib.loads(files("templates").joinpath("locale", "codes.toml").read_text(encoding="utf-8"))
@@ -104,6 +114,7 @@ def _environment() -> Environment:
         explain=_explain,
         lines=_lines,
         anchor=_anchor,
+        note=_note,
     )
     return env
 
@@ -164,6 +175,11 @@ def _say(context: Context, code: object, section: str) -> str:
 @pass_context
 def _explain(context: Context, flaw: Flaw) -> str:
     return explain(flaw, context["language"])
+
+
+@pass_context
+def _note(context: Context, text: str) -> str:
+    return note(text, context["language"])
 
 
 def _lines(text: str) -> Markup:

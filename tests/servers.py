@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 _PLACES = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin")
@@ -59,7 +60,7 @@ def postgres(directory: Path) -> Iterator[str]:
         command, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as p:
         try:
-            wait_for(port)
+            _await_postgres(port)
             yield f"postgresql+psycopg://tocsin@127.0.0.1:{port}"
         finally:
             p.send_signal(3)  # SIGQUIT: immediate
@@ -80,6 +81,21 @@ def redis(directory: Path, *, port: int | None = None) -> Iterator[str]:
         finally:
             p.kill()
             p.wait(10)
+
+
+def _await_postgres(port: int, seconds: float = 60) -> None:
+    """The port opens before the server takes queries ("the database system is starting up")."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with psycopg.connect(
+                host="127.0.0.1", port=port, user="tocsin", dbname="postgres", connect_timeout=2
+            ):
+                return
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def wait_for(port: int, seconds: float = 20) -> None:

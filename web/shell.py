@@ -56,13 +56,13 @@ class Shell:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                _dress(message, request_id)
+                _dress(message, request_id, must_close=bool(scope["state"].get("must_close")))
             await send(message)
 
         try:
             self._admit(request)
             limit = _limit(request, self._hub.settings.max_body_bytes)
-            await self._app(scope, _metered(receive, limit), speak)
+            await self._app(scope, _metered(scope, receive, limit), speak)
         except HubError as error:
             if not has_begun:
                 await problems.answer(request, error)(scope, receive, speak)
@@ -100,8 +100,12 @@ def _limit(request: Request, largest: int) -> int:
     return limit
 
 
-def _metered(receive: Receive, limit: int) -> Receive:
-    """`receive` that counts what really comes, whatever the headers said, and does not wait for ever."""
+def _metered(scope: Scope, receive: Receive, limit: int) -> Receive:
+    """`receive` that counts what really comes, whatever the headers said, and does not wait for ever.
+
+    A body that breaks either bound may never end: the connection closes with the answer. One that only
+    announced too much is drained by the server, so that the sender lives to read his 413.
+    """
     seen, has_ended = 0, False
     deadline = anyio.current_time() + BODY_TIME.total_seconds()
 
@@ -113,20 +117,22 @@ def _metered(receive: Receive, limit: int) -> Receive:
             with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                 message = await receive()
         except TimeoutError:
+            scope["state"]["must_close"] = True
             raise BadInput("the body did not end", code="body_timeout") from None
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             has_ended = not message.get("more_body", False)
             if seen > limit:
+                scope["state"]["must_close"] = True
                 raise BadInput(f"at most {limit} bytes", code="too_large")
         return message
 
     return metered
 
 
-def _dress(message: MutableMapping[str, Any], request_id: str) -> None:
+def _dress(message: MutableMapping[str, Any], request_id: str, *, must_close: bool) -> None:
     """Add the headers that the answer does not set itself."""
-    headers = list(message.get("headers", []))
+    headers = [*message.get("headers", []), *([(b"connection", b"close")] if must_close else [])]
     given = {name.lower() for name, _ in headers}
     headers += [(name, value) for name, value in _HEADERS.items() if name not in given]
     message["headers"] = [*headers, (b"x-request-id", request_id.encode())]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
@@ -36,6 +35,11 @@ APPROVERS = ("approver", "approver2", "both")
 EVERYONE = ("officer", "officer2", "approver", "approver2", "both", "admin", "auditor")
 WORKS = ["utility_outage", "heavy_rain"]
 
+WALKED = (  # a walk that never gets here proves nothing
+    "submit -> submitted", "approve -> submitted", "approve -> approved", "edit -> draft",
+    "return -> returned", "reject -> rejected", "stop -> stopped",
+)  # fmt: skip
+
 which = st.integers(0, 5)  # one of the releases there are, counted round
 anyone = st.sampled_from(EVERYONE)
 
@@ -43,9 +47,9 @@ anyone = st.sampled_from(EVERYONE)
 class DutyRoom(RuleBasedStateMachine):
     """The desk beside a second opinion: plain sets that say who may do what, and what must come of it."""
 
-    def __init__(self, store: Store, people: dict[str, Person], at: datetime) -> None:
+    def __init__(self, store: Store, people: dict[str, Person], at: datetime, done: Counter[str]) -> None:
         super().__init__()
-        self.store, self.people, self.at = store, people, at
+        self.store, self.people, self.at, self.done = store, people, at, done
         self.policies = POLICIES
         self.ids: list[str] = []
         self.off: set[str] = set()
@@ -66,7 +70,7 @@ class DutyRoom(RuleBasedStateMachine):
 
     @rule(by=anyone, template=st.sampled_from(WORKS))
     def write(self, by: str, template: str) -> None:
-        if len(self.ids) == 3:
+        if len(self.ids) == 4:
             return
         draft = made.draft(self.store, self.people[by], self.at, template)
         person = self.people[by]
@@ -152,6 +156,26 @@ class DutyRoom(RuleBasedStateMachine):
             is_enough = len(self.voted[seen.id]) >= self.quorum
             assert done.state is (State.APPROVED if is_enough else State.SUBMITTED)
 
+    @rule(author=st.sampled_from(WRITERS), by=st.sampled_from(APPROVERS), second=st.sampled_from(APPROVERS),
+          between=st.sampled_from(["", "", "edit", "switch", "return", "reject", "wait"]))  # fmt: skip
+    def the_usual_way(self, author: str, by: str, second: str, between: str) -> None:
+        """A whole walk with at most one thing happening on it: blind steps seldom come this far."""
+        self.write(author, WORKS[0])
+        n = len(self.ids) - 1
+        if n < 0:
+            return
+        self.submit(n, author, 0, n, True)
+        self.approve(n, by, True, 0)
+        disturbances: dict[str, Callable[[], None]] = {
+            "edit": lambda: self.edit(n, second, False, 1),
+            "switch": lambda: self.switch(second, False),
+            "return": lambda: self.end(n, second, "return"),
+            "reject": lambda: self.end(n, second, "reject"),
+            "wait": lambda: self.time_passes_while_nobody_sweeps(30),
+        }
+        disturbances.get(between, lambda: None)()
+        self.approve(n, second, True, 0)
+
     @precondition(lambda self: self.ids)
     @rule(n=which, by=anyone, name=st.sampled_from(["return", "reject", "stop"]))
     def end(self, n: int, by: str, name: str) -> None:
@@ -174,22 +198,23 @@ class DutyRoom(RuleBasedStateMachine):
         self.store.run(lambda u: ending.start(u, seen.id, self.at))
         self.journalled[seen.id] += seen.state is State.APPROVED
 
-    @rule(minutes=st.sampled_from([1, 5, 16, 31]))
+    @rule(minutes=st.sampled_from([1, 2, 5, 31]))
     def time_passes(self, minutes: int) -> None:
         self.at += timedelta(minutes=minutes)
         waiting = [r for r in map(self.seen, range(len(self.ids))) if r.state is State.SUBMITTED]
         over = {r.id for r in waiting if r.submitted_at and self.at - r.submitted_at >= LAPSE}
         lapsed = self.store.run(lambda u: desk.lapse_overdue(u, at=self.at, policies=self.policies))
+        lapsed = [i for i in lapsed if i in self.ids]  # examples share the database
         assert set(lapsed) == over
         for release_id in lapsed:
             self.voted[release_id].clear()
             self.journalled[release_id] += 1
 
-    @rule(minutes=st.integers(1, 40))
+    @rule(minutes=st.sampled_from([1, 3, 30]))
     def time_passes_while_nobody_sweeps(self, minutes: int) -> None:
         self.at += timedelta(minutes=minutes)
 
-    @rule(name=anyone, is_on=st.booleans())
+    @rule(name=anyone, is_on=st.sampled_from([True, True, False]))
     def switch(self, name: str, is_on: bool) -> None:
         self.store.run(lambda u: people_book.set_active(u, name, is_active=is_on))
         self.off = self.off - {name} if is_on else self.off | {name}
@@ -203,7 +228,7 @@ class DutyRoom(RuleBasedStateMachine):
 
     @invariant()
     def only_approved_bytes_are_promised(self) -> None:
-        for row in self.store.read(lambda u: self.promised(u)):
+        for row in self.store.read(self.promised):
             release = self.store.read(lambda u, i=row.release: releases.get(u, i))
             assert release is not None
             assert release.state in GONE
@@ -217,7 +242,7 @@ class DutyRoom(RuleBasedStateMachine):
 
     @invariant()
     def what_is_not_approved_has_no_promise_and_at_most_one_digest_is(self) -> None:
-        promised = self.store.read(lambda u: self.promised(u))
+        promised = self.store.read(self.promised)
         digests: dict[str, set[str]] = defaultdict(set)
         for row in promised:
             digests[row.release].add(row.digest)
@@ -258,11 +283,13 @@ class DutyRoom(RuleBasedStateMachine):
         tried = attempt(self.store, work, act=name, by=person, at=self.at, release_id=release_id)
         self.journalled[release_id] += 1
         try:
-            return tried.result(30)
+            after = tried.result(30)
         except HubError as error:
             assert isinstance(error, Refused), error
             assert not isinstance(error, Tampered)
             return None
+        self.done[f"{name} -> {after.state}"] += 1
+        return after
 
     def promised(self, unit: Any) -> list[Any]:
         d, a = t.dispatch.c, t.artefact.c
@@ -279,16 +306,18 @@ def standing(unit: Any, release_id: str, digest: str) -> set[str]:
     return {row.person for row in unit.rows(query)}
 
 
-@pytest.mark.parametrize("share", [1, 2])
-def test_no_path_lets_unapproved_bytes_out(store, people, areas, at, share: int) -> None:
-    examples = 8 if store.is_postgres else 25
+def test_no_path_lets_unapproved_bytes_out(store, people, areas, at) -> None:
+    done: Counter[str] = Counter()
     run_machine(
-        lambda: DutyRoom(store, people, at),
+        lambda: DutyRoom(store, people, at, done),
         settings=settings(
-            max_examples=examples, stateful_step_count=30, deadline=None, database=None,
+            max_examples=15 if store.is_postgres else 50, stateful_step_count=30, deadline=None, database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
+    print(done)
+    for outcome in WALKED:
+        assert done[outcome], f"the walk never came to: {outcome}"
     signer = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
     store.run(lambda u: roots.seal(u, signer, at))
     count, findings = store.read(lambda u: roots.verify(u, signer.public_key(), {}))

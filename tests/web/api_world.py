@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -108,18 +109,24 @@ def settings_of(directory: Path, url: str = "") -> Settings:
 
 
 @contextmanager
-def world(directory: Path, at: datetime, *, url: str = "", mode: Mode = Mode.DEMO) -> Iterator[World]:
-    """An open hub over a fresh database, with the keys of KEYS."""
+def world(
+    directory: Path, at: datetime, *, url: str = "", mode: Mode = Mode.DEMO, model: Path | None = None
+) -> Iterator[World]:
+    """An open hub over a fresh database, with the keys of KEYS. `model`: a migrated SQLite file to copy."""
     clock = Clock(at)
+    directory.mkdir(mode=0o700)
+    if model:
+        shutil.copy(model, directory / "tocsin.db")
     settings = settings_of(directory, url)
     birth.prepare(settings, mode, at)
     hub = build(settings, clock=clock)
     try:
         hub.store.run(lambda unit: _fill(unit, at, "live" if mode is Mode.LIVE else "test"))
         app = create_app(hub)
-        made = World(hub=hub, clock=clock, client=TestClient(app, base_url=SITE, follow_redirects=False))
-        hub.bell.connect(lambda job, row_id: made.rings.append((job, row_id)))
-        yield made
+        with TestClient(app, base_url=SITE, follow_redirects=False) as client:
+            made = World(hub=hub, clock=clock, client=client)
+            hub.bell.connect(lambda job, row_id: made.rings.append((job, row_id)))
+            yield made
     finally:
         hub.close()
 

@@ -1,19 +1,11 @@
 """The acts of the duty room over /v1: by persons only, one at a time, each in the journal."""
 
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
+import itertools
 from typing import Any
 
 import pytest
 
-from tests.web.api_world import World, world
-
-
-@pytest.fixture
-def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at, url=database_url) as made:
-        yield made
+from tests.web.api_world import World
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def test_a_report_goes_from_claim_to_close_and_every_act_is_in_the_journal(hall:
     assert (final["state"], final["grade"], final["area"]) == ("filed", 2, "990102000000")
     entries = hall.get("auditor", f"/v1/journal/report/{final['id']}").json()["data"]
     assert [e["act"] for e in entries] == ["file", "claim", "classify", "verify", "close", "reopen", "release_claim"]
-    assert all(a["hash"] == b["prev_hash"] for a, b in zip(entries, entries[1:], strict=False))
+    assert all(a["hash"] == b["prev_hash"] for a, b in itertools.pairwise(entries))
 
 
 def test_a_second_officer_hears_who_has_it_and_takes_over_with_a_reason(hall: World, place: str) -> None:

@@ -3,34 +3,27 @@
 import json
 import socket
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
 from hub.settings import Settings
 from store import tables as t
-from tests.web.api_world import World, served, token, world
+from tests.web.api_world import World, served, token
+from web.api import arrivals, reference, release_acts, releases, report_acts, reports
 from web.app import hosts
 
 JSON = {"Content-Type": "application/json", "Idempotency-Key": "k"}
 
 
 @pytest.fixture
-def hall(tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at) as made:
-        yield made
-
-
-@pytest.fixture
-def port(hall: World) -> Iterator[int]:
-    with served(hall.hub) as bound:
+def port(quick: World) -> Iterator[int]:
+    with served(quick.hub) as bound:
         yield bound
 
 
-def _raw(port: int, data: bytes, *, more: bytes = b"", limit: int = 1 << 20) -> bytes:
-    """Send bytes as they are, then `more` over and over until refused; what came back."""
+def _raw(port: int, data: bytes, *, more: bytes = b"", limit: int = 1 << 24) -> bytes:
+    """Send bytes as they are, then `more` over and over until refused; the head of what came back."""
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(data)
         try:
@@ -43,7 +36,7 @@ def _raw(port: int, data: bytes, *, more: bytes = b"", limit: int = 1 << 20) -> 
             s.settimeout(10)
             while chunk := s.recv(65536):
                 said += chunk
-                if b"\r\n\r\n" in said and b"}" in said:
+                if b"\r\n\r\n" in said:
                     break
         except OSError:
             pass
@@ -54,7 +47,7 @@ def _head(path: str, *lines: str, method: str = "POST") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *lines, "", ""]).encode()
 
 
-def test_two_lengths_of_one_body_are_refused(hall: World, port: int) -> None:
+def test_two_lengths_of_one_body_are_refused(quick: World, port: int) -> None:
     body = b"5\r\nhello\r\n0\r\n\r\n"
     said = _raw(port, _head("/hooks/sms/twilio", "Content-Length: 15", "Transfer-Encoding: chunked") + body)
     assert said.startswith(b"HTTP/1.1 400")
@@ -68,33 +61,38 @@ def test_a_body_that_says_it_is_100_mb_is_refused_unread(port: int) -> None:
         assert said.startswith(b"HTTP/1.1 413"), path
 
 
-def test_chunks_without_end_are_cut_off_at_64_kb(hall: World, port: int) -> None:
+def test_chunks_without_end_are_cut_off_at_64_kb(quick: World, port: int) -> None:
     chunk = b"1000\r\n" + b"x" * 4096 + b"\r\n"
-    said = _raw(port, _head("/hooks/sms/twilio", "Transfer-Encoding: chunked"), more=chunk)
-    assert said == b"" or said.startswith(b"HTTP/1.1 413")
-    assert hall.count(t.inbound) == 0 and hall.count(t.shelf) == 0
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(_head("/hooks/sms/twilio", "Transfer-Encoding: chunked") + chunk * 17)
+        said = s.recv(65536)
+        assert said.startswith(b"HTTP/1.1 413") and b"connection: close" in said.lower()
+        with pytest.raises(OSError):  # noqa: PT012 (the first writes may still fit into buffers)
+            for _ in range(10_000):
+                s.sendall(chunk)
+    assert quick.count(t.inbound) == 0 and quick.count(t.shelf) == 0
 
 
-def test_a_length_that_lies_about_a_short_body_keeps_nothing(hall: World, port: int) -> None:
+def test_a_length_that_lies_about_a_short_body_keeps_nothing(quick: World, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 5) as s:
         key = f"Authorization: Bearer {token('department')}"
         lines = (key, "Content-Type: application/json", "Idempotency-Key: k", "Content-Length: 500")
         s.sendall(_head("/v1/reports", *lines) + b'{"text": "cut')
     assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-    assert hall.count(t.inbound) == 0
+    assert quick.count(t.inbound) == 0
 
 
-def test_a_key_of_a_megabyte_is_refused(hall: World, port: int) -> None:
+def test_a_key_of_a_megabyte_is_refused(quick: World, port: int) -> None:
     said = _raw(port, _head("/v1/reports", "Idempotency-Key: " + "k" * (1 << 20), "Content-Length: 2") + b"{}")
     assert said == b"" or said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
-    assert hall.count(t.inbound) == 0
+    assert quick.count(t.inbound) == 0
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:8000", "", "[::2]"])
-def test_a_host_that_is_not_ours_is_refused_everywhere(hall: World, host: str) -> None:
+def test_a_host_that_is_not_ours_is_refused_everywhere(quick: World, host: str) -> None:
     for path in ("/", "/v1/me", "/login", "/hooks/sms/twilio", "/public/alerts.atom"):
-        assert hall.client.get(path, headers={"Host": host}).status_code == 400
-    assert hall.client.get("/healthz", headers={"Host": host}).status_code == 200
+        assert quick.client.get(path, headers={"Host": host}).status_code == 400
+    assert quick.client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
 def test_hosts_are_those_of_the_settings() -> None:
@@ -118,12 +116,12 @@ def test_one_thing_has_one_address(port: int, path: str) -> None:
         assert client.send(request).status_code in (400, 404)
 
 
-def test_methods_and_paths_in_headers_are_not_believed(hall: World) -> None:
-    headers = hall.headers("officer", **{"X-HTTP-Method-Override": "DELETE", "X-Original-URL": "/v1/shelf",
+def test_methods_and_paths_in_headers_are_not_believed(quick: World) -> None:
+    headers = quick.headers("officer", **{"X-HTTP-Method-Override": "DELETE", "X-Original-URL": "/v1/shelf",
                                          "X-Rewrite-URL": "/v1/shelf", "X-Forwarded-For": "10.0.0.1"})  # fmt: skip
-    assert hall.client.get("/v1/me", headers=headers).json()["name"] == "officer"
-    assert hall.client.request("TRACE", "/v1/me", headers=headers).status_code == 405
-    assert hall.client.request("DELETE", "/v1/me", headers=headers).status_code == 405
+    assert quick.client.get("/v1/me", headers=headers).json()["name"] == "officer"
+    assert quick.client.request("TRACE", "/v1/me", headers=headers).status_code == 405
+    assert quick.client.request("DELETE", "/v1/me", headers=headers).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -134,25 +132,25 @@ def test_methods_and_paths_in_headers_are_not_believed(hall: World) -> None:
         b'{"text": "a\\u0000"}', b"null", b"[]", b'"text"', b"",
     ],
 )  # fmt: skip
-def test_hostile_json_is_400_with_a_pointer_and_keeps_nothing(hall: World, raw: bytes) -> None:
-    answer = hall.client.post("/v1/reports", content=raw, headers=hall.headers("department", **JSON))
+def test_hostile_json_is_400_with_a_pointer_and_keeps_nothing(quick: World, raw: bytes) -> None:
+    answer = quick.client.post("/v1/reports", content=raw, headers=quick.headers("department", **JSON))
     assert answer.status_code == 400 and answer.headers["content-type"] == "application/problem+json"
-    assert hall.count(t.inbound) == 0
+    assert quick.count(t.inbound) == 0
 
 
-def test_compressed_bodies_are_415(hall: World) -> None:
-    headers = hall.headers("department", **JSON, **{"Content-Encoding": "gzip"})
-    assert hall.client.post("/v1/reports", content=b"\x1f\x8b", headers=headers).status_code == 415
+def test_compressed_bodies_are_415(quick: World) -> None:
+    headers = quick.headers("department", **JSON, **{"Content-Encoding": "gzip"})
+    assert quick.client.post("/v1/reports", content=b"\x1f\x8b", headers=headers).status_code == 415
 
 
-def test_a_bug_says_nothing_but_its_reference(hall: World, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_bug_says_nothing_but_its_reference(quick: World, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("password=hunter2")
 
     # The rooms have no bug to offer on demand: one is put in.
-    monkeypatch.setattr(hall.hub.store, "read", broken)
+    monkeypatch.setattr(quick.hub.store, "read", broken)
     for path in ("/v1/me", "/login"):
-        answer = hall.client.get(path, headers=hall.headers("officer", Cookie="session=x; __Host-session=x"))
+        answer = quick.client.get(path, headers=quick.headers("officer", Cookie="session=x; __Host-session=x"))
         if path == "/v1/me":
             assert answer.status_code == 500 and answer.json()["code"] == "internal"
             assert answer.json()["instance"] == answer.headers["x-request-id"]
@@ -166,33 +164,32 @@ def test_a_bug_says_nothing_but_its_reference(hall: World, monkeypatch: pytest.M
     [("", "需要有效的密钥"), ("en", "A valid key is needed"), ("en-GB,zh;q=0.5", "A valid key is needed"),
      ("de, zh;q=0.8, en;q=0.2", "需要有效的密钥"), ("x" * 5000, "需要有效的密钥")],
 )  # fmt: skip
-def test_titles_follow_the_language_of_the_caller(hall: World, language: str, title: str) -> None:
-    answer = hall.client.get("/v1/me", headers={"Accept-Language": language})
+def test_titles_follow_the_language_of_the_caller(quick: World, language: str, title: str) -> None:
+    answer = quick.client.get("/v1/me", headers={"Accept-Language": language})
     assert answer.json()["title"] == title
     assert answer.json()["type"] == "urn:tocsin:problem:key_missing"
 
 
-def test_strangers_get_a_page_on_pages_and_a_problem_on_program_paths(hall: World) -> None:
-    page = hall.client.get("/nowhere")
+def test_strangers_get_a_page_on_pages_and_a_problem_on_program_paths(quick: World) -> None:
+    page = quick.client.get("/nowhere")
     assert page.status_code == 404 and page.headers["content-type"].startswith("text/html")
-    problem = hall.client.get("/v1/nowhere")
+    problem = quick.client.get("/v1/nowhere")
     assert problem.status_code == 404 and problem.json()["code"] == "not_found"
 
 
-def test_every_answer_carries_the_security_headers(hall: World) -> None:
+def test_every_answer_carries_the_security_headers(quick: World) -> None:
     for path in ("/v1/me", "/nowhere", "/healthz", "/api/docs", "/hooks/sms/twilio", "/login"):
-        headers = hall.client.get(path).headers
+        headers = quick.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["x-frame-options"] == "DENY" and "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-request-id"].startswith("req_") and "server" not in headers
 
 
-def test_the_description_is_openapi_3_1_and_names_every_route(hall: World) -> None:
-    made = hall.client.get("/api/openapi.json").json()
+def test_the_description_is_openapi_3_1_and_names_every_route(quick: World) -> None:
+    made = quick.client.get("/api/openapi.json").json()
     assert made["openapi"] == "3.1.0"
-    routes = {
-        f"/v1{route.path}" for app in _mounted(hall) for route in app.routes if getattr(route, "include_in_schema", False)
-    }
+    rooms = (arrivals, reference, release_acts, releases, report_acts, reports)
+    routes = {f"/v1{route.path}" for room in rooms for route in room.router.routes}  # type: ignore[attr-defined]
     assert routes == set(made["paths"]) and len(routes) > 25
     for path, item in made["paths"].items():
         for method, operation in item.items():
@@ -201,10 +198,6 @@ def test_the_description_is_openapi_3_1_and_names_every_route(hall: World) -> No
     report = made["paths"]["/v1/reports"]["post"]
     assert set(report["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert json.dumps(made).count("cdn") == 0
-    page = hall.client.get("/api/docs").text
+    page = quick.client.get("/api/docs").text
     assert "POST /v1/releases/{release_id}/approve" in page and "<script" not in page
 
-
-def _mounted(hall: World):
-    shell = hall.client.app
-    return [route.app for route in shell._app.routes if getattr(route, "path", "") == "/v1"]

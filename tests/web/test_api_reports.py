@@ -2,34 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from store import tables as t
-from tests.web.api_world import World, served, token, world
+from tests.web.api_world import World, served, token
 
 REPORT = {"text": "东河水位 28.4 m，超警戒 0.6 m", "place": "甲一区东河站", "subject": "水情快报",
           "occurred_at": "2026-11-23T13:50:00+08:00", "contact": "010-62345678", "grade": 3, "area": "990101",
           "event_code": "11B03"}  # fmt: skip
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb004300") + b"\x08" * 64 + b"\xff\xd9"
-
-
-@pytest.fixture
-def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at, url=database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def quick(tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at) as made:
-        yield made
 
 
 def _form(hall: World, fields: dict[str, str], files: list[tuple[str, bytes]], *, key: str, who: str = "department") -> Any:
@@ -114,10 +99,12 @@ def test_without_a_usable_key_nothing_is_kept(quick: World, key: Any) -> None:
 def test_fifty_at_once_under_one_key_are_one_report(hall: World) -> None:
     headers = hall.headers("department", **{"Idempotency-Key": "burst", "Content-Type": "application/json"})
     body = json.dumps(REPORT).encode()
-    with served(hall.hub) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        with ThreadPoolExecutor(16) as many:
-            tries = many.map(lambda _: client.post("/v1/reports", content=body, headers=headers), range(50))
-            answers = list(tries)
+    with (
+        served(hall.hub) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        ThreadPoolExecutor(16) as many,
+    ):
+        answers = list(many.map(lambda _: client.post("/v1/reports", content=body, headers=headers), range(50)))
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["id"] for a in answers}) == 1 and hall.count(t.inbound) == 1
     assert sum("idempotent-replayed" not in a.headers for a in answers) == 1

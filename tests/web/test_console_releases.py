@@ -168,7 +168,7 @@ def test_times_are_read_in_the_zone_of_the_deployment(quick: World) -> None:
     form = officer.get(f"{path}/edit").text
     assert 'value="2026-11-23T20:00"' in form
     assert 'value="2026-11-23T15:30"' in form
-    assert "2026年11月23日 20:00</time>（Asia/Shanghai）" in form
+    assert "2026年11月23日 20:00</time> · 北京时间" in form
 
 
 def test_the_exact_bytes_are_downloaded_never_shown(quick: World) -> None:

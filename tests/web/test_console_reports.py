@@ -145,7 +145,7 @@ def test_a_report_is_classified_verified_closed_and_reopened(quick: World) -> No
     path = f"/console/reports/{report}"
     browser.follow(f"{path}/claim")
     page = browser.follow(f"{path}/classify", {"event_code": "11B03", "grade": "3", "area": "990101000000"}).text
-    assert "暴雨 11B03" in words(page)
+    assert "暴雨事件 11B03 级别" in words(page)
     assert "级别: 未填 → 较大" in words(page)
     bad = browser.post(f"{path}/classify", {"event_code": "zzz", "grade": "3", "area": "12"})
     assert bad.status_code == 422

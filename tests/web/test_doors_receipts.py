@@ -1,22 +1,11 @@
 """The receipts' door: every signed receipt is answered 2xx, whatever is known of its message."""
 
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from store import tables as t
-from tests.web.api_world import DLR_URL, NUMBER, SID, World, signed, world
+from tests.web.api_world import DLR_URL, NUMBER, SID, World, signed
 
 PATH = "/hooks/dlr/twilio"
-
-
-@pytest.fixture
-def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at, url=database_url) as made:
-        yield made
 
 
 def _form(status: str, n: int = 1, **more: str) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The SMS door: what is signed and well formed is kept before it is answered, nothing else gets in."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -10,21 +8,9 @@ import pytest
 from domain.errors import Unavailable
 from store import audience
 from store import tables as t
-from tests.web.api_world import SMS_URL, World, signed, sms_form, world
+from tests.web.api_world import SMS_URL, World, signed, sms_form
 
 PATH = "/hooks/sms/twilio"
-
-
-@pytest.fixture
-def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at, url=database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def quick(tmp_path: Path, at: datetime) -> Iterator[World]:
-    with world(tmp_path / "data", at) as made:
-        yield made
 
 
 def _knock(hall: World, form: dict[str, str]):

@@ -106,9 +106,14 @@ def _split(codes: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def shown(artefacts: Iterable[Artefact]) -> list[Shown]:
-    """Main texts first, then the prepared endings."""
-    found = [_shown(artefact) for artefact in artefacts]
-    return sorted(found, key=lambda s: (s.is_ending, s.artefact.channel != "sms", s.artefact.channel))
+    """Main texts first, then the prepared endings; the shortest to read first, Chinese before its translation."""
+    order = {"sms": 0, "web_notice": 1}
+
+    def place_of(piece: Shown) -> tuple[bool, str, int, bool]:
+        a = piece.artefact
+        return piece.is_ending, a.purpose.value, order.get(a.channel, 2), a.language != pages.SOURCE
+
+    return sorted(map(_shown, artefacts), key=place_of)
 
 
 def flaw_names(release: Release, pieces: Iterable[Shown], language: str) -> dict[str, str]:

@@ -128,7 +128,7 @@ def _fresh(visit: Visit, template: Template, report_id: str) -> Form:
         "from_report": [report_id if report else ""],
     }
     for field in template.fields:
-        if field.type in ("number", "enum"):
+        if field.type == "enum":  # never a number: an example that nobody measured must not slip through
             values[f"fields.{field.name}"] = [str(field.example)]
     if prefill.get("place") and any(f.name == "places_zh" for f in template.fields):
         values["fields.places_zh"] = [str(prefill["place"])]
