@@ -158,9 +158,7 @@ def stop(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) 
     return after
 
 
-def lapse(
-    unit: Unit, release_id: str, *, at: datetime, policies: Sequence[Policy] = POLICIES
-) -> Release:
+def lapse(unit: Unit, release_id: str, *, at: datetime, policies: Sequence[Policy] = POLICIES) -> Release:
     """Back to draft when nobody decided in time. Raises IllegalMove (``not_yet``) before that."""
     before = _locked(unit, release_id)
     state = MOVES.after(before.state, "lapse")
@@ -243,9 +241,7 @@ def _is_over(release: Release, policy: Policy, at: datetime) -> bool:
     return release.submitted_at is None or at - release.submitted_at >= policy.lapse
 
 
-def _digest(
-    unit: Unit, release: Release, artefacts: Sequence[Artefact], policies: Sequence[Policy]
-) -> str:
+def _digest(unit: Unit, release: Release, artefacts: Sequence[Artefact], policies: Sequence[Policy]) -> str:
     """The digest by what is true in this transaction: row, mode, policy, bytes."""
     mode = hub.mode(unit)
     return digest(artefacts, manifest_of(release, mode, policy_for(release.draft, mode, policies)))

@@ -24,7 +24,9 @@ FIELDS = ("template", "issuer", "colour", "grade", "response_level", "handling",
 MOST_ENTRIES = 200  # of a list: approval.checks.MOST_AREAS, and far more than there are groups
 LONGEST_ISSUER = 60  # characters; it is printed in the head of each SMS
 EXAMPLE_LASTS = timedelta(hours=12)  # a rain warning lives at most 24 hours
-_RFC3339 = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt ][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_RFC3339 = re.compile(
+    r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt ][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")  # no database keeps these; the rest is named at submit
 _TEXT = 2000  # characters of one value of `fields`; the template says the real bound
 

@@ -56,7 +56,9 @@ class Frozen:
     @property
     def headlines(self) -> dict[str, str]:
         """language -> headline of the main texts."""
-        return {language: title for (purpose, language), title in self.titles.items() if purpose is Purpose.MAIN}
+        return {
+            language: title for (purpose, language), title in self.titles.items() if purpose is Purpose.MAIN
+        }
 
     def with_headlines(self) -> Iterator[tuple[Artefact, str]]:
         """Each artefact with the headline of its language; a lone file in all languages gets the first."""

@@ -35,9 +35,7 @@ class Inputs:
         return sum(self.counts.values())
 
 
-def prepare(
-    unit: Unit, release: Release, *, zone: tzinfo, policies: Sequence[Policy] = POLICIES
-) -> Inputs:
+def prepare(unit: Unit, release: Release, *, zone: tzinfo, policies: Sequence[Policy] = POLICIES) -> Inputs:
     """Read what a freeze of `release` needs; run it in `Store.read`, it counts the audience.
 
     The release may be one that was never stored (a preview while typing). Raises NotFound for an unknown

@@ -30,7 +30,9 @@ def page(
         .limit(limit)
     )  # fmt: skip
     if after:
-        query = query.where(sa.tuple_(d.parcel, d.seq) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
+        query = query.where(
+            sa.tuple_(d.parcel, d.seq) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
+        )
     if state:
         query = query.where(shown == state)
     return unit.rows(query)

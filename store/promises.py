@@ -136,11 +136,11 @@ def public_state(unit: Unit, handling: str, states: Iterable[str], since: dateti
     """(count, microseconds of the last change) of the releases that public files speak of."""
     r = t.release_row.c
     last = sa.cast(sa.func.max(r.state_at), sa.BigInteger)
-    query = sa.select(sa.func.count(), last).where(
+    query = sa.select(sa.func.count().label("n"), last.label("last")).where(
         r.handling == handling, r.state.in_(list(states)), r.created_at >= since
     )
     row = unit.rows(query)[0]
-    return int(row[0]), int(row[1] or 0)
+    return int(row.n), int(row.last or 0)
 
 
 def _dispatch(row: sa.Row[Any]) -> Dispatch:

@@ -21,11 +21,11 @@ class Unit:
         """Run one Core statement."""
         return self.connection.execute(statement, values)
 
-    def row(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
+    def row(self, query: sa.Executable) -> sa.Row[Any] | None:
         """The single row of `query`, or None."""
         return self.connection.execute(query).one_or_none()
 
-    def rows(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+    def rows(self, query: sa.Executable) -> list[sa.Row[Any]]:
         """All rows of `query`."""
         return list(self.connection.execute(query).all())
 

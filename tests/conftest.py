@@ -40,9 +40,9 @@ def at() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server with a migrated database named `model` to copy from."""
-    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with postgres() as url:
         _psql(url, "CREATE DATABASE model")
         migrate.upgrade(f"{url}/model")
         yield url

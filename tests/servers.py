@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,25 +38,35 @@ def need(*names: str) -> list[str]:
 
 
 @contextmanager
-def postgres(directory: Path) -> Iterator[str]:
-    """A PostgreSQL cluster of its own; yields the URL of its server without a database name."""
+def postgres() -> Iterator[str]:
+    """A PostgreSQL cluster of its own; yields the URL of its server without a database name.
+
+    Its directory is not below pytest's: every new pytest session of the user closes that one to others.
+    """
     initdb, server = need("initdb", "postgres")
-    user = "postgres" if os.geteuid() == 0 else None
-    data = directory / "pg"
-    data.mkdir(parents=True)
-    if user:
-        os.chown(data, pwd.getpwnam(user).pw_uid, -1)
-        for parent in data.parents:  # pytest makes its temporary directories private to root
-            if parent.owner() == "root" and str(parent).startswith("/tmp/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    # -N: the data directory lives for minutes; the server itself runs with fsync as in production
+    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    data = Path(tempfile.mkdtemp(prefix="tocsin-test-postgres-")) / "pg"
+    try:
+        data.mkdir()
+        if user:
+            for path in (data.parent, data):
+                os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+        with _cluster(initdb, server, data, user) as url:
+            yield url
+    finally:
+        shutil.rmtree(data.parent, ignore_errors=True)
+
+
+@contextmanager
+def _cluster(initdb: str, server: str, data: Path, user: str | None) -> Iterator[str]:
+    # Without fsync: what these tests kill are processes, and what a killed process wrote the kernel keeps.
     subprocess.run(
         [initdb, "-D", str(data), "-U", "tocsin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
         check=True, capture_output=True, user=user, cwd="/",
     )  # fmt: skip
     port = free_port()
     command = [server, "-D", str(data), "-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1",
-               "-c", "max_connections=200"]  # fmt: skip
+               "-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off"]  # fmt: skip
     with subprocess.Popen(
         command, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as p:

@@ -173,7 +173,9 @@ def _running(hub: Hub) -> Iterator[_Parts]:
         on_error=lambda what, error: log("chore.failed", chore=what, error=type(error).__name__),
     )  # fmt: skip
     for channel in hub.publishers:
-        publish.republish(hub.outgoing, channel)  # a public site that says "nothing in force" is there from the start
+        publish.republish(
+            hub.outgoing, channel
+        )  # a public site that says "nothing in force" is there from the start
     timers.start()
     try:
         yield _Parts(workers=workers, timers=timers, ringer=ringer)

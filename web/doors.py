@@ -48,7 +48,9 @@ class Doors:
         """An incoming SMS. An exact STOP ends subscriptions and stays out of the queue."""
         hub = self._hub
         settings = hub.settings
-        raw = await self._verified(request, settings.twilio_webhook_url or f"{settings.site}/hooks/sms/twilio")
+        raw = await self._verified(
+            request, settings.twilio_webhook_url or f"{settings.site}/hooks/sms/twilio"
+        )
         at = hub.clock()
         inbound = await self._shaped("sms", raw, at, lambda: hub.twilio.parse_message(raw, at))
         if hub.twilio.is_stop(_text(raw)):
@@ -64,7 +66,9 @@ class Doors:
         settings = hub.settings
         raw = await self._verified(request, settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio")
         at = hub.clock()
-        receipt = await self._shaped("receipt", raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, at))
+        receipt = await self._shaped(
+            "receipt", raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, at)
+        )
         taken = await asyncio.wrap_future(hub.store.submit(lambda unit: receipts.take(unit, receipt, at)))
         log("door.receipt", taken=taken.value)
         return Response(status_code=204)
@@ -103,7 +107,9 @@ class Doors:
             return parse()
         except BadInput as error:
             code = error.code
-            put = self._hub.store.submit(lambda unit: shelf.put(unit, kind, code, at=at, origin="twilio", raw=raw))
+            put = self._hub.store.submit(
+                lambda unit: shelf.put(unit, kind, code, at=at, origin="twilio", raw=raw)
+            )
             log("door.shelved", kind=kind, reason=code, shelf=await asyncio.wrap_future(put))
             # The flaws name what was signed wrongly: for the shelf, not for whoever sent it.
             raise BadInput("not the shape of this webhook", code=code) from None
@@ -113,7 +119,9 @@ class Doors:
         hub = self._hub
         names = desk.mint_names(at)
         try:
-            return await asyncio.wrap_future(hub.store.submit(lambda unit: _end(unit, hub, inbound, names, at)))
+            return await asyncio.wrap_future(
+                hub.store.submit(lambda unit: _end(unit, hub, inbound, names, at))
+            )
         except Unavailable:
             return await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=at)
 

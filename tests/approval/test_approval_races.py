@@ -73,7 +73,9 @@ def test_one_of_fifty_approvers_wins_and_all_tries_are_known(stores, store, peop
 
 
 @pytest.mark.parametrize("rival", ["edit", "return", "reject", "stop"])
-def test_an_approval_and_its_rival_do_not_both_have_their_way(stores, store, people, areas, at, rival) -> None:
+def test_an_approval_and_its_rival_do_not_both_have_their_way(
+    stores, store, people, areas, at, rival
+) -> None:
     def works(release) -> list[Callable[[], Any]]:
         officer, other = people["officer2"], people["approver2"]
         acts = {
@@ -93,7 +95,9 @@ def test_an_approval_and_its_rival_do_not_both_have_their_way(stores, store, peo
         release = made.submitted(store, people["officer"], at)
         approval, other = at_once(works(release))
         now = store.read(lambda u, i=release.id: releases.get(u, i))
-        going = [d for d in store.read(lambda u, i=release.id: promises.of_release(u, i)) if d.state == "ready"]
+        going = [
+            d for d in store.read(lambda u, i=release.id: promises.of_release(u, i)) if d.state == "ready"
+        ]
         if rival == "stop":  # before the approval there is nothing to stop; after it everything is stopped
             assert not isinstance(approval, Exception)
             assert (now.state is State.STOPPED) is (not going) is (not isinstance(other, Exception))

@@ -11,11 +11,12 @@ from domain.release import Audience, Colour
 from templates.library import library
 from tests.approval import releases_made as made
 
+# What is checked here does not depend on the database: one of them is enough.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def read(store, people, at, body, before=None):
-    return store.read(
-        lambda u: forms.draft_from_body(u, body, by=people["officer"], at=at, before=before)
-    )
+    return store.read(lambda u: forms.draft_from_body(u, body, by=people["officer"], at=at, before=before))
 
 
 @pytest.mark.parametrize("template", sorted(library()))

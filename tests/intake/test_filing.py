@@ -169,7 +169,12 @@ def test_a_multipart_slip_keeps_its_file_typed_by_content(filing, tmp_path, at) 
 )
 def test_no_bytes_keep_a_report_out_of_the_queue(filing, tmp_path, channel, media_type, raw) -> None:
     inbound = Inbound(
-        channel=channel, external_id="x", raw=raw, media_type=media_type, received_at=filing.clock(), sender="s"
+        channel=channel,
+        external_id="x",
+        raw=raw,
+        media_type=media_type,
+        received_at=filing.clock(),
+        sender="s",
     )
     report, kept = _file(filing, inbound, tmp_path)
     stored = filing.store.read(lambda u: inbox.load(u, kept.inbound_id, filing.blobs.get))

@@ -12,6 +12,7 @@ from domain.artefact import Artefact, digest
 from domain.handling import Handling
 from domain.ids import mint
 from domain.parcel import Answer, DeliveryState, Part
+from domain.person import Person
 from domain.release import Audience, Colour, Draft, Kind, Release, State
 from outbox import ledger
 from outbox.outgoing import Jobs, Outgoing
@@ -20,7 +21,6 @@ from outbox.window import Courier
 from store import audience, journal, releases
 from store.database import Store
 from store.people import add as add_person
-from domain.person import Person
 
 TEXT = {"zh-CN": "【演示】甲市发布暴雨橙色预警", "en": "[TEST] Orange rainstorm warning"}
 
@@ -61,9 +61,7 @@ class Wire:
         if said is not None:
             return [replace(said, delivery_id=item.delivery_id)]
         provider_id = f"SM{item.delivery_id}"
-        return [
-            Answer(delivery_id=item.delivery_id, state=DeliveryState.ACCEPTED, provider_id=provider_id)
-        ]
+        return [Answer(delivery_id=item.delivery_id, state=DeliveryState.ACCEPTED, provider_id=provider_id)]
 
     async def aclose(self) -> None:
         return None

@@ -206,7 +206,9 @@ def test_subscribers_who_opted_out_are_counted_and_not_called_and_responsible_pe
     subscribe(store, at, phones(5))
     subscribe(store, at, phones(2, 50), group=audience.RESPONSIBLE)
     out_before, boss = phones(1)[0], phones(1, 50)[0]
-    scopes = [store.run(lambda u, a=a: audience.opt_out(u, "sms", a, inbound="", at=at)) for a in (out_before, boss)]
+    scopes = [
+        store.run(lambda u, a=a: audience.opt_out(u, "sms", a, inbound="", at=at)) for a in (out_before, boss)
+    ]
     assert scopes == ["subscriptions", "responsible"]
     release_id, dispatches = approve(store, at)
     wire = Wire()
@@ -237,7 +239,9 @@ def test_an_opt_out_that_arrives_while_a_slice_waits_its_turn_is_honoured(store,
     assert states(store, release_id) == {"accepted": 7, "opted_out": 1}
 
 
-def test_no_call_starts_later_than_a_second_after_a_recall_in_another_process(store, at, tmp_path, database_url):
+def test_no_call_starts_later_than_a_second_after_a_recall_in_another_process(
+    store, at, tmp_path, database_url
+):
     from tests.conftest import open_store
 
     subscribe(store, at, phones(900))
@@ -317,7 +321,9 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobody(s
     later = at + timedelta(seconds=31)
     assert store.run(lambda u: sweep.recover(u, at + timedelta(seconds=29))) == 0
     assert store.run(lambda u: sweep.recover(u, later)) == 1
-    results = [parcels.Result(seq=s.seq, state=DeliveryState.ACCEPTED, provider_id=f"SM{s.seq}") for s in slots]
+    results = [
+        parcels.Result(seq=s.seq, state=DeliveryState.ACCEPTED, provider_id=f"SM{s.seq}") for s in slots
+    ]
     assert store.run(lambda u: parcels.record(u, held, results, later)) is False
     assert store.run(lambda u: parcels.begin(u, held, most=8, at=later, until=later)) is None
     assert states(store, release_id) == {"unsure": 8, "queued": 12}

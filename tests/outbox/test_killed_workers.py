@@ -160,8 +160,9 @@ def test_signed_callbacks_settle_what_a_dead_worker_left_unsure(store, tmp_path,
     run_all(out)
     out.courier.close()
     assert states(store, release_id) == {"unsure": 3}
-    from channels.twilio_sms import parse_status
     from urllib.parse import urlencode
+
+    from channels.twilio_sms import parse_status
 
     for sid, message in provider.app.state.simulator.book.messages.items():
         form = {"AccountSid": ACCOUNT, "MessageSid": sid, "MessageStatus": "delivered", "To": message.to}
@@ -229,5 +230,3 @@ def test_a_provider_that_answers_too_late_is_unsure_after_the_deadline(store, at
     run_all(out)
     assert time.monotonic() - begun < 5
     assert states(store, release_id) == {"unsure": 3}
-
-

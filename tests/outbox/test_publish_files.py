@@ -184,5 +184,3 @@ def test_a_release_is_listed_for_thirty_days_and_its_page_stays(store, at, tmp_p
         publish.republish(out, "web_notice")
         assert (release_id in (out.public_dir / "index.html").read_text()) is is_listed
     assert page(out, release_id).exists()
-
-

@@ -1,6 +1,7 @@
 """The words of the desk's pages: every one of them in every language, every time in the reader's zone."""
 
 import ast
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,3 +126,28 @@ def test_a_strangers_line_is_escaped_and_has_its_own_direction() -> None:
 def test_the_style_sheet_is_small_enough_to_arrive_at_once() -> None:
     assert len(pages.style()) <= 10 * 1024
     assert b"url(" not in pages.style()
+
+
+def _tokens(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{3,6})", block))
+
+
+def _luminance(colour: str) -> float:
+    """WCAG 2.2, "relative luminance"."""
+    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_pair_of_colours_can_be_read(scheme: str) -> None:
+    light, dark = re.findall(r":root\{(.*?)\}", pages.style().decode(), re.S)
+    tokens = _tokens(light) | (_tokens(dark) if scheme == "dark" else {})
+    pairs = [(ink, ground) for ink in ("ink", "soft", "link") for ground in ("bg", "card", "tint")]
+    pairs += [(level, f"{level}-bg") for level in ("red", "orange", "yellow", "blue", "ok")]
+    pairs += [("ink", "gray-bg"), ("bar-ink", "bar"), ("bar-soft", "bar"), ("go-ink", "go"), ("act-ink", "act"),
+              ("no-ink", "no"), ("no", "card"), ("red", "card"), ("warn", "card")]  # fmt: skip
+    for ink, ground in pairs:
+        high, low = sorted((_luminance(tokens[ink]), _luminance(tokens[ground])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, f"{ink} on {ground}"  # WCAG 2.2 SC 1.4.3

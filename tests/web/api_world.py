@@ -136,7 +136,9 @@ def _fill(unit: Unit, at: datetime, kind: str) -> None:
     for who, (organisation, role, scopes) in KEYS.items():
         person = None
         if role:
-            person = Person(id=f"per_{who}", name=f"人{who}", organisation=organisation, roles=frozenset({role}))
+            person = Person(
+                id=f"per_{who}", name=f"人{who}", organisation=organisation, roles=frozenset({role})
+            )
             people.add(unit, person, login=who, password_hash="", at=at)
         people.add_key(
             unit, f"key_{who}", token(who, kind=kind), name=who, organisation=organisation,
@@ -144,7 +146,9 @@ def _fill(unit: Unit, at: datetime, kind: str) -> None:
         )  # fmt: skip
 
 
-def sms_form(n: int = 1, *, body: str = "桥下积水，两车被淹", sender: str = "+8613800138000", **more: str) -> dict[str, str]:
+def sms_form(
+    n: int = 1, *, body: str = "桥下积水，两车被淹", sender: str = "+8613800138000", **more: str
+) -> dict[str, str]:
     """An incoming message as the provider sends it."""
     sid = f"SM{n:032x}"
     return {"AccountSid": SID, "ApiVersion": "2010-04-01", "Body": body, "From": sender, "MessageSid": sid,

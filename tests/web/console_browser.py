@@ -72,7 +72,9 @@ def enter(hall: World, login: str) -> Browser:
 
 def add_person(hall: World, login: str, *roles: Role, password: str = "", name: str = "") -> Person:
     """A further person of the authority."""
-    person = Person(id=f"per_{login}", name=name or f"人{login}", organisation=ORGANISATION, roles=frozenset(roles))
+    person = Person(
+        id=f"per_{login}", name=name or f"人{login}", organisation=ORGANISATION, roles=frozenset(roles)
+    )
     hashed = CHEAP.hash(password) if password else ""
 
     def work(unit: Unit) -> None:

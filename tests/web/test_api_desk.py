@@ -31,7 +31,15 @@ def test_a_report_goes_from_claim_to_close_and_every_act_is_in_the_journal(hall:
     final = hall.get("officer", place).json()
     assert (final["state"], final["grade"], final["area"]) == ("filed", 2, "990102000000")
     entries = hall.get("auditor", f"/v1/journal/report/{final['id']}").json()["data"]
-    assert [e["act"] for e in entries] == ["file", "claim", "classify", "verify", "close", "reopen", "release_claim"]
+    assert [e["act"] for e in entries] == [
+        "file",
+        "claim",
+        "classify",
+        "verify",
+        "close",
+        "reopen",
+        "release_claim",
+    ]
     assert all(a["hash"] == b["prev_hash"] for a, b in itertools.pairwise(entries))
 
 

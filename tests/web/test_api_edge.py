@@ -67,7 +67,7 @@ def test_chunks_without_end_are_cut_off_at_64_kb(quick: World, port: int) -> Non
         s.sendall(_head("/hooks/sms/twilio", "Transfer-Encoding: chunked") + chunk * 17)
         said = s.recv(65536)
         assert said.startswith(b"HTTP/1.1 413") and b"connection: close" in said.lower()
-        with pytest.raises(OSError):  # noqa: PT012 (the first writes may still fit into buffers)
+        with pytest.raises(OSError):
             for _ in range(10_000):
                 s.sendall(chunk)
     assert quick.count(t.inbound) == 0 and quick.count(t.shelf) == 0
@@ -83,7 +83,9 @@ def test_a_length_that_lies_about_a_short_body_keeps_nothing(quick: World, port:
 
 
 def test_a_key_of_a_megabyte_is_refused(quick: World, port: int) -> None:
-    said = _raw(port, _head("/v1/reports", "Idempotency-Key: " + "k" * (1 << 20), "Content-Length: 2") + b"{}")
+    said = _raw(
+        port, _head("/v1/reports", "Idempotency-Key: " + "k" * (1 << 20), "Content-Length: 2") + b"{}"
+    )
     assert said == b"" or said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
     assert quick.count(t.inbound) == 0
 
@@ -98,7 +100,15 @@ def test_a_host_that_is_not_ours_is_refused_everywhere(quick: World, host: str) 
 def test_hosts_are_those_of_the_settings() -> None:
     made = Settings(base_url="https://desk.example", public_url="https://warn.example:8443", allowed_hosts="a.example, B.example",
                     host="0.0.0.0", port=80)  # fmt: skip
-    assert hosts(made) == {"desk.example", "warn.example", "a.example", "b.example", "127.0.0.1", "localhost", "[::1]"}
+    assert hosts(made) == {
+        "desk.example",
+        "warn.example",
+        "a.example",
+        "b.example",
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+    }
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,9 @@ def test_a_bug_says_nothing_but_its_reference(quick: World, monkeypatch: pytest.
     # The rooms have no bug to offer on demand: one is put in.
     monkeypatch.setattr(quick.hub.store, "read", broken)
     for path in ("/v1/me", "/login"):
-        answer = quick.client.get(path, headers=quick.headers("officer", Cookie="session=x; __Host-session=x"))
+        answer = quick.client.get(
+            path, headers=quick.headers("officer", Cookie="session=x; __Host-session=x")
+        )
         if path == "/v1/me":
             assert answer.status_code == 500 and answer.json()["code"] == "internal"
             assert answer.json()["instance"] == answer.headers["x-request-id"]
@@ -181,7 +193,10 @@ def test_every_answer_carries_the_security_headers(quick: World) -> None:
     for path in ("/v1/me", "/nowhere", "/healthz", "/api/docs", "/hooks/sms/twilio", "/login"):
         headers = quick.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
-        assert headers["x-frame-options"] == "DENY" and "default-src 'none'" in headers["content-security-policy"]
+        assert (
+            headers["x-frame-options"] == "DENY"
+            and "default-src 'none'" in headers["content-security-policy"]
+        )
         assert headers["x-request-id"].startswith("req_") and "server" not in headers
 
 
@@ -200,4 +215,3 @@ def test_the_description_is_openapi_3_1_and_names_every_route(quick: World) -> N
     assert json.dumps(made).count("cdn") == 0
     page = quick.client.get("/api/docs").text
     assert "POST /v1/releases/{release_id}/approve" in page and "<script" not in page
-

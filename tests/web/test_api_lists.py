@@ -16,7 +16,9 @@ def full(hall: World) -> World:
 
 def _fill(made: World) -> None:
     for n in range(5):
-        made.post("department", "/v1/reports", {"text": f"第{n}报 50%_x", "area": "990101", "grade": 1 + n % 2})
+        made.post(
+            "department", "/v1/reports", {"text": f"第{n}报 50%_x", "area": "990101", "grade": 1 + n % 2}
+        )
         made.clock.forward(seconds=1)
     made.post("other", "/v1/reports", {"text": "别家的", "area": "990200"})
     made.file_all()

@@ -17,7 +17,9 @@ REPORT = {"text": "东河水位 28.4 m，超警戒 0.6 m", "place": "甲一区�
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb004300") + b"\x08" * 64 + b"\xff\xd9"
 
 
-def _form(hall: World, fields: dict[str, str], files: list[tuple[str, bytes]], *, key: str, who: str = "department") -> Any:
+def _form(
+    hall: World, fields: dict[str, str], files: list[tuple[str, bytes]], *, key: str, who: str = "department"
+) -> Any:
     parts: list[Any] = [(name, (None, value)) for name, value in fields.items()]
     parts += [("files", (name, data, "image/jpeg")) for name, data in files]
     return hall.client.post("/v1/reports", files=parts,
@@ -35,7 +37,11 @@ def test_a_report_is_received_then_filed_with_everything_it_said(hall: World) ->
     assert (waiting["state"], waiting["code"]) == ("received", receipt["code"])
     hall.file_all()
     report = hall.get("department", place).json()
-    assert (report["state"], report["text"], report["organisation"]) == ("filed", REPORT["text"], "示例省气象局")
+    assert (report["state"], report["text"], report["organisation"]) == (
+        "filed",
+        REPORT["text"],
+        "示例省气象局",
+    )
     assert (report["grade"], report["area"], report["event_code"]) == (3, "990101000000", "11B03")
     assert report["facts"]["place"][0] == {"value": "甲一区东河站", "origin": "department", "note": ""}
     assert report["facts"]["sender"][0]["value"] == "+861062345678"
@@ -104,7 +110,9 @@ def test_fifty_at_once_under_one_key_are_one_report(hall: World) -> None:
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
         ThreadPoolExecutor(16) as many,
     ):
-        answers = list(many.map(lambda _: client.post("/v1/reports", content=body, headers=headers), range(50)))
+        answers = list(
+            many.map(lambda _: client.post("/v1/reports", content=body, headers=headers), range(50))
+        )
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["id"] for a in answers}) == 1 and hall.count(t.inbound) == 1
     assert sum("idempotent-replayed" not in a.headers for a in answers) == 1
@@ -147,7 +155,9 @@ def test_a_field_that_does_not_fit_is_named(quick: World, body: dict[str, Any], 
         ({"subject": "x"}, 0, "/text"),
     ],
 )
-def test_a_form_that_does_not_fit_is_refused_by_name(quick: World, fields: dict[str, str], files: int, what: str) -> None:
+def test_a_form_that_does_not_fit_is_refused_by_name(
+    quick: World, fields: dict[str, str], files: int, what: str
+) -> None:
     answer = _form(quick, fields, [(f"{n}.jpg", JPEG) for n in range(files)], key="f")
     assert answer.status_code == 400
     assert what in [e["pointer"] for e in answer.json()["errors"]]
@@ -231,7 +241,12 @@ def test_without_the_database_the_department_is_told_to_try_again(quick: World) 
     ],
 )
 def test_without_a_key_of_this_hub_nobody_gets_in(quick: World, authorization: str, code: str) -> None:
-    for method, path in (("GET", "/v1/reports"), ("POST", "/v1/reports"), ("GET", "/v1/me"), ("POST", "/v1/calls")):
+    for method, path in (
+        ("GET", "/v1/reports"),
+        ("POST", "/v1/reports"),
+        ("GET", "/v1/me"),
+        ("POST", "/v1/calls"),
+    ):
         answer = quick.client.request(method, path, headers={"Authorization": authorization})
         assert (answer.status_code, answer.json()["code"]) == (401, code)
         assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -48,7 +48,10 @@ def test_a_right_password_opens_a_shift_and_logout_ends_it_at_once(hall: World) 
     assert "SameSite=strict" in cookie
     token = browser.client.cookies["tocsin"]
     assert browser.get("/console").status_code == 200
-    assert hall.hub.store.read(lambda unit: [r for r in unit.rows(t.session.select()) if r.token_hash == token]) == []
+    assert (
+        hall.hub.store.read(lambda unit: [r for r in unit.rows(t.session.select()) if r.token_hash == token])
+        == []
+    )
     answer = browser.post("/logout")
     assert answer.headers["location"] == "/login?done=out"
     browser.client.cookies.set("tocsin", token)  # who kept the cookie gains nothing
@@ -169,17 +172,24 @@ def test_a_session_is_over_with_the_shift(quick: World) -> None:
         {"Origin": "http://127.0.0.1:9000"},
     ],
 )  # fmt: skip
-def test_a_form_of_another_site_does_nothing_even_with_cookie_and_token(quick: World, headers: dict[str, str]) -> None:
+def test_a_form_of_another_site_does_nothing_even_with_cookie_and_token(
+    quick: World, headers: dict[str, str]
+) -> None:
     browser = enter(quick, "officer")
     fields = {"csrf": browser.csrf, "place": "桥头", "slip": "1"}
     assert browser.client.post("/console/calls", data=fields, headers=headers).status_code == 403
-    assert browser.client.post("/login", data={"login": "x", "password": "y"}, headers=headers).status_code == 403
+    assert (
+        browser.client.post("/login", data={"login": "x", "password": "y"}, headers=headers).status_code
+        == 403
+    )
     assert browser.client.post(link_for(quick, "officer"), headers=headers).status_code == 403
     assert quick.count(t.inbound) == 0
 
 
 @pytest.mark.parametrize("csrf", ["", "wrong", "é", "x" * 5000])
-@pytest.mark.parametrize("path", ["/console/calls", "/console/releases", "/logout", "/console/shelf/x/settle"])
+@pytest.mark.parametrize(
+    "path", ["/console/calls", "/console/releases", "/logout", "/console/shelf/x/settle"]
+)
 def test_a_form_without_this_sessions_token_is_refused(quick: World, path: str, csrf: str) -> None:
     browser = enter(quick, "officer")
     answer = browser.post(path, {"csrf": csrf, "place": "桥头"})
@@ -206,7 +216,15 @@ def test_only_real_forms_are_read(quick: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/console", "/console/find", "/console/shelf", "/console/calls/new", "/console/releases", "/console/reports/x"]
+    "path",
+    [
+        "/console",
+        "/console/find",
+        "/console/shelf",
+        "/console/calls/new",
+        "/console/releases",
+        "/console/reports/x",
+    ],
 )
 def test_nothing_of_the_desk_is_shown_without_a_session(quick: World, path: str) -> None:
     answer = stranger(quick).get(path)
@@ -224,7 +242,9 @@ def test_behind_https_the_cookie_is_bound_to_the_host(quick: World, tmp_path: Pa
 
 
 def _with(hall: World, settings):
-    return type(hall.hub)(**{f: getattr(hall.hub, f) for f in hall.hub.__dataclass_fields__} | {"settings": settings})
+    return type(hall.hub)(
+        **{f: getattr(hall.hub, f) for f in hall.hub.__dataclass_fields__} | {"settings": settings}
+    )
 
 
 def test_pages_may_load_nothing_and_be_framed_by_nobody(quick: World) -> None:
@@ -252,8 +272,12 @@ def test_the_language_is_chosen_by_a_click_and_kept(quick: World) -> None:
 
 
 def test_the_language_of_a_person_is_that_of_his_pages(quick: World) -> None:
-    person = Person(id="per_smith", name="Smith", organisation="x", roles=frozenset({Role.OFFICER}), language="en")
-    quick.hub.store.run(lambda unit: people.add(unit, person, login="smith", password_hash="", at=quick.clock()))
+    person = Person(
+        id="per_smith", name="Smith", organisation="x", roles=frozenset({Role.OFFICER}), language="en"
+    )
+    quick.hub.store.run(
+        lambda unit: people.add(unit, person, login="smith", password_hash="", at=quick.clock())
+    )
     assert "New call slip" in words(enter(quick, "smith").get("/console").text)
 
 

@@ -68,7 +68,9 @@ def test_a_warning_is_drafted_from_a_report_and_approved_by_another_person(hall:
 
     seen = approver.get(path).text
     assert "人officer 申请向 甲一区 的 7 个号码发布" in words(seen)
-    done = approver.follow(f"{path}/approve", {"digest": _hidden(seen, "digest"), "revision": _hidden(seen, "revision")})
+    done = approver.follow(
+        f"{path}/approve", {"digest": _hidden(seen, "digest"), "revision": _hidden(seen, "revision")}
+    )
     assert "已批准，正在发送" in words(done.text)
     assert 'http-equiv="refresh" content="5"' in done.text
     assert _state(hall, path) is State.APPROVED

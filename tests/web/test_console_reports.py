@@ -40,7 +40,9 @@ class Marks(HTMLParser):
         self.tags.add(tag)
         self.titles += tag == "title"
         self.attributes |= {name for name, _ in attrs}
-        self.targets |= {value or "" for name, value in attrs if name in ("href", "src", "action", "formaction")}
+        self.targets |= {
+            value or "" for name, value in attrs if name in ("href", "src", "action", "formaction")
+        }
 
     def handle_comment(self, data: str) -> None:
         self.comments.append(data)
@@ -72,7 +74,12 @@ def _mail(subject: str, text: str, attachment: bytes = b"", name: str = "x.png")
         f"--q\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n--q\r\nContent-Type: image/png\r\n"
         f'Content-Disposition: attachment; filename="{name}"\r\n\r\n'
     ).encode()
-    return (head + 'Content-Type: multipart/mixed; boundary="q"\r\n\r\n').encode() + body + attachment + b"\r\n--q--\r\n"
+    return (
+        (head + 'Content-Type: multipart/mixed; boundary="q"\r\n\r\n').encode()
+        + body
+        + attachment
+        + b"\r\n--q--\r\n"
+    )
 
 
 def test_an_officer_takes_a_call_and_sees_it_filed(hall: World) -> None:
@@ -90,7 +97,15 @@ def test_an_officer_takes_a_call_and_sees_it_filed(hall: World) -> None:
     assert 'http-equiv="refresh" content="2"' in waiting.text
     hall.file_all()
     page = words(browser.get(str(waiting.url.path)).text)
-    for said in ("江滨路88号", "车库进水", "+8657188001234", "陈女士", "110, 119, 物业", "来电人所述", "甲一区"):
+    for said in (
+        "江滨路88号",
+        "车库进水",
+        "+8657188001234",
+        "陈女士",
+        "110, 119, 物业",
+        "来电人所述",
+        "甲一区",
+    ):
         assert said in page
     again = browser.post("/console/calls", fields)
     assert again.headers["location"] == waiting.url.path
@@ -104,7 +119,9 @@ def test_an_abandoned_call_is_kept_and_an_empty_slip_is_asked_again(quick: World
     assert 'href="#f-place"' in empty.text
     assert 'value="12345678"' in empty.text
     assert quick.count(t.inbound) == 0
-    path = browser.post("/console/calls", {"caller": "12345678", "slip": "a", "is_abandoned": "1"}).headers["location"]
+    path = browser.post("/console/calls", {"caller": "12345678", "slip": "a", "is_abandoned": "1"}).headers[
+        "location"
+    ]
     quick.file_all()
     assert "通话中断，请尽快回拨" in words(browser.get(path).text)
 
@@ -144,7 +161,9 @@ def test_a_report_is_classified_verified_closed_and_reopened(quick: World) -> No
     browser = enter(quick, "officer")
     path = f"/console/reports/{report}"
     browser.follow(f"{path}/claim")
-    page = browser.follow(f"{path}/classify", {"event_code": "11B03", "grade": "3", "area": "990101000000"}).text
+    page = browser.follow(
+        f"{path}/classify", {"event_code": "11B03", "grade": "3", "area": "990101000000"}
+    ).text
     assert "暴雨事件 11B03 级别" in words(page)
     assert "级别: 未填 → 较大" in words(page)
     bad = browser.post(f"{path}/classify", {"event_code": "zzz", "grade": "3", "area": "12"})
@@ -201,7 +220,9 @@ def test_a_long_queue_has_pages_and_none_is_left_out(quick: World) -> None:
     older = re.search(r'href="(/console\?[^"]*before=[^"]+)"', page)
     assert older
     rest = browser.get(older[1].replace("&amp;", "&")).text
-    shown = set(re.findall(r"/console/reports/(rep_\w+)", page)) | set(re.findall(r"/console/reports/(rep_\w+)", rest))
+    shown = set(re.findall(r"/console/reports/(rep_\w+)", page)) | set(
+        re.findall(r"/console/reports/(rep_\w+)", rest)
+    )
     assert shown == set(made)
     assert browser.get("/console?before=nonsense").status_code == 400
     assert browser.get("/console?before=2026-01-01~rep_x").status_code == 400
@@ -212,7 +233,9 @@ def test_a_report_is_found_by_its_receipt_code(quick: World) -> None:
     call(quick, "2", place="别处", text="另一件")
     code = _report(quick, report).code
     browser = enter(quick, "officer")
-    page = browser.get("/console/find", ).text
+    page = browser.get(
+        "/console/find",
+    ).text
     assert "http-equiv" not in page
     found = browser.get(f"/console/find?q={code.lower()}").text
     assert re.findall(r"/console/reports/(rep_\w+)", found) == [report]
@@ -222,19 +245,39 @@ def test_a_report_is_found_by_its_receipt_code(quick: World) -> None:
 @pytest.mark.parametrize("canary", CANARIES)
 def test_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: str) -> None:
     add_recipients(quick)
-    slip = call(quick, "1", place=canary, text=canary, caller=canary, caller_name=canary, told=[canary], subject=canary)
-    mail = bring(quick, "email", _mail(canary, canary, b"GIF89a" + canary.encode(), "a" + canary), "message/rfc822")
+    slip = call(
+        quick,
+        "1",
+        place=canary,
+        text=canary,
+        caller=canary,
+        caller_name=canary,
+        told=[canary],
+        subject=canary,
+    )
+    mail = bring(
+        quick, "email", _mail(canary, canary, b"GIF89a" + canary.encode(), "a" + canary), "message/rfc822"
+    )
     add_person(quick, "odd", Role.OFFICER, name=canary)
     browser = enter(quick, "odd")
     browser.post(f"/console/reports/{slip}/claim")
     browser.post(f"/console/reports/{slip}/close", {"reason": canary})
-    pages_seen = [browser.get(p).text for p in ("/console?view=all", f"/console/reports/{slip}", f"/console/reports/{mail}")]
-    pages_seen.append(browser.get("/console/find", ).text)
+    pages_seen = [
+        browser.get(p).text
+        for p in ("/console?view=all", f"/console/reports/{slip}", f"/console/reports/{mail}")
+    ]
+    pages_seen.append(
+        browser.get(
+            "/console/find",
+        ).text
+    )
     pages_seen.append(browser.client.get("/console/find", params={"q": canary}).text)
     pages_seen.append(browser.client.get(f"/console/releases/new?template=heavy_rain&from={slip}").text)
     form = rain(issuer=canary[:60], **{"fields.places_zh": canary[:40], "fields.hotline": canary[:20]})
     answer = browser.post("/console/releases", form)
-    pages_seen.append(browser.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text)
+    pages_seen.append(
+        browser.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
+    )
     pages_seen.append(browser.post("/login", {"login": canary, "password": "x"}).text)
     for page in pages_seen:
         read = Marks()
@@ -277,7 +320,9 @@ def test_names_of_files_cannot_break_the_answers_header(quick: World) -> None:
     (file,) = _report(quick, report).content.attachments
     header = enter(quick, "officer").get(f"/console/reports/{report}/attachments/{file.sha256}").headers
     shown = header["content-disposition"]
-    assert re.fullmatch(r"attachment; filename=\"[A-Za-z0-9._-]+\"; filename\*=UTF-8''[A-Za-z0-9._~%-]+", shown)
+    assert re.fullmatch(
+        r"attachment; filename=\"[A-Za-z0-9._-]+\"; filename\*=UTF-8''[A-Za-z0-9._~%-]+", shown
+    )
 
 
 @pytest.mark.parametrize("login", ["auditor", "admin"])
@@ -293,7 +338,9 @@ def test_who_only_looks_sees_no_forms_and_is_refused(quick: World, login: str) -
         page = browser.get(path)
         assert page.status_code == 200
         assert re.findall(r'<form method="post" action="([^"]+)"', page.text) == ["/logout"]
-    acts = [f"/console/reports/{report}/{act}" for act in ("claim", "verify", "classify", "close", "take_over")]
+    acts = [
+        f"/console/reports/{report}/{act}" for act in ("claim", "verify", "classify", "close", "take_over")
+    ]
     acts += [f"{release}/{act}" for act in ("approve", "return", "reject", "stop", "edit")]
     acts += ["/console/calls", "/console/releases"]
     for path in acts:
@@ -317,7 +364,9 @@ def test_a_role_taken_away_between_page_and_click_counts(quick: World) -> None:
 
 def _paths(hall: World, browser: Browser) -> list[str]:
     report = call(hall, place="桥头", text="积水", area="990101")
-    release = browser.post("/console/releases", rain(from_report=report)).headers["location"].partition("?")[0]
+    release = (
+        browser.post("/console/releases", rain(from_report=report)).headers["location"].partition("?")[0]
+    )
     other = browser.post("/console/releases", rain()).headers["location"].partition("?")[0]
     browser.post(f"{other}/submit")
     return [
@@ -340,7 +389,9 @@ def test_every_page_works_in_every_language(hall: World, language: str) -> None:
         assert answer.status_code == 200, path
         page = answer.text
         assert f'<html lang="{language}">' in page
-        assert page.count("<h1>") + page.count("<h1 ") - page.count('<div class="paper"') >= 1 or "<h1" in page
+        assert (
+            page.count("<h1>") + page.count("<h1 ") - page.count('<div class="paper"') >= 1 or "<h1" in page
+        )
         assert ("【演示】" if language == "zh-CN" else "[DEMO]") in page.partition("</title>")[0]
         assert "<script" not in page
         assert " style=" not in page
@@ -349,7 +400,9 @@ def test_every_page_works_in_every_language(hall: World, language: str) -> None:
         assert set(fields) <= labelled, path
         if language == "en":
             chrome = re.sub(r"<article.*?</article>|<h1><bdi>.*?</h1>|<bdi>.*?</bdi>", "", page, flags=re.S)
-            assert not re.search(r"[\u4e00-\u9fff]{2,}(?=</(?:h1|h2|button|th|dt|legend|summary)>)", chrome), path
+            assert not re.search(
+                r"[\u4e00-\u9fff]{2,}(?=</(?:h1|h2|button|th|dt|legend|summary)>)", chrome
+            ), path
 
 
 def test_something_on_the_shelf_is_marked_as_dealt_with(quick: World) -> None:
@@ -381,7 +434,10 @@ def test_the_style_sheet_may_be_cached_for_ever(quick: World) -> None:
 
 def test_a_slip_holds_what_the_api_would_take(quick: World) -> None:
     browser = enter(quick, "officer")
-    browser.post("/console/calls", {"place": "桥头", "told_to": "119", "slip": "c", "started_at": "2026-11-23T06:00:00+00:00"})
+    browser.post(
+        "/console/calls",
+        {"place": "桥头", "told_to": "119", "slip": "c", "started_at": "2026-11-23T06:00:00+00:00"},
+    )
     (job,) = quick.rings
     arrived = quick.hub.store.read(lambda unit: inbox.load(unit, job[1], quick.hub.blobs.get))
     assert arrived

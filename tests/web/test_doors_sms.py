@@ -76,7 +76,9 @@ def test_a_signature_over_the_address_that_headers_claim_is_refused(quick: World
         {"Body[]": "x"},
     ],
 )
-def test_a_signed_form_of_another_shape_is_shelved_with_its_reason(quick: World, change: dict[str, str]) -> None:
+def test_a_signed_form_of_another_shape_is_shelved_with_its_reason(
+    quick: World, change: dict[str, str]
+) -> None:
     answer = _knock(quick, sms_form(**change))
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_shape")
     assert "errors" not in answer.json()

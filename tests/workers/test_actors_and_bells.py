@@ -175,7 +175,9 @@ def test_a_worker_whose_consumer_has_died_says_so_and_leaves():
     )
     time.sleep(2.2)
     assert heard == []
-    next(iter(running.pools[0].consumers.values())).stop()  # as after finding 14: the thread ends, all else lives
+    next(
+        iter(running.pools[0].consumers.values())
+    ).stop()  # as after finding 14: the thread ends, all else lives
     eventually(lambda: heard == [70], 6)
     running.stop(timedelta(seconds=2))
 

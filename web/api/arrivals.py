@@ -23,7 +23,9 @@ router = APIRouter(tags=["reports"])
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
 
 
-@router.post("/reports", status_code=201, responses=CREATES, openapi_extra=body_of(slips.ReportBody, is_form=True))
+@router.post(
+    "/reports", status_code=201, responses=CREATES, openapi_extra=body_of(slips.ReportBody, is_form=True)
+)
 async def report(request: Request) -> JSONResponse:
     """Send a report as JSON or as a form with files; 201 means that it is durably kept."""
     caller = await caller_of(request)
@@ -45,7 +47,9 @@ async def report(request: Request) -> JSONResponse:
         told, stored_as = form.fingerprint.encode(), form.media_type
         body = checked(slips.ReportBody, slips.from_form(form.fields))
         slips.check(body, has_files=bool(form.file_sizes))
-    inbound = _inbound(request, caller, "api", raw, stored_as, sender=caller.key_id, handling=slips.handling_of(body))
+    inbound = _inbound(
+        request, caller, "api", raw, stored_as, sender=caller.key_id, handling=slips.handling_of(body)
+    )
     return await _keep(request, caller, inbound, fingerprint(told))
 
 
@@ -69,7 +73,14 @@ def _canonical(value: object) -> bytes:
 
 
 def _inbound(
-    request: Request, caller: Caller, channel: str, raw: bytes, stored_as: str, *, sender: str, handling: Handling
+    request: Request,
+    caller: Caller,
+    channel: str,
+    raw: bytes,
+    stored_as: str,
+    *,
+    sender: str,
+    handling: Handling,
 ) -> Inbound:
     meta = {"client": caller.key_id, "client_name": caller.name}
     if caller.person:

@@ -53,7 +53,9 @@ class InFlight:
             try:
                 await asyncio.wait_for(twin.wait(), max(0.0, end - asyncio.get_running_loop().time()))
             except TimeoutError:
-                raise Conflict("the first request with this key still runs", code="idempotency_in_flight") from None
+                raise Conflict(
+                    "the first request with this key still runs", code="idempotency_in_flight"
+                ) from None
         self._open[name] = asyncio.Event()
 
     def leave(self, knock: Knock) -> None:
@@ -66,7 +68,9 @@ def knock_of(request: Request, caller: Caller, fingerprint: str, *, is_required:
     key = idempotency_key(request, is_required=is_required)
     if not key:
         return None
-    return Knock(client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint)
+    return Knock(
+        client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint
+    )
 
 
 async def replayed(hub: Hub, knock: Knock | None) -> Outcome | None:

@@ -42,7 +42,11 @@ def docs_routes(api: FastAPI) -> list[Route]:
 def describe(api: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of every route below /v1."""
     made = get_openapi(
-        title=api.title, version=version("tocsin"), openapi_version="3.1.0", description=ABOUT, routes=api.routes
+        title=api.title,
+        version=version("tocsin"),
+        openapi_version="3.1.0",
+        description=ABOUT,
+        routes=api.routes,
     )
     made["paths"] = {f"/v1{path}": item for path, item in made["paths"].items()}
     for item in made["paths"].values():
@@ -76,7 +80,9 @@ def _page(made: dict[str, Any]) -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     about = escape(str(operation.get("description", "")))
-    parameters = [f"<li><code>{escape(p['name'])}</code> ({escape(p['in'])})" for p in operation.get("parameters", [])]
+    parameters = [
+        f"<li><code>{escape(p['name'])}</code> ({escape(p['in'])})" for p in operation.get("parameters", [])
+    ]
     fields = [f"<li><code>{escape(name)}</code>" for name in _fields(operation)]
     answers = ", ".join(escape(status) for status in operation["responses"])
     return (

@@ -151,7 +151,9 @@ async def submit(request: Request, release_id: str) -> JSONResponse:
     return _answer(await made.once(act, told=told))
 
 
-@router.post("/releases/{release_id}/approve", responses=ACTS, openapi_extra=body_of(Decision, needs_key=False))
+@router.post(
+    "/releases/{release_id}/approve", responses=ACTS, openapi_extra=body_of(Decision, needs_key=False)
+)
 async def approve(request: Request, release_id: str) -> JSONResponse:
     """签发: consent to the digest. With the last vote the promises to send are made in the same transaction."""
     made = await _try(request, "approve", release_id, Scope.APPROVE)
@@ -185,13 +187,17 @@ async def reject(request: Request, release_id: str) -> JSONResponse:
 @router.post("/releases/{release_id}/stop", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def stop(request: Request, release_id: str) -> JSONResponse:
     """停止发送: what has not left stays here, within a second."""
-    return await _with_reason(await _try(request, "stop", release_id, Scope.RELEASE, Scope.APPROVE), desk.stop)
+    return await _with_reason(
+        await _try(request, "stop", release_id, Scope.RELEASE, Scope.APPROVE), desk.stop
+    )
 
 
 async def _with_reason(made: Try, act: Callable[..., Release]) -> JSONResponse:
     reason = checked(Reason, made.value).reason
     at = made.hub.clock()
-    return _answer(await made.once(partial(act, release_id=made.release_id, reason=reason, by=made.person, at=at)))
+    return _answer(
+        await made.once(partial(act, release_id=made.release_id, reason=reason, by=made.person, at=at))
+    )
 
 
 async def _try(request: Request, name: str, release_id: str, *scopes: Scope) -> Try:

@@ -125,7 +125,9 @@ async def templates(request: Request) -> JSONResponse:
     """Each template with its fields and a complete body that POST /v1/releases takes as it is."""
     hub, _ = hub_of(request), await caller_of(request)
     places = await _read(request, lambda unit: areas.listing(unit, limit=EXAMPLES_FROM))
-    codes = ([r.code for r in places if len(r.prefix) >= COUNTY] or [r.code for r in places] or [ANYWHERE])[:1]
+    codes = ([r.code for r in places if len(r.prefix) >= COUNTY] or [r.code for r in places] or [ANYWHERE])[
+        :1
+    ]
     issuer, at = hub.settings.organisation, hub.clock()
     found = [
         _template(t) | {"example": forms.example(t, at, zone=hub.zone, issuer=issuer, codes=codes)}

@@ -25,7 +25,9 @@ Act = Callable[..., Report]
 class Plain(Body):
     """An act that needs nothing but the report."""
 
-    revision: Annotated[int, Field(ge=0, description="refused when the report has changed since")] | None = None
+    revision: Annotated[int, Field(ge=0, description="refused when the report has changed since")] | None = (
+        None
+    )
 
 
 class Reasoned(Plain):
@@ -56,7 +58,9 @@ async def release_claim(request: Request, report_id: str) -> JSONResponse:
     return await _act(request, report_id, desk.release_claim, Plain)
 
 
-@router.post("/reports/{report_id}/take-over", responses=ACTS, openapi_extra=body_of(Reasoned, needs_key=False))
+@router.post(
+    "/reports/{report_id}/take-over", responses=ACTS, openapi_extra=body_of(Reasoned, needs_key=False)
+)
 async def take_over(request: Request, report_id: str) -> JSONResponse:
     """接手 what another officer has."""
     return await _act(request, report_id, desk.take_over, Reasoned)

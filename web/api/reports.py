@@ -140,7 +140,12 @@ def moment(name: str, text: str | None) -> datetime | None:
 
 
 def listed(
-    request: Request, data: list[Any], last: tuple[str, str] | None, limit: int, filters: dict[str, Any], owner: str
+    request: Request,
+    data: list[Any],
+    last: tuple[str, str] | None,
+    limit: int,
+    filters: dict[str, Any],
+    owner: str,
 ) -> JSONResponse:
     """A page of a list; `last` is the place it ended at, None at the end of the list."""
     hub = hub_of(request)
