@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from channels.codecs.stop_word import is_stop
 from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
@@ -12,8 +13,8 @@ from intake import reading as readings
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from sandbox.pool import Pool
+from store import audience, inbox, journal, reports, shelf
 from store import blobs as blob_book
-from store import inbox, journal, reports, shelf
 from store.blobs import Blobs
 from store.database import Store
 from store.inbox import Arrived
@@ -102,6 +103,8 @@ def _enter(unit: Unit, arrived: Arrived, found: Reading, content: Content, at: d
     """One transaction: arrival filed, report, version, blobs, journal."""
     if not inbox.move(unit, arrived, "file"):
         return False
+    if _is_only_a_stop(unit, arrived, content.text, at):
+        return False
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
@@ -114,6 +117,19 @@ def _enter(unit: Unit, arrived: Arrived, found: Reading, content: Content, at: d
                 "attachments": [a.sha256 for a in content.attachments]},
     )  # fmt: skip
     return True
+
+
+def _is_only_a_stop(unit: Unit, arrived: Arrived, text: str, at: datetime) -> bool:
+    """A STOP that waited in the spool ends subscriptions only; the door has settled those that did not wait.
+
+    A responsible person's changes nothing and goes on into the queue, where the duty room sees it.
+    """
+    inbound = arrived.inbound
+    if inbound.channel != "sms" or not is_stop(text) or audience.ended_by(unit, arrived.id):
+        return False
+    scope = audience.opt_out(unit, "sms", inbound.sender, inbound=arrived.id, at=at)
+    journal.append(unit, "inbound", arrived.id, "opt_out", by="system", at=at, detail={"scope": scope})
+    return scope != audience.RESPONSIBLE
 
 
 def _report(arrived: Arrived, found: Reading, content: Content, at: datetime) -> Report:

@@ -99,6 +99,12 @@ def opt_out(unit: Unit, channel: str, address: str, *, inbound: str, at: datetim
     return scope
 
 
+def ended_by(unit: Unit, inbound_id: str) -> bool:
+    """Whether this message has already ended, or tried to end, its sender's subscriptions."""
+    o = t.opt_out.c
+    return unit.scalar(sa.select(o.at).where(o.inbound == inbound_id)) is not None
+
+
 def opted_out(unit: Unit, channel: str, addresses: Iterable[str]) -> frozenset[str]:
     """Those of `addresses` whose subscriptions have ended."""
     o = t.opt_out.c

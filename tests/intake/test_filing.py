@@ -17,7 +17,7 @@ from intake.filing import Filing
 from intake.reading import Locale
 from intake.spool import Spool
 from sandbox.pool import Pool
-from store import inbox, reports
+from store import audience, inbox, reports
 from store import tables as t
 from store.blobs import Blobs
 
@@ -95,6 +95,33 @@ def test_an_sms_is_filed_under_its_number(filing, tmp_path, at) -> None:
     )
     report, _ = _file(filing, inbound, tmp_path)
     assert (report.content.text, report.content.first("sender")) == ("河堤漏水", "+8613800138000")
+
+
+def test_a_stop_that_waited_in_the_spool_ends_subscriptions_and_makes_no_report(filing, at) -> None:
+    rows = [
+        {
+            "channel": "sms",
+            "address": number,
+            "area": "990101",
+            "language": "zh-CN",
+            "group": group,
+            "name": "",
+        }
+        for number, group in (("+8613800138000", "subscriber"), ("+8613800138001", "responsible"))
+    ]
+    filing.store.run(lambda u: audience.add(u, rows, at))
+    outcomes = {}
+    for n, number in enumerate(("+8613800138000", "+8613800138001")):
+        form = {"AccountSid": "AC" + "1" * 32, "MessageSid": f"SM{n:032x}", "From": number, "To": "+8610690000000",
+                "Body": " 退订 "}  # fmt: skip
+        inbound = Inbound(channel="sms", external_id=form["MessageSid"], raw=urlencode(form).encode(),
+                          media_type="application/x-www-form-urlencoded", received_at=at, sender=number)  # fmt: skip
+        names = desk.mint_names(at)
+        filing.store.run(lambda u, i=inbound, k=names: desk.receive(u, i, k, at=at))
+        outcomes[number] = filing.file(names.inbound_id) is not None
+    assert outcomes == {"+8613800138000": False, "+8613800138001": True}
+    gone = filing.store.read(lambda u: audience.opted_out(u, "sms", list(outcomes)))
+    assert gone == {"+8613800138000"}
 
 
 def test_a_call_slip_keeps_extension_place_and_who_was_told(filing, tmp_path, at) -> None:
