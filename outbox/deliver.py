@@ -147,15 +147,8 @@ def _write(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> 
     receipts.apply_held(unit, held.channel, {r.provider_id for r in results if r.provider_id}, at)
     unsure = sum(r.state is DeliveryState.UNSURE for r in results)
     if unsure:
-        note_unsure(unit, held.release, held.parcel, unsure, at)
+        ending.note_unsure(unit, held.release, held.parcel, unsure, at)
     return True
-
-
-def note_unsure(unit: Unit, release: str, parcel: str, count: int, at: datetime) -> None:
-    """Journal that attempts ended without an answer: a count, never who."""
-    detail = {"parcel": parcel, "count": count}
-    if release:
-        journal.append(unit, "release", release, "unsure", by="system", at=at, detail=detail)
 
 
 def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Ended | None:

@@ -47,6 +47,13 @@ def close(unit: Unit, dispatch_id: str, at: datetime) -> bool:
     return True
 
 
+def note_unsure(unit: Unit, release_id: str, parcel: str, count: int, at: datetime) -> None:
+    """Journal that attempts ended without an answer: a count, never who. Nothing for a count of none."""
+    if count and release_id:
+        detail = {"parcel": parcel, "count": count}
+        journal.append(unit, "release", release_id, "unsure", by="system", at=at, detail=detail)
+
+
 def _move(unit: Unit, release_id: str, before: State, action: str, at: datetime) -> None:
     release = releases.get(unit, release_id, lock=True)
     if release is None or release.state is not before:

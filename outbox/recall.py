@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from domain.parcel import DispatchState
+from outbox import ending
 from store import journal, parcels, promises
 from store.unit import Unit
 
@@ -30,7 +31,5 @@ def drain(unit: Unit, at: datetime, *, release_id: str = "") -> int:
     """Empty the queues of some stopped parcels; how many. What was being sent when its lease ended is unsure."""
     emptied = parcels.drain(unit, at, release_id=release_id)
     for parcel, release, unsure in emptied:
-        if unsure and release:
-            journal.append(unit, "release", release, "unsure", by="system", at=at,
-                           detail={"parcel": parcel, "count": unsure})  # fmt: skip
+        ending.note_unsure(unit, release, parcel, unsure, at)
     return len(emptied)

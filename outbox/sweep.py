@@ -31,9 +31,7 @@ def recover(unit: Unit, at: datetime) -> int:
     changed = 0
     for parcel, _dispatch, release, unsure in parcels.recover(unit, at):
         changed += 1
-        if unsure and release:
-            journal.append(unit, "release", release, "unsure", by="system", at=at,
-                           detail={"parcel": parcel, "count": unsure})  # fmt: skip
+        ending.note_unsure(unit, release, parcel, unsure, at)
     for dispatch in promises.due(unit, at):
         if dispatch.state is DispatchState.OPEN and dispatch.is_expanded and dispatch.expanded:
             if ending.finish(unit, dispatch.id, at):

@@ -181,6 +181,7 @@ def _running(hub: Hub) -> Iterator[_Parts]:
         yield _Parts(workers=workers, timers=timers, ringer=ringer)
     finally:
         timers.stop(STOP_AFTER)
+        hub.outgoing.courier.close()  # no call begins any more, so a clean stop leaves nothing unsure
         stopping = threading.Thread(target=workers.stop, args=(STOP_AFTER,), daemon=True)
         stopping.start()
         stopping.join(STOP_AFTER.total_seconds() + 0.5)
