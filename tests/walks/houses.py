@@ -115,7 +115,7 @@ def post(url: str, body: Any) -> Any:
     return call("POST", url, body)
 
 
-def until(claim: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(claim: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Wait for something that another process brings about."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

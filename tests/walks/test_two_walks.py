@@ -103,13 +103,13 @@ def test_walk_b_an_approved_warning_reaches_everybody_once_though_the_worker_is_
     def summary() -> dict:
         return home.api("GET", f"/v1/releases/{release}/summary")
 
-    until(lambda: home.api("GET", f"/v1/releases/{release}")["state"] == "published", "it is published", 90)
+    until(lambda: home.api("GET", f"/v1/releases/{release}")["state"] == "published", "it is published", 180)
     ledger = home.provider.ledger()
     sent = Counter(m["to"] for m in ledger)
     assert max(sent.values()) == 1, "nobody was sent the same warning twice"
     counts = summary()["channels"]["sms"]
     assert sum(counts["states"].values()) == counts["reach"] == 240
-    until(lambda: summary()["channels"]["sms"]["states"].get("accepted", 0) == 0, "receipts came back", 30)
+    until(lambda: summary()["channels"]["sms"]["states"].get("accepted", 0) == 0, "receipts came back", 60)
     states = summary()["channels"]["sms"]["states"]
     unsure = states.get("unsure", 0)
     delivered = sum(states.get(s, 0) for s in ("accepted", "sent", "delivered", "read"))
