@@ -50,6 +50,7 @@ class Store:
         committed. It fails with what `work` raised, Unavailable (nothing kept) or CommitUnknown.
         """
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # a caller that goes away must not cancel what will be committed
         if self._closed:
             future.set_exception(Unavailable("the store is closing"))
         else:

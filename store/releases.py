@@ -239,14 +239,6 @@ def _artefact(row: sa.Row[Any]) -> Artefact:
     )
 
 
-def ordinal(unit: Unit, release_id: str) -> int:
-    """The release's running number in this hub: 第12号. It never changes, since drafts are never deleted."""
-    r = t.release_row.c
-    mine = sa.select(r.created_at).where(r.id == release_id).scalar_subquery()
-    older = sa.or_(r.created_at < mine, sa.and_(r.created_at == mine, r.id <= release_id))
-    return int(unit.scalar(sa.select(sa.func.count()).select_from(t.release_row).where(older)) or 0)
-
-
 def is_intact(unit: Unit, release_id: str, digest: str) -> bool:
     """Whether each stored artefact still has the hash that was written beside it."""
     a = t.artefact.c

@@ -168,11 +168,11 @@ def test_words_that_mark_exercises_are_not_the_authors(store, people, areas, at,
 @pytest.mark.parametrize(
     "words", ["钻井平台 drilling rig", "演出取消", "Exercise caution near rivers", "考试延期"]
 )
-def test_ordinary_words_are_not_taken_for_marks(words: str) -> None:
+def test_ordinary_words_are_not_taken_for_marks(database_url: str, words: str) -> None:
     assert wording.reserved(words) == ""
 
 
-def test_a_live_text_carries_no_mark_and_an_exercise_denies_none() -> None:
+def test_a_live_text_carries_no_mark_and_an_exercise_denies_none(database_url: str) -> None:
     assert wording.contradiction("【演练】暴雨橙色预警【演练】", Mode.LIVE)
     assert not wording.contradiction("【演练】暴雨橙色预警【演练】", Mode.EXERCISE)
     for mode in Mode:

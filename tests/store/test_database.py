@@ -78,3 +78,10 @@ def test_sqlite_is_opened_with_full_sync_and_wal(tmp_path) -> None:
     with engine.connect() as c:
         assert c.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert c.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_caller_that_goes_away_cancels_nothing_and_the_writer_lives(store: Store, at) -> None:
+    futures = [store.submit(lambda u: shelf.put(u, "test", "gone", at=at)) for _ in range(20)]
+    assert not any(f.cancel() for f in futures)
+    store.run(lambda u: shelf.put(u, "test", "after", at=at))
+    assert _count(store) == 21

@@ -158,16 +158,25 @@ class DutyRoom(RuleBasedStateMachine):
             is_enough = len(self.voted[seen.id]) >= self.quorum
             assert done.state is (State.APPROVED if is_enough else State.SUBMITTED)
 
-    @rule(author=st.sampled_from(WRITERS), by=st.sampled_from(APPROVERS), second=st.sampled_from(APPROVERS),
+    @rule(author=st.sampled_from(WRITERS), submitter=st.sampled_from(WRITERS), by=st.sampled_from(APPROVERS),
+          second=st.sampled_from(APPROVERS), other=st.integers(0, 99),
           between=st.sampled_from(["", "", "edit", "switch", "return", "reject", "wait"]))  # fmt: skip
-    def the_usual_way(self, author: str, by: str, second: str, between: str) -> None:
-        """A whole walk with at most one thing happening on it: blind steps seldom come this far."""
+    def the_usual_way(
+        self, author: str, submitter: str, by: str, second: str, other: int, between: str
+    ) -> None:
+        """A whole walk, with tries that must fail on it and one thing happening: blind steps seldom come so far."""
         self.write(author, WORKS[0])
         n = len(self.ids) - 1
         if n < 0:
             return
-        self.submit(n, author, 0, n, True)
-        self.approve(n, by, True, 0)
+        self.freeze(n)
+        self.edit(n, author, False, 1)
+        self.submit(n, author, 0, n, False)  # the bytes of the version before
+        self.submit(n, submitter, 0, n, True)
+        for name in (author, submitter):
+            self.approve(n, name, True, 0)  # one's own work, or no approver at all
+        for name in (by, second):
+            self.approve(n, name, False, other)  # another digest
         disturbances: dict[str, Callable[[], None]] = {
             "edit": lambda: self.edit(n, second, False, 1),
             "switch": lambda: self.switch(second, False),
@@ -175,8 +184,11 @@ class DutyRoom(RuleBasedStateMachine):
             "reject": lambda: self.end(n, second, "reject"),
             "wait": lambda: self.time_passes_while_nobody_sweeps(30),
         }
+        if other % 2:
+            self.approve(n, by, True, 0)
         disturbances.get(between, lambda: None)()
         self.approve(n, second, True, 0)
+        self.approve(n, by, True, 0)
 
     @precondition(lambda self: self.ids)
     @rule(n=which, by=anyone, name=st.sampled_from(["return", "reject", "stop"]))
