@@ -34,7 +34,9 @@ from web.app import create_app
 from workers.app import Ringer, Workers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
-STOP_AFTER = timedelta(seconds=1.5)  # for each part: a demo leaves in under 5 s; the next sweep finds what is cut off
+STOP_AFTER = timedelta(
+    seconds=1.5
+)  # for each part: a demo leaves in under 5 s; the next sweep finds what is cut off
 
 
 def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
