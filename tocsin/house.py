@@ -76,10 +76,15 @@ class House:
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
 
 
-async def until_told() -> None:
-    """Wait for SIGTERM or SIGINT; later ones are the same word said again."""
+def told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT from now on; call it before anybody is told that the hub is ready."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    await told.wait()
+    return told
+
+
+async def until_told() -> None:
+    """Wait for SIGTERM or SIGINT; later ones are the same word said again."""
+    await told_to_stop().wait()

@@ -29,7 +29,7 @@ from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
 from tocsin import demo, sockets, welcome
-from tocsin.house import House, until_told
+from tocsin.house import House, told_to_stop, until_told
 from web.app import create_app
 from workers.app import Ringer, Workers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
@@ -100,6 +100,7 @@ async def _up(
     hub: Hub, web_socket: Any, provider_socket: Any, made: demo.Secrets | None, steps: tuple[int, int],
     ready_file: Path | None,
 ) -> None:  # fmt: skip
+    told = told_to_stop()
     with _running(hub):
         async with House() as house:
             app: Any = create_app(hub)
@@ -113,7 +114,7 @@ async def _up(
             if ready_file is not None:
                 demo.write_private(ready_file, json.dumps(ready, indent=1))
             welcome.show(hub, ready, steps)
-            await until_told()
+            await told.wait()
 
 
 async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket: Any, app: Any) -> Any:
