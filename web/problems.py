@@ -18,6 +18,7 @@ from domain.errors import (
     NotAllowed,
     NotFound,
     Refused,
+    Tampered,
     Unavailable,
 )
 
@@ -45,6 +46,7 @@ _BY_CLASS: tuple[tuple[type[HubError], int], ...] = (
     (NotAllowed, 403),
     (Conflict, 409),
     (IllegalMove, 409),
+    (Tampered, 409),  # what is stored is not what was approved: a state to be told of, no bug of ours
     (Refused, 403),
     (NotFound, 404),
     (BadInput, 400),
