@@ -80,15 +80,18 @@ class Guard:
         async with self._turn:
             if boottime() - self._read_at < FRESH.total_seconds():
                 return True
-            begun = boottime()  # age counts from before the read: what it saw is at least that new
-            loop = asyncio.get_running_loop()
-            reading = loop.run_in_executor(self._readers, self._store.read, self._read)
-            try:
-                self._is_stopped, self._gone = await asyncio.wait_for(reading, READ_PATIENCE.total_seconds())
-            except (HubError, TimeoutError, OSError):
-                return False
-            self._read_at = begun
-            return boottime() - begun < FRESH.total_seconds() * 2
+            loop, patience_ends = asyncio.get_running_loop(), boottime() + READ_PATIENCE.total_seconds()
+            while (begun := boottime()) < patience_ends:  # age counts from before the read
+                reading = loop.run_in_executor(self._readers, self._store.read, self._read)
+                try:
+                    found = await asyncio.wait_for(reading, patience_ends - begun)
+                except (HubError, TimeoutError, OSError):
+                    return False
+                if boottime() - begun < FRESH.total_seconds() * 2:
+                    self._is_stopped, self._gone = found
+                    self._read_at = begun
+                    return True
+            return False  # each answer was too old when it came
 
     def _read(self, unit: Unit) -> tuple[bool, frozenset[str]]:
         gone = audience.opted_out(unit, self._held.channel, self._subscribers)

@@ -67,6 +67,16 @@ class Wire:
         return None
 
 
+class Standing:
+    """A clock that stands until somebody steps it."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
 class Pages:
     """A publisher: one page for each release, and an index."""
 
@@ -92,7 +102,7 @@ def outgoing(
     return Outgoing(
         store=store, wires={"sms": wire} if wire else {}, publishers={"web_notice": Pages()},
         paces={"sms": pace or Pace(100_000, burst=1000)}, courier=courier or Courier(),
-        clock=clock or (lambda: at), bell=bell or (lambda _job, _id: None), stop_file=tmp_path / "STOP",
+        clock=clock or Standing(at), bell=bell or (lambda _job, _id: None), stop_file=tmp_path / "STOP",
         public_dir=tmp_path / "public", public_url="http://127.0.0.1:9",
     )  # fmt: skip
 
@@ -170,10 +180,23 @@ def run_all(out: Outgoing, rounds: int = 500) -> None:
     for _ in range(rounds):
         rows = out.store.read(lambda unit: sweep.due(unit, out.clock()))
         if not rows:
-            return
+            if not _comes_round(out):
+                return
+            continue
         for job, row_id in rows:
             getattr(jobs, job)(row_id)
     raise AssertionError("there is always something due")
+
+
+def _comes_round(out: Outgoing) -> bool:
+    """Step a standing clock to what a guard held back for a second, as it does on a machine that stumbles."""
+    from outbox import sweep
+
+    soon = out.clock() + timedelta(seconds=1)
+    if not isinstance(out.clock, Standing) or not out.store.read(lambda unit: sweep.due(unit, soon)):
+        return False
+    out.clock.at = soon
+    return True
 
 
 def states(store: Store, release_id: str) -> dict[str, int]:

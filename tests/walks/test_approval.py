@@ -325,7 +325,8 @@ def test_no_path_lets_unapproved_bytes_out(store, people, areas, at) -> None:
             lambda: DutyRoom(store, people, at, done),
             settings=settings(
                 max_examples=8 if store.is_postgres else 16, stateful_step_count=30, deadline=None,
-                database=None, suppress_health_check=list(HealthCheck),
+                database=None, derandomize=False,  # with CI=true each round would walk the same way
+                suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip
         if all(done[outcome] for outcome in WALKED):
