@@ -23,3 +23,41 @@ def short_code() -> str:
     """A code such as ``4F7K-92PX``: 8 of 30 letters = 39 bits, unique by the store's constraint."""
     letters = [SPOKEN[b % len(SPOKEN)] for b in os.urandom(8)]
     return "".join(letters[:4]) + "-" + "".join(letters[4:])
+
+
+def spoken_digits(code: str) -> str:
+    """`code` as 12 digits in groups of four, ``0123-4567-8901``: read aloud, or keyed in on a telephone.
+
+    The same number in another base (30 ** 8 < 10 ** 12), so neither form needs a column of its own.
+    Raises ValueError for what is no short code.
+    """
+    number = 0
+    for letter in _letters(code):
+        number = number * len(SPOKEN) + SPOKEN.index(letter)
+    digits = f"{number:012d}"
+    return "-".join(digits[n : n + 4] for n in (0, 4, 8))
+
+
+def code_of(text: str) -> str:
+    """The short code that somebody typed, as letters or as digits, with or without hyphens and blanks.
+
+    Raises ValueError for what is neither.
+    """
+    typed = "".join(c for c in text.upper() if c not in " -－—\t")
+    if len(typed) == 12 and typed.isascii() and typed.isdigit():
+        number, letters = int(typed), ""
+        for _ in range(8):
+            number, rest = divmod(number, len(SPOKEN))
+            letters = SPOKEN[rest] + letters
+        if number:
+            raise ValueError("no short code has these digits")
+        return f"{letters[:4]}-{letters[4:]}"
+    letters = _letters(typed)
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _letters(code: str) -> str:
+    letters = code.replace("-", "")
+    if len(letters) != 8 or any(c not in SPOKEN for c in letters):
+        raise ValueError("a short code has 8 letters or digits, or 12 digits")
+    return letters

@@ -10,6 +10,7 @@ class Role(StrEnum):
     """What a person may do; one person may hold several."""
 
     OFFICER = "officer"  # 值班员
+    LEADER = "leader"  # 带班领导: takes over any claim, with a reason
     APPROVER = "approver"  # 签发人
     ADMIN = "admin"  # 管理员
     AUDITOR = "auditor"  # 审计员: reads all, changes nothing

@@ -54,7 +54,8 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-_SENT_OUT = (State.PUBLISHING, State.PUBLISHED, State.STOPPED, State.UNLIFTED)
+# APPROVED too: an officer who sees a false alarm a second after the approval must not be told to wait for a lane.
+_ENDABLE = (State.APPROVED, State.PUBLISHING, State.PUBLISHED, State.STOPPED, State.UNLIFTED)
 
 MOVES = Moves(
     "release",
@@ -73,10 +74,9 @@ MOVES = Moves(
         (State.PUBLISHING, "finish"): State.PUBLISHED,
         (State.APPROVED, "stop"): State.STOPPED,
         (State.PUBLISHING, "stop"): State.STOPPED,
-        **{(s, "cancel"): State.CANCELLED for s in _SENT_OUT},
-        **{(s, "correct"): State.CORRECTED for s in _SENT_OUT},
-        (State.PUBLISHED, "supersede"): State.SUPERSEDED,
-        (State.UNLIFTED, "supersede"): State.SUPERSEDED,
+        **{(s, "cancel"): State.CANCELLED for s in _ENDABLE},
+        **{(s, "correct"): State.CORRECTED for s in _ENDABLE},
+        **{(s, "supersede"): State.SUPERSEDED for s in _ENDABLE},
         (State.PUBLISHED, "overdue"): State.UNLIFTED,
         (State.PUBLISHED, "expire"): State.EXPIRED,
     },

@@ -95,4 +95,5 @@ class Guard:
 
     def _read(self, unit: Unit) -> tuple[bool, frozenset[str]]:
         gone = audience.opted_out(unit, self._held.channel, self._subscribers)
-        return promises.has_tombstone(unit, self._held.release), gone
+        held = self._held
+        return held.is_recallable and promises.has_tombstone(unit, held.release), gone

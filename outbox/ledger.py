@@ -1,11 +1,13 @@
 """The only door into the outbox: promises written in the caller's transaction, or not at all."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from domain.artefact import Artefact, Purpose
-from domain.errors import IllegalMove
+from domain.errors import BadInput, IllegalMove
 from domain.ids import mint
+from domain.notice import CHANNELS, Notice, NoticeKind
 from domain.parcel import DispatchState
 from domain.release import Release, State
 from store import promises
@@ -26,6 +28,22 @@ def put(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], at: date
         for artefact in artefacts
         if artefact.purpose is Purpose.MAIN
     ]
+
+
+def put_notice(unit: Unit, notice: Notice, at: datetime) -> str:
+    """Promise one notice to one address; the parcel to ring for, '' when it was promised before.
+
+    The caller commits, with what the notice speaks of. Raises BadInput for a channel that is not addressed
+    or a kind that is not on the closed list.
+    """
+    if notice.channel not in CHANNELS or notice.kind not in list(NoticeKind) or not notice.address:
+        raise BadInput("a notice goes to one address, from the closed list", code="no_notice")
+    promise = Dispatch(
+        id=mint("dsp", at), release="", artefact="", channel=notice.channel, language=notice.language,
+        sha256=hashlib.sha256(notice.payload).hexdigest(), state=DispatchState.OPEN, next_due=at, tries=0,
+        expires=notice.expires, cursor="", expanded=1, is_expanded=True,
+    )  # fmt: skip
+    return promises.add_notice(unit, promise, notice, at)
 
 
 def _promise(release: Release, artefact: Artefact, at: datetime) -> Dispatch:

@@ -8,6 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+META = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -42,3 +51,9 @@ class Json(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
         """The parsed value."""
         return None if value is None else json.loads(value)
+
+
+def one_of(column: str, enum: type) -> sa.CheckConstraint:
+    """A constraint that `column` holds a value of the enumeration."""
+    words = ", ".join(f"'{e.value}'" for e in enum)  # type: ignore[attr-defined]
+    return sa.CheckConstraint(f"{column} IN ({words})", name=column)

@@ -40,6 +40,18 @@ class Claim:
     expires: datetime
     sha256: str  # of the artefact, as the promise says
     payload: bytes  # the artefact, as it is stored now
+    purpose: str = "main"  # main | correction | lift | notice
+
+    @property
+    def is_recallable(self) -> bool:
+        """Whether a tombstone of the release stops it: endings are what follows a recall."""
+        return self.purpose == "main"
+
+    @property
+    def asks_opt_outs(self) -> bool:
+        """Whether the end of a subscription ends it: no notice is subscribed to, and who got a false alarm
+        is told so whatever he answered to it (R31)."""
+        return self.purpose not in ("notice", "correction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +61,7 @@ class Slot:
     seq: int
     address: str
     attempt: int
-    is_responsible: bool
+    is_responsible: bool  # no opt-out ends it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +91,7 @@ def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim
         return None
     query = (
         sa.select(p.c.fence, p.c.attempts, d.id, d.release, d.channel, d.language, d.expires, d.sha256,
-                  sa.func.coalesce(a.body, d.notice_payload).label("payload"))
+                  d.purpose, sa.func.coalesce(a.body, d.notice_payload).label("payload"))
         .join(t.dispatch, d.id == p.c.dispatch)
         .join(t.artefact, a.id == d.artefact, isouter=True)
         .where(p.c.id == parcel_id)
@@ -88,7 +100,7 @@ def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim
     return Claim(
         parcel=parcel_id, dispatch=row.id, release=row.release or "", channel=row.channel,
         language=row.language, fence=row.fence, attempts=row.attempts, expires=row.expires,
-        sha256=row.sha256, payload=row.payload,
+        sha256=row.sha256, payload=row.payload, purpose=row.purpose,
     )  # fmt: skip
 
 
@@ -112,7 +124,7 @@ def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) 
         )
         slots = [
             Slot(seq=row.seq, address=row.address, attempt=row.attempts + 1,
-                 is_responsible=row.group == RESPONSIBLE)
+                 is_responsible=row.group == RESPONSIBLE or not held.asks_opt_outs)
             for row in rows
         ]  # fmt: skip
         gone = opted_out(unit, held.channel, [s.address for s in slots if not s.is_responsible])

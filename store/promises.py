@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.parcel import DISPATCHES, DispatchState
+from domain.notice import Notice
+from domain.parcel import DISPATCHES, DeliveryState, DispatchState, ParcelState
 from store import tables as t
 from store.unit import Unit
 
@@ -46,6 +47,32 @@ def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
         return dispatch.id
     same = sa.select(d.id).where(d.release == dispatch.release, d.artefact == dispatch.artefact)
     return str(unit.scalar(same))
+
+
+def add_notice(unit: Unit, dispatch: Dispatch, notice: Notice, at: datetime) -> str:
+    """Write the promise of a notice with its parcel of one delivery; the parcel, '' if there is one already."""
+    row = {
+        "id": dispatch.id, "notice": notice.kind.value, "about": notice.about, "notice_payload": notice.payload,
+        "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
+        "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
+        "expires": dispatch.expires, "created_at": at, "purpose": "notice", "expanded": 1, "is_expanded": True,
+    }  # fmt: skip
+    if not unit.add_once(t.dispatch, row):
+        return ""
+    parcel = f"{dispatch.id}-0"
+    unit.execute(t.parcel_row.insert(), {"id": parcel, "dispatch": dispatch.id, "n": 0,
+                                         "state": ParcelState.READY.value, "next_due": at})  # fmt: skip
+    unit.execute(t.delivery.insert(), {"parcel": parcel, "seq": 0, "recipient": "", "address": notice.address,
+                                       "state": DeliveryState.QUEUED.value, "changed_at": at})  # fmt: skip
+    return parcel
+
+
+def of_report(unit: Unit, report_id: str) -> list[sa.Row[Any]]:
+    """(notice, channel, language, state of the delivery, changed_at) of every notice about a report."""
+    d, p, y = t.dispatch.c, t.parcel_row.c, t.delivery.c
+    query = sa.select(d.notice, d.channel, d.language, y.state, y.changed_at)
+    query = query.join(t.parcel_row, p.dispatch == d.id).join(t.delivery, y.parcel == p.id)
+    return unit.rows(query.where(d.notice.is_not(None), d.about == report_id).order_by(d.created_at))
 
 
 def get(unit: Unit, dispatch_id: str, *, lock: bool = False) -> Dispatch | None:

@@ -1,27 +1,14 @@
 """Every table of the store, as SQLAlchemy Core sees it; the migrations build the same ones."""
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
 from domain import parcel, release, report
 from domain.handling import Handling, Mode
-from store.columns import Instant, Json
+from store.columns import META, Instant, Json, one_of
+from store.tables_desk import operation, process, shift, slip
 
-META = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _one_of(column: str, enum: type) -> sa.CheckConstraint:
-    words = ", ".join(f"'{e.value}'" for e in enum)  # type: ignore[attr-defined]
-    return sa.CheckConstraint(f"{column} IN ({words})", name=column)
-
+__all__ = ["META", "operation", "process", "shift", "slip"]  # the rest is named where it stands
 
 hub = Table(
     "hub",
@@ -32,7 +19,7 @@ hub = Table(
     Column("created_at", Instant, nullable=False),
     Column("list_version", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("one = 1", name="single"),
-    _one_of("mode", Mode),
+    one_of("mode", Mode),
 )
 
 moves = Table(
@@ -137,7 +124,7 @@ blob = Table(
     Column("size", sa.BigInteger, nullable=False),
     Column("handling", sa.String(10), nullable=False),
     Column("created_at", Instant, nullable=False),
-    _one_of("handling", Handling),
+    one_of("handling", Handling),
 )
 
 inbound = Table(
@@ -161,11 +148,12 @@ inbound = Table(
     Column("state", sa.String(20), nullable=False),
     Column("tries", sa.Integer, nullable=False, server_default="0"),
     Column("next_due", Instant, nullable=False),
+    Column("acknowledged_at", Instant),  # when an acknowledgement was promised to its sender
     UniqueConstraint("channel", "external_id"),
     Index("ix_inbound_unfiled", "next_due", postgresql_where=sa.text("state = 'received'"),
           sqlite_where=sa.text("state = 'received'")),
-    _one_of("handling", Handling),
-    _one_of("state", report.Arrival),
+    one_of("handling", Handling),
+    one_of("state", report.Arrival),
 )  # fmt: skip
 
 report_row = Table(
@@ -190,8 +178,8 @@ report_row = Table(
     Column("merged_into", ForeignKey("report.id")),
     Index("ix_report_queue", "state", "received_at"),
     Index("ix_report_newest", "received_at", "id"),
-    _one_of("handling", Handling),
-    _one_of("state", report.State),
+    one_of("handling", Handling),
+    one_of("state", report.State),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
 )
 
@@ -247,9 +235,9 @@ release_row = Table(
     Column("ended_reason", sa.String(500), nullable=False, server_default=""),
     Index("ix_release_newest", "created_at", "id"),
     Index("ix_release_state", "state"),
-    _one_of("kind", release.Kind),
-    _one_of("handling", Handling),
-    _one_of("state", release.State),
+    one_of("kind", release.Kind),
+    one_of("handling", Handling),
+    one_of("state", release.State),
     sa.CheckConstraint("colour IN ('red', 'orange', 'yellow', 'blue')", name="colour"),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
     sa.CheckConstraint("response_level BETWEEN 1 AND 4", name="response_level"),
@@ -299,6 +287,9 @@ dispatch = Table(
     Column("id", sa.String(40), primary_key=True),
     Column("release", ForeignKey("release.id"), index=True),  # NULL for a notice
     Column("notice", sa.String(40)),  # template of a single notice; exactly one of the two
+    Column("about", sa.String(40), nullable=False, server_default=""),  # of a notice: the report it speaks of
+    Column("purpose", sa.String(12), nullable=False, server_default="main"),  # domain.artefact.Purpose
+    Column("ends", sa.String(40), nullable=False, server_default=""),  # of an ending: the dispatch it ends
     Column("artefact", ForeignKey("artefact.id")),
     Column("notice_payload", sa.LargeBinary),
     Column("channel", sa.String(20), nullable=False),
@@ -315,9 +306,11 @@ dispatch = Table(
     Column("created_at", Instant, nullable=False),
     Column("done_at", Instant),
     UniqueConstraint("release", "artefact"),
+    Index("ix_dispatch_notice", "notice", "about", unique=True,
+          postgresql_where=sa.text("notice IS NOT NULL"), sqlite_where=sa.text("notice IS NOT NULL")),
     Index("ix_dispatch_due", "next_due", postgresql_where=sa.text("state IN ('ready', 'open')"),
           sqlite_where=sa.text("state IN ('ready', 'open')")),
-    _one_of("state", parcel.DispatchState),
+    one_of("state", parcel.DispatchState),
     sa.CheckConstraint(
         "(release IS NOT NULL AND artefact IS NOT NULL AND notice IS NULL)"
         " OR (release IS NULL AND notice IS NOT NULL AND notice_payload IS NOT NULL)",
@@ -341,7 +334,7 @@ parcel_row = Table(
           sqlite_where=sa.text("state = 'ready'")),
     Index("ix_parcel_lease", "lease_until", postgresql_where=sa.text("state = 'leased'"),
           sqlite_where=sa.text("state = 'leased'")),
-    _one_of("state", parcel.ParcelState),
+    one_of("state", parcel.ParcelState),
 )  # fmt: skip
 
 delivery = Table(
@@ -362,7 +355,7 @@ delivery = Table(
           sqlite_where=sa.text("state = 'unsure'")),
     Index("ix_delivery_provider_id", "provider_id", postgresql_where=sa.text("provider_id IS NOT NULL"),
           sqlite_where=sa.text("provider_id IS NOT NULL")),
-    _one_of("state", parcel.DeliveryState),
+    one_of("state", parcel.DeliveryState),
 )  # fmt: skip
 
 receipt = Table(
