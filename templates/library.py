@@ -262,9 +262,14 @@ def _values(template: Template, language: str, context: Mapping[str, Any]) -> di
         raise BadInput("this template needs a colour", code="incomplete")
     name, level, word = _COLOURS[Colour(colour)][language] if colour else ("", "", "")
     given = context["fields"]
-    fields = {f.name: given.get(f.name) if given.get(f.name) is not None else "" for f in template.fields}
+    # what is required and missing stays undefined, so that the text that uses it is refused and never has a hole
+    fields = {
+        f.name: _given(given, f) for f in template.fields if not f.is_required or _given(given, f) != ""
+    }
     chosen = {
-        f.name: f.options[fields[f.name]][language] for f in template.fields if fields[f.name] in f.options
+        f.name: f.options[fields[f.name]][language]
+        for f in template.fields
+        if fields.get(f.name) in f.options
     }
     previous = context.get("previous")
     return {
@@ -292,6 +297,11 @@ def _values(template: Template, language: str, context: Mapping[str, Any]) -> di
     }
 
 
+def _given(fields: Mapping[str, Any], wanted: Field) -> Any:
+    value = fields.get(wanted.name)
+    return "" if value is None else value
+
+
 def _change(before: Colour | None, now: Colour | str | None) -> str:
     """raised, lowered or kept: what an update does to the colour; '' without two colours."""
     if not before or not now:
@@ -317,11 +327,11 @@ def _joined(names: Sequence[str], language: str) -> str:
 # ---- filters: every time is shown in the zone and language of the context
 
 
-def _local(context: Context, value: datetime | str) -> datetime:
+def _local(context: Context, value: datetime | str | int | None) -> datetime:
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     zone: tzinfo = context["zone"]
-    if at.tzinfo is None:
-        raise ValueError("naive time")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise ValueError("no time with its offset")
     return at.astimezone(zone)
 
 
