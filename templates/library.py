@@ -417,10 +417,7 @@ def _decimal_flaw(wanted: Field, value: Any) -> str:
     return (
         ""
         if is_inside
-        else (
-            f"is a number from {wanted.least} to {wanted.most} with {wanted.places} digits after the point, "
-            f"such as {wanted.example}"
-        )
+        else f"is a number from {wanted.least} to {wanted.most}, written like {wanted.example}"
     )
 
 
