@@ -271,15 +271,10 @@ def _values(template: Template, language: str, context: Mapping[str, Any]) -> di
         for f in template.fields
         if fields.get(f.name) in f.options
     }
-    previous = context.get("previous")
     return {
         "number": str(context["number"]),
         "update": context.get("update") or 0,
-        "change": _change(previous.colour if previous else None, colour),
-        "previous_sent": previous.sent if previous else "",
-        "previous_colour_name": colour_name(previous.colour, language)
-        if previous and previous.colour
-        else "",
+        **_of_previous(context.get("previous"), colour, language),
         "issuer": _in(context["issuer"], language),
         "event": template.events[language],
         "colour": str(Colour(colour)) if colour else "",
@@ -302,13 +297,19 @@ def _given(fields: Mapping[str, Any], wanted: Field) -> Any:
     return "" if value is None else value
 
 
-def _change(before: Colour | None, now: Colour | str | None) -> str:
-    """raised, lowered or kept: what an update does to the colour; '' without two colours."""
-    if not before or not now:
-        return ""
-    ranks = list(Colour)  # red, the first level, comes first
-    step = ranks.index(Colour(now)) - ranks.index(Colour(before))
-    return "raised" if step < 0 else "lowered" if step else "kept"
+def _of_previous(previous: Any, colour: Colour | str | None, language: str) -> dict[str, Any]:
+    """What a text says of the message that it replaces; change is raised, lowered or kept, or '' of no colour."""
+    if previous is None:
+        return {"change": "", "previous_sent": "", "previous_colour_name": ""}
+    if not previous.colour or not colour:
+        return {"change": "", "previous_sent": previous.sent, "previous_colour_name": ""}
+    before, ranks = Colour(previous.colour), list(Colour)  # red, the first level, comes first
+    step = ranks.index(Colour(colour)) - ranks.index(before)
+    return {
+        "change": "raised" if step < 0 else "lowered" if step else "kept",
+        "previous_sent": previous.sent,
+        "previous_colour_name": colour_name(before, language),
+    }
 
 
 def _in(value: Any, language: str) -> Any:
