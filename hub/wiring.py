@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from channels import email, twilio_sms
+from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
 from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
@@ -133,6 +134,7 @@ def _outgoing(
     settings: Settings, mode: Mode, *, store: Store, bell: Bell, clock: Callable[[], datetime]
 ) -> Outgoing:
     publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    publishers.append(Broadcast(mode=mode, zone=ZoneInfo(settings.zone)))
     return Outgoing(
         store=store,
         wires={wire.channel: wire for wire in _wires(settings, mode)},
