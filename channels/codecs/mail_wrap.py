@@ -83,7 +83,12 @@ def _subject_and_text(payload: bytes) -> tuple[str, str]:
 
 def _words(text: str) -> str:
     """A field's text: as it stands, or encoded words of whole letters on lines of their own."""
-    is_plain = text.isascii() and len(text) <= _PLAIN_MAX and not set(text) & set('=?<>()[]:;@\\,."')
+    is_plain = (
+        text.isascii()
+        and text.isprintable()
+        and len(text) <= _PLAIN_MAX
+        and not set(text) & set('=?<>()[]:;@\\,."')
+    )
     if is_plain:
         return text
     words, held = [], b""
