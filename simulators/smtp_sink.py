@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class SinkConfig:
     now: Callable[[], datetime]
     tls: ssl.SSLContext | None = None
     login: tuple[str, str] | None = None  # demanded, and over TLS only
+    bound: socket.socket | None = None  # to listen on; else a free port of 127.0.0.1
 
 
 class Sink:
@@ -43,16 +45,17 @@ class Sink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, bound: Any = None) -> tuple[str, int]:
-        """Serve on `bound`, or on a free port of 127.0.0.1; where it listens."""
+    async def start(self) -> tuple[str, int]:
+        """Serve; where it listens."""
         logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
         loop = asyncio.get_running_loop()
-        where = {"sock": bound} if bound is not None else {"host": "127.0.0.1", "port": 0}
+        bound = self.config.bound
+        where: dict[str, Any] = {"sock": bound} if bound is not None else {"host": "127.0.0.1", "port": 0}
         self._server = await loop.create_server(lambda: _Session(self, loop), **where)
         host, port = self._server.sockets[0].getsockname()[:2]
         return str(host), int(port)
 
-    async def stop(self, **_: Any) -> None:
+    async def stop(self) -> None:
         """Hang up on everybody, and send nothing back any more; safe to call twice."""
         server, self._server = self._server, None
         if server is not None:
@@ -79,10 +82,11 @@ class Sink:
     async def deliver(self, raw: bytes, *, sender: str, to: str) -> str:
         """Bring a mail to the hub's door; what it answered. Raises SMTPException or OSError."""
         host, port = self.config.door
-        _, answer = await aiosmtplib.send(
-            raw, sender=sender, recipients=[to], hostname=host, port=port, start_tls=False, timeout=20,
-            local_hostname=mail_back.HOST,
-        )  # fmt: skip
+        client = aiosmtplib.SMTP(
+            hostname=host, port=port, start_tls=False, timeout=20, local_hostname=mail_back.HOST
+        )
+        async with client:
+            _, answer = await client.sendmail(sender, [to], raw)
         return str(answer)
 
     def forget(self) -> None:
@@ -95,15 +99,13 @@ class Sink:
         raw = mail_back.about(mail, rule.back, rule.status, self.config.now())
         for _ in range(_BACK_TRIES):
             try:
-                answer = await self.deliver(raw, sender="", to=mail.sender)
+                answer, is_done = await self.deliver(raw, sender="", to=mail.sender), True
             except (aiosmtplib.SMTPException, OSError) as error:
-                answer = type(error).__name__
-                await asyncio.sleep(_BACK_WAIT)
-                continue
-            finally:
-                at = self.config.now().isoformat()
-                mail.back.append({"back": rule.back.value, "at": at, "answer": answer})
-            return
+                answer, is_done = type(error).__name__, False
+            mail.back.append({"back": rule.back.value, "at": self.config.now().isoformat(), "answer": answer})
+            if is_done:
+                return
+            await asyncio.sleep(_BACK_WAIT)
 
 
 class _Session(SMTP):
