@@ -69,9 +69,16 @@ class Email:
         message = wrap(part.payload, to=to, delivery_id=item.delivery_id, language=part.language,
                        is_notice=part.is_notice, at=self._now(), head=self._head)  # fmt: skip
         said = await self._hand_over(path.address(Box.BOUNCES, item.delivery_id), to, message)
-        state = DeliveryState.ACCEPTED if judge(said) else failed
-        name = path.message_id(item.delivery_id)
-        return [Answer(delivery_id=item.delivery_id, state=state, provider_id=name, code=said.name)]
+        if not judge(said):
+            return [Answer(delivery_id=item.delivery_id, state=failed, code=said.name)]
+        return [
+            Answer(
+                delivery_id=item.delivery_id,
+                state=DeliveryState.ACCEPTED,
+                provider_id=path.message_id(item.delivery_id),
+                code=said.name,
+            )
+        ]
 
     async def aclose(self) -> None:
         kept, self._kept = self._kept, []
