@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from channels import email, twilio_sms
 from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
+from channels.codecs.mail_wrap import Letterhead
+from channels.codecs.return_path import DOMAIN_MAX, ReturnPath
+from channels.codecs.smtp_relay import Relay, Tls
 from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
 from channels.web_notice import WebNotice
@@ -89,9 +92,11 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
-    filing = Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock)
+    path = _return_path(settings, made)
+    filing = Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path)
     bell = Bell()
-    outgoing = _outgoing(settings, mode, store=store, bell=bell, clock=clock)
+    wires = [*_wires(settings, mode), *_mail_wires(settings, mode, path, clock)]
+    outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
     return Hub(
         settings=settings,
         mode=mode,
@@ -131,15 +136,19 @@ def smtp_door(hub: Hub) -> SmtpDoor:
 
 
 def _outgoing(
-    settings: Settings, mode: Mode, *, store: Store, bell: Bell, clock: Callable[[], datetime]
-) -> Outgoing:
+    settings: Settings, mode: Mode, wires: list[Wire], *, store: Store, bell: Bell,
+    clock: Callable[[], datetime],
+) -> Outgoing:  # fmt: skip
     publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
     publishers.append(Broadcast(mode=mode, zone=ZoneInfo(settings.zone)))
     return Outgoing(
         store=store,
-        wires={wire.channel: wire for wire in _wires(settings, mode)},
+        wires={wire.channel: wire for wire in wires},
         publishers={publisher.channel: publisher for publisher in publishers},
-        paces={"sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4)},
+        paces={
+            "sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "email": Pace(settings.emails_per_second, burst=settings.emails_per_second / 4),
+        },
         courier=Courier(),
         clock=clock,
         bell=bell,
@@ -191,6 +200,40 @@ def _wires(settings: Settings, mode: Mode) -> list[Wire]:
     ]
 
 
+def _return_path(settings: Settings, made: keys.Keys) -> ReturnPath | None:
+    """None without a domain. Raises Refused for one that is too long for what a delivery keeps."""
+    domain = settings.mail_domain
+    if len(domain) > DOMAIN_MAX:
+        raise Refused(
+            f"TOCSIN_EMAIL_DOMAIN may have {DOMAIN_MAX} letters: set a shorter one", code="mail_domain"
+        )
+    return ReturnPath(key=made.return_path, domain=domain) if domain else None
+
+
+def _mail_wires(
+    settings: Settings, mode: Mode, path: ReturnPath | None, clock: Callable[[], datetime]
+) -> list[Wire]:
+    """The mail wire, when a relay is set; like `_wires`, and no password is said where others can listen."""
+    host, tls = settings.email_relay_host, Tls(settings.email_relay_tls)
+    if not host:
+        return []
+    if path is None:
+        raise Refused("a mail relay needs TOCSIN_EMAIL_DOMAIN or TOCSIN_EMAIL_FROM", code="mail_domain")
+    reaches_the_world = not _is_this_machine(host)
+    if reaches_the_world and not mode.may_reach_the_world:
+        raise Refused(f"a {mode.value} hub may not hold a wire to {host}", code="mode_forbids_wire")
+    if settings.email_relay_user and reaches_the_world and not tls.is_sure:
+        raise Refused(
+            "a login at the relay needs TOCSIN_EMAIL_RELAY_TLS=starttls or implicit", code="mail_login"
+        )
+    relay = Relay(
+        host=host, port=settings.email_relay_port, tls=tls, authority=str(settings.email_relay_ca or ""),
+        user=settings.email_relay_user, password=settings.email_relay_password.get_secret_value(), helo=path.domain,
+    )  # fmt: skip
+    head = Letterhead(name=settings.organisation, address=settings.mail_from, path=path)
+    return [email.Email(relay=relay, head=head, now=clock, reaches_the_world=reaches_the_world)]
+
+
 def _sms_door(settings: Settings) -> SmsDoor:
     token, sid = settings.twilio_auth_token.get_secret_value(), settings.twilio_account_sid
 
@@ -209,7 +252,10 @@ def _sms_door(settings: Settings) -> SmsDoor:
 
 
 def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    return _is_this_machine(urlsplit(url).hostname or "")
+
+
+def _is_this_machine(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

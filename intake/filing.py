@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from channels.codecs.return_path import ReturnPath
 from channels.codecs.stop_word import is_stop
 from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
+from intake import bounces
 from intake import reading as readings
 from intake.normalise import language
 from intake.reading import Locale, Reading
@@ -33,12 +35,14 @@ class Filing:
     pool: Pool
     locale: Locale
     clock: Callable[[], datetime]
+    return_path: ReturnPath | None = None  # None: no mail of ours can come back
 
     def file(self, inbound_id: str) -> str | None:
         """File one message; the report id, or None when there is nothing left to do.
 
         Safe to run twice and side by side: the arrival's move is a compare-and-set. Whatever the bytes
-        are, a report comes of them; what no parser got through is also on the shelf.
+        are, a report comes of them, unless a mail of ours came back; what no parser got through is also
+        on the shelf.
         """
         try:
             arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
@@ -49,7 +53,13 @@ class Filing:
         if arrived is None or arrived.state is not Arrival.RECEIVED:
             return None
         try:
+            returned = bounces.examine(
+                arrived, self.return_path, self.pool, is_last_try=arrived.tries >= TRIES
+            )
+            if returned and self._is_settled(arrived, returned):
+                return None
             found, blobs = self._read(arrived)
+            found = bounces.marked(found, returned)
             content = self._content(found, blobs)
         except (HubError, OSError):
             at = self.clock()
@@ -58,6 +68,10 @@ class Filing:
         at = self.clock()
         done = self.store.run(lambda unit: _enter(unit, arrived, found, content, at))
         return arrived.report_id if done else None
+
+    def _is_settled(self, arrived: Arrived, returned: bounces.Verdict) -> bool:
+        at = self.clock()
+        return self.store.run(lambda unit: bounces.settle(unit, arrived, returned, at))
 
     def _read(self, arrived: Arrived) -> tuple[Reading, tuple[bytes, ...]]:
         parser, options = readings.parser_of(arrived.inbound)
