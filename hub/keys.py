@@ -1,5 +1,6 @@
 """The deployment's keys: made on the first day, mode 0600, never shared or sampled."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ class Keys:
     journal_head: bytes  # MACs the ends of the journal's streams
     journal_root: Ed25519PrivateKey  # signs the journal's roots
     cursor: bytes  # MACs list cursors
+
+    @property
+    def receipt(self) -> bytes:
+        """MACs the secret links of citizens; derived, so that a hub of an earlier version needs no new file."""
+        return hashlib.sha256(b"tocsin/receipt/v1" + self.cursor).digest()
 
 
 def load(directory: Path, *, may_make: bool) -> Keys:
