@@ -120,7 +120,11 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
     is_reached = bool(settings.public_url or settings.base_url) or not mode.may_reach_the_world
 
     def link(code: str) -> str:
-        return f"{settings.public_site}/report/s/{secret_link.token(key, code)}" if is_reached else ""
+        return (
+            f"{settings.public_site.rstrip('/')}/report/s/{secret_link.token(key, code)}"
+            if is_reached
+            else ""
+        )
 
     return Acknowledger(
         mode=mode,
