@@ -3,18 +3,20 @@
 import gzip
 import io
 import re
+import socket
 from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, urlencode
 
+import httpx
 import pytest
 from PIL import Image
 
 from intake import desk, secret_link
 from store import inbox, reports
 from store import tables as t
-from tests.web.api_world import SITE, World, world
+from tests.web.api_world import SITE, World, served, world
 from tests.web.console_browser import words
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -344,6 +346,69 @@ def test_the_page_speaks_the_readers_language_and_a_link_changes_it(
     assert said not in quick.client.get(other[1], headers={"Accept-Language": language}).text
     for odd in ("xx", "../../en", "en%00"):
         assert quick.client.get(f"/report?lang={odd}").status_code == 200
+
+
+def _typed(text: str) -> bytes:
+    return (f'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n{text}\r\n'
+            '--b\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n').encode()  # fmt: skip
+
+
+def _talk(port: int, head: str, *chunks: bytes) -> str:
+    """Say it over a socket, as far as the server listens; everything that comes back."""
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        said = b""
+        try:
+            s.sendall(
+                f"POST /report HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: zh\r\n{head}\r\n\r\n".encode()
+            )
+            for chunk in chunks:
+                s.sendall(chunk)
+            s.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has hung up: the answer is still to be read
+        try:
+            while more := s.recv(65536):
+                said += more
+        except OSError:
+            pass
+    return said.decode("utf-8", "replace")
+
+
+def test_a_video_that_is_too_large_comes_back_with_what_was_typed(quick: World) -> None:
+    head = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000000"
+    with served(quick.hub) as port:
+        said = _talk(port, head, _typed("大坝裂缝"), *[b"x" * 65536] * 40)
+    assert said.startswith("HTTP/1.1 413") and "大坝裂缝" in said and "tel:119" in said
+    assert "附件需要重新选择" in said and quick.count(t.inbound) == 0
+
+
+def test_chunks_without_end_are_cut_off_with_what_was_typed(sqlite_model: Path, tmp_path: Path, at) -> None:
+    head = "Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked"
+    piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    first = _typed("桥墩倾斜")
+    with world(tmp_path / "data", at, model=sqlite_model, max_body_bytes=200_000) as made:
+        with served(made.hub) as port:
+            said = _talk(port, head, b"%x\r\n%b\r\n" % (len(first), first), *[piece] * 7)
+        assert said.startswith("HTTP/1.1 413") and "桥墩倾斜" in said
+        assert made.count(t.inbound) == 0
+
+
+def test_a_flooded_upload_is_not_read_to_its_end_and_keeps_what_was_typed(quick: World) -> None:
+    for n in range(30):
+        _post(quick, {"text": f"{n}"})
+    body = _typed("水漫过来了") + b"x" * 1_000_000 + b"\r\n--b--\r\n"
+    answer = quick.client.post(
+        "/report", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert answer.status_code == 429 and "水漫过来了" in answer.text and "附件需要重新选择" in answer.text
+
+
+def test_a_form_whose_sender_hangs_up_keeps_nothing_and_the_door_stays_open(quick: World) -> None:
+    head = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500"
+    with served(quick.hub) as port:
+        assert _talk(port, head, b"text=cut") == ""
+        assert httpx.get(f"http://127.0.0.1:{port}/report").status_code == 200
+    assert quick.count(t.inbound) == 0
 
 
 def test_every_page_carries_the_mark_of_the_demo(quick: World) -> None:
