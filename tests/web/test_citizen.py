@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -483,3 +484,12 @@ def test_the_contact_is_kept_as_written_and_only_a_real_address_is_the_sender(qu
     (mail,) = [one for one in loaded if one.inbound.sender == "a@b.cn"]
     report = quick.hub.store.read(lambda unit: reports.get(unit, mail.report_id))
     assert report.content.first("sender") == "a@b.cn Bcc: x@y.cn"
+
+
+def test_a_double_click_side_by_side_is_one_report_with_one_code(hall: World) -> None:
+    with ThreadPoolExecutor(8) as clicks:
+        answers = list(clicks.map(lambda _: _post(hall, {"text": "山洪", "once": "d" * 32}), range(16)))
+    assert len({_code(answer) for answer in answers}) == 1
+    assert hall.count(t.inbound) == 1
+    hall.file_all()
+    assert hall.count(t.report_row) == 1
