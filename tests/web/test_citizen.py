@@ -1,5 +1,6 @@
 """The citizen's form: whatever people and machines send, a report is kept once, or the page says to call."""
 
+import asyncio
 import gzip
 import io
 import re
@@ -13,12 +14,15 @@ from urllib.parse import quote_from_bytes, urlencode
 import httpx
 import pytest
 from PIL import Image
+from starlette.requests import Request
 
+from domain.errors import BadInput
 from intake import desk, secret_link
 from store import inbox, reports
 from store import tables as t
 from tests.web.api_world import SITE, World, served, world
 from tests.web.console_browser import words
+from web.citizen import Citizen
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -493,3 +497,21 @@ def test_a_double_click_side_by_side_is_one_report_with_one_code(hall: World) ->
     assert hall.count(t.inbound) == 1
     hall.file_all()
     assert hall.count(t.report_row) == 1
+
+
+def test_an_upload_that_takes_too_long_comes_back_with_what_was_typed(quick: World) -> None:
+    told = [{"type": "http.request", "body": _typed("堤坝渗水"), "more_body": True}]
+
+    async def receive() -> Any:
+        if told:
+            return told.pop()
+        raise BadInput("the body did not end", code="body_timeout")  # as web/shell.py says it
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/report", "query_string": b"lang=zh-CN", "state": {},
+        "headers": [(b"content-type", b"multipart/form-data; boundary=b")], "client": ("192.0.2.1", 1),
+    }  # fmt: skip
+    answer = asyncio.run(Citizen(quick.hub).send(Request(scope, receive)))
+    page = bytes(answer.body).decode()
+    assert answer.status_code == 408 and "堤坝渗水" in page and "网络太慢" in page and "tel:110" in page
+    assert quick.count(t.inbound) == 0
