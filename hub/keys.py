@@ -27,6 +27,11 @@ class Keys:
         """Proves the addresses that mail comes back to; derived, so that older data directories have it."""
         return hmac.new(self.cursor, b"tocsin return path 1", hashlib.sha256).digest()
 
+    @property
+    def receipt(self) -> bytes:
+        """MACs the secret links of citizens; derived, so that a hub of an earlier version needs no new file."""
+        return hmac.new(self.cursor, b"tocsin receipt 1", hashlib.sha256).digest()
+
 
 def load(directory: Path, *, may_make: bool) -> Keys:
     """The keys in `directory`. Raises Unavailable when one is missing, short or readable by others."""

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     base_url: str = Field("", description="how officers reach the desk; empty: http://host:port")
     public_url: str = Field("", description="how the public reaches pages and feeds; empty: as base_url")
     allowed_hosts: str = Field("", description="further Host names that are answered, comma separated")
+    trusted_proxies: str = Field(
+        "", description="addresses whose X-Forwarded-For is believed, comma separated"
+    )
     zone: str = Field("Asia/Shanghai", description="time zone of screens and texts")
     region: str = Field("CN", description="country of phone numbers without one")
     area_code: str = Field("", description="area code of 7 and 8-digit local numbers, e.g. 0571")

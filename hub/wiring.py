@@ -24,7 +24,8 @@ from hub import birth, keys
 from hub.bell import Bell
 from hub.log import log
 from hub.settings import Settings
-from intake import desk
+from intake import desk, secret_link
+from intake.acknowledge import Acknowledger
 from intake.filing import Filing
 from intake.reading import Locale
 from intake.spool import Spool
@@ -92,11 +93,14 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
-    path = _return_path(settings, made)
-    filing = Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path)
     bell = Bell()
+    path = _return_path(settings, made)
     wires = [*_wires(settings, mode), *_mail_wires(settings, mode, path, clock)]
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
+    filing = Filing(
+        store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
+        acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
+    )  # fmt: skip
     return Hub(
         settings=settings,
         mode=mode,
@@ -114,6 +118,27 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         bell=bell,
         clock=clock,
         zone=ZoneInfo(settings.zone),
+    )
+
+
+def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Acknowledger:
+    """Who tells reporters that their report has arrived."""
+    is_reached = bool(settings.public_url or settings.base_url) or not mode.may_reach_the_world
+
+    def link(code: str) -> str:
+        return (
+            f"{settings.public_site.rstrip('/')}/report/s/{secret_link.token(key, code)}"
+            if is_reached
+            else ""
+        )
+
+    return Acknowledger(
+        mode=mode,
+        organisation=settings.organisation,
+        region=settings.region,
+        channels=channels,
+        ourselves={settings.twilio_from.lower(), settings.sender_id.lower()},
+        link=link,
     )
 
 

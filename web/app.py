@@ -18,6 +18,7 @@ from store import hub as hub_row
 from web import problems, public
 from web.api.app import api_app
 from web.api.openapi import docs_routes
+from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.doors import Doors
 from web.shell import Shell
@@ -28,6 +29,7 @@ READY_SECONDS = 3.0  # a balancer's probe waits 5 s
 def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
     api = api_app(hub)
+    api.state.citizen = citizen = Citizen(hub)
     app = Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
@@ -36,6 +38,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *docs_routes(api),
             Mount("/v1", api),
             *console_routes(hub),
+            *citizen.routes(),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

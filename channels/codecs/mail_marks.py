@@ -24,7 +24,7 @@ _ENCRYPTED = ("application/pgp-encrypted", "application/x-pkcs7-mime", "applicat
 
 
 def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """encrypted, signed, auto_reply, bounce, list_mail, two_from, no_from, two_subjects, no_message_id."""
+    """encrypted, signed, auto_reply, bounce, list_mail, no_answer_wanted, two_from, no_from, two_subjects, no_message_id."""
     names = [name for name, _ in fields]
     yield from _protection(walk)
     if is_auto_reply(fields, subject):
@@ -34,6 +34,8 @@ def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, An
     precedence = first(fields, "precedence").strip().lower()
     if {"list-id", "list-post", "list-unsubscribe"} & set(names) or precedence in (b"list", b"bulk"):
         yield "list_mail"
+    if _wants_no_answer(fields, precedence):
+        yield "no_answer_wanted"
     if names.count("from") > 1:
         yield "two_from"
     if not first(fields, "from"):
@@ -83,6 +85,13 @@ def is_auto_reply(fields: Fields, subject: str) -> bool:
     if {"x-autoreply", "x-autorespond", "x-autoresponse"} & names or AUTO_SUBJECT.search(subject):
         return True
     return first(fields, "precedence").strip().lower() == b"auto_reply"
+
+
+def _wants_no_answer(fields: Fields, precedence: bytes) -> bool:
+    """Precedence: junk, any List-* field (RFC 2369, RFC 2919), X-Auto-Response-Suppress ([MS-OXCMAIL] §2.2.3.2.14)."""
+    suppressed = {word.strip() for word in first(fields, "x-auto-response-suppress").lower().split(b",")}
+    is_list = any(name.startswith("list-") for name, _ in fields)
+    return precedence == b"junk" or is_list or bool(suppressed & {b"all", b"oof", b"autoreply"})
 
 
 def _is_bounce(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> bool:

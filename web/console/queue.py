@@ -25,7 +25,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "open": OPEN, "filed": (State.FILED,), "claimed": (State.CLAIMED,), "verified": (State.VERIFIED,),
     "closed": (State.CLOSED,), "all": (),
 }  # fmt: skip
-CHANNELS = ("phone", "sms", "email", "api")
+CHANNELS = ("phone", "sms", "email", "web", "api")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
