@@ -4,7 +4,6 @@ An entry's payloads: ``zh-CN`` and ``en`` are the inner HTML of the notice, as a
 ``zh-CN+correction`` (the same for ``en``) that of its ending, once published. A page is a shell around them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import lru_cache, partial
@@ -53,30 +52,46 @@ class WebNotice:
 
 
 class _Building:
-    """One build: the entries, who replaced whom, and the lines that several lists share."""
+    """One build: the entries, who replaced whom, and the lines that several lists share.
+
+    Whatever a page shows is named in its `made_of`; its values are worked out when its bytes are asked for.
+    """
 
     def __init__(self, site: Site, program: str, entries: Sequence[Entry], base: str) -> None:
         self._site = site
-        self._program = program
+        self._program = versions.of(program, base)
         self._base = base
         self._entries = entries
         self._chains = Chains(entries)
         self._by_division = public_areas.by_division(entries)
+        numbers = {e.release_id: self._chains.number(e) for e in entries}
+        self._versions = {
+            e.release_id: versions.of(versions.of_entry(e), numbers[e.release_id]) for e in entries
+        }
         self._line = lru_cache(maxsize=None)(
             partial(_line, site, self._chains, {e.release_id: e for e in entries})
         )
 
     def notice(self, entry: Entry, language: str) -> File:
         """The page of one release: how it stands, its ending, its text, its versions, how to check it."""
+        ending = f"{language}+{ENDINGS.get(State(entry.state), '')}"
+        keys = {"notice": language} | ({"ending": ending} if ending in entry.payloads else {})
+        return self._file(
+            f"alerts/{entry.release_id}/index.html", "notice.html", language,
+            [self._versions[step.entry.release_id] for step in self._chains.steps(entry)] + [entry.release_id],
+            lambda: self._standing(entry, language) | {"has_ending": "ending" in keys} | _texts(entry, keys),
+            style="notice.css", has_other=other(language) in languages(entry), about=entry.release_id,
+        )  # fmt: skip
+
+    def _standing(self, entry: Entry, language: str) -> dict[str, Any]:
         state = State(entry.state)
         newest = self._chains.steps(entry)[-1].entry
-        is_late = state is State.UNLIFTED
         steps = notice_parts.steps(self._site, self._chains, entry, language)
-        values = {
+        return {
             "state": state.value,
             "headline": headline(entry, language)[0],
             "number": notice_parts.number(self._site, self._chains, entry, language),
-            "look": "warn" if is_late else "on" if state in CURRENT else "end",
+            "look": "warn" if state is State.UNLIFTED else "on" if state in CURRENT else "end",
             "is_current": state in CURRENT,
             "is_over": state in _OVER,
             "newest": self._line(newest.release_id, language) if newest is not entry else None,
@@ -90,26 +105,19 @@ class _Building:
                       "sha256": entry.hashes.get(language, "")},
             "address": f"{self._base}/{FOLDERS[language]}alerts/{entry.release_id}/",
         }  # fmt: skip
-        has_other = other(language) in languages(entry)
-        place = f"alerts/{entry.release_id}/index.html"
-        ending = f"{language}+{ENDINGS.get(state, '')}"
-        keys = {"notice": language} | ({"ending": ending} if ending in entry.payloads else {})
-        return self._file(
-            place, "notice.html", language, values | {"has_ending": "ending" in keys}, style="notice.css",
-            late=partial(_texts, entry, keys), made_of=versions.of_entry(entry), has_other=has_other,
-            about=entry.release_id,
-        )  # fmt: skip
 
     def lists(self, language: str) -> list[File]:
         """What is in force, each area, each month, and where to subscribe; the first page last."""
         files = self._months(language)
+        rows = []
         for division, entries in self._by_division:
             files += self._area(division, entries, language)
-        areas = [(d, sum(State(e.state) in CURRENT for e in found)) for d, found in self._by_division]
-        rows = [{**link, "count": count} for link, (_, count) in zip(
-            _links([d for d, _ in areas], language), areas, strict=True)]  # fmt: skip
-        files.append(self._file("a/index.html", "areas.html", language, {"areas": rows}))
-        files.append(self._file("feeds/index.html", "feeds.html", language, {"forms": _FORMS}))
+            count = sum(State(e.state) in CURRENT for e in entries)
+            rows += [{**link, "count": count} for link in _links([division], language)]
+        files.append(self._file("a/index.html", "areas.html", language, rows, lambda: {"areas": rows}))
+        files.append(
+            self._file("feeds/index.html", "feeds.html", language, _FORMS, lambda: {"forms": _FORMS})
+        )
         return files + self._current("", "index.html", self._entries, language, {})
 
     def _area(self, division: Division, entries: Sequence[Entry], language: str) -> list[File]:
@@ -138,11 +146,10 @@ class _Building:
         rest = room - sum(cost(e, language) for e in slices[-1])
         shown = packed(ended, language, first=rest)[0]
         changed = max((e.changed_at for e in entries), default=None)
-        behind = {
-            "ended": [self._line(e.release_id, language) for e in shown],
-            "changed": self._site.moment(changed, language) if changed else None,
-        }
-        return self._pages(folder, template, language, slices, {**values, **behind}, is_passing=True)
+        moment = self._site.moment(changed, language) if changed else None
+        return self._pages(
+            folder, template, language, slices, {**values, "changed": moment}, shown, is_passing=True
+        )
 
     def _months(self, language: str) -> list[File]:
         """One list for each month; the entries are the newest first."""
@@ -154,55 +161,65 @@ class _Building:
         for (place, name), entries in months.items():
             slices = packed(entries, language, most=_MONTH)
             files += self._pages(f"past/{place}/", "month.html", language, slices, {"name": name})
-        counts = Counter({key: len(entries) for key, entries in months.items()})
-        rows = [{"path": f"past/{place}/index.html", "name": name, "count": counts[place, name]}
+        rows = [{"path": f"past/{place}/index.html", "name": name, "count": len(months[place, name])}
                 for place, name in sorted(months, reverse=True)]  # fmt: skip
-        return [*files, self._file("past/index.html", "months.html", language, {"months": rows})]
+        return [
+            *files,
+            self._file("past/index.html", "months.html", language, rows, lambda: {"months": rows}),
+        ]
 
     def _pages(
         self, folder: str, template: str, language: str, slices: Sequence[Sequence[Entry]],
-        values: Mapping[str, Any], *, is_passing: bool = False,
+        values: Mapping[str, Any], ended: Sequence[Entry] = (), *, is_passing: bool = False,
     ) -> list[File]:  # fmt: skip
         names = ["index.html", *(f"page-{n}.html" for n in range(2, len(slices) + 1))]
         files = []
-        for n, (name, part) in enumerate(zip(names, slices, strict=True)):
-            is_last = n + 1 == len(names)
-            files.append(self._file(folder + name, template, language, {
-                **values,
-                "lines": [self._line(e.release_id, language) for e in part],
-                "ended": values.get("ended", []) if is_last else [],
+        for n, part in enumerate(slices):
+            is_last = n + 1 == len(slices)
+            turn = {
                 "back": folder + names[n - 1] if n else "",
                 "more": "" if is_last else folder + names[n + 1],
-            }, has_other=not n, is_passing=is_passing and n > 0))  # fmt: skip
+            }
+            after = ended if is_last else ()
+            listed = [[self._versions[e.release_id] for e in some] for some in (part, after)]
+            files.append(self._file(
+                folder + names[n], template, language, [values, turn, listed],
+                partial(self._listing, {**values, **turn}, part, after, language),
+                has_other=not n, is_passing=is_passing and n > 0,
+            ))  # fmt: skip
         return files
 
+    def _listing(
+        self, values: Mapping[str, Any], part: Sequence[Entry], after: Sequence[Entry], language: str
+    ) -> dict[str, Any]:
+        lines, ended = ([self._line(e.release_id, language) for e in some] for some in (part, after))
+        return {**values, "lines": lines, "ended": ended}
+
     def _file(
-        self, place: str, template: str, language: str, values: Mapping[str, Any], *, style: str = "list.css",
-        late: Callable[[], Mapping[str, Any]] = dict, made_of: str = "", has_other: bool = True,
-        about: str = "", is_passing: bool = False,
+        self, place: str, template: str, language: str, made_of: object, values: Callable[[], dict[str, Any]],
+        *, style: str = "list.css", has_other: bool = True, about: str = "", is_passing: bool = False,
     ) -> File:  # fmt: skip
         path = FOLDERS[language] + place
         root = root_of(path)
-        values = {
-            **values,
+        roots = {
             "root": root,
             "base": root + FOLDERS[language],
             "other": f"{root}{FOLDERS[other(language)]}{place}" if has_other else "",
         }
 
         def body() -> bytes:
-            texts = late()
+            shown = values() | roots
             for spare in range(
                 3
             ):  # a notice near its limit: first the checks go, then what is no longer valid
-                page = self._site.page(template, language, style, {**values, **texts, "spare": spare})
+                page = self._site.page(template, language, style, {**shown, "spare": spare})
                 if not about or len(page) <= LARGEST:
                     break
             return page
 
         return File(
             path=path, body=body, media_type="text/html", is_index=not about, is_passing=is_passing, about=about,
-            version=versions.of(self._program, language, template, values, made_of),
+            version=versions.of(self._program, language, template, has_other, made_of),
         )  # fmt: skip
 
 
@@ -216,7 +233,7 @@ def _links(divisions: Sequence[Division], language: str) -> list[dict[str, Any]]
     return [{"path": f"a/{d.code}/index.html", "name": public_areas.name(d, language)} for d in divisions]
 
 
-def _texts(entry: Entry, keys: Mapping[str, str]) -> Mapping[str, Markup]:
+def _texts(entry: Entry, keys: Mapping[str, str]) -> dict[str, Markup]:
     """Approved bytes, escaped when they were frozen."""
     try:
         return {name: Markup(entry.payloads[key].decode()) for name, key in keys.items()}  # noqa: S704

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from channels.contract import File, Publisher
+from channels.contract import Entry, File, Publisher
 from domain.artefact import Artefact
 from domain.errors import Tampered, Unavailable
 from domain.handling import Handling
@@ -22,6 +22,7 @@ from store import journal, promises, releases, shelf
 from store.promises import Dispatch
 from store.unit import Unit
 
+MOST_MADE = 200  # pages of releases in one turn: about 2 s; the next turn follows within seconds
 LOCK_PATIENCE_SECONDS = 5.0  # writing takes milliseconds; whoever has it longer is stuck
 _HELD_BACK = timedelta(seconds=2)
 
@@ -111,15 +112,16 @@ def _write_channel(out: Outgoing, publisher: Publisher, telling: str = "") -> li
         lying = {f.about for f in _build(out, publisher, waiting) if f.about and (root / f.path).exists()}
         out_there = [t for t in begun if t not in waiting or t.entry.release_id in lying]
         book = Book(root, publisher.channel)
-        changed, refused = _write_pages(root, _build(out, publisher, out_there), at, book)
-        sound = [t for t in out_there if t.entry.release_id not in refused]
-        changed += _write(root, _build(out, publisher, sound), at, book)
+        turn = _Turn(root, at, book)
+        turn.write_pages(_build(out, publisher, out_there), [t.entry for t in out_there])
+        sound = [t for t in out_there if t.entry.release_id not in turn.refused]
+        turn.write([f for f in _build(out, publisher, sound) if not f.about])
         for path in book.strike_out():
             (root / path).unlink(missing_ok=True)
-            changed.append(path)
+            turn.changed.append(path)
         book.close()
-        _generation_file(out, publisher.channel).write_text(generation)
-    return changed
+        _generation_file(out, publisher.channel).write_text(generation if turn.is_whole else "")
+    return turn.changed
 
 
 def _build(out: Outgoing, publisher: Publisher, begun: Sequence[Told]) -> Sequence[File]:
@@ -140,33 +142,49 @@ def _last_generation(out: Outgoing, channel: str) -> str:
     return _generation_file(out, channel).read_text()
 
 
-def _write_pages(root: Path, files: Sequence[File], at: datetime, book: Book) -> tuple[list[str], set[str]]:
-    """Write what speaks of one release: (paths that changed, releases whose bytes are not as approved)."""
-    changed: list[str] = []
-    refused: set[str] = set()
-    for file in files:
-        if not file.about or file.about in refused:
-            continue
-        try:
-            changed += _write(root, [file], at, book)
-        except Tampered:
-            refused.add(file.about)
-    return changed, refused
+class _Turn:
+    """One writing of a channel's files. `refused`: releases whose bytes are not as approved."""
 
+    def __init__(self, root: Path, at: datetime, book: Book) -> None:
+        self._root = root
+        self._at = at
+        self._book = book
+        self.changed: list[str] = []
+        self.refused: set[str] = set()
+        self.is_whole = True
 
-def _write(root: Path, files: Sequence[File], at: datetime, book: Book) -> list[str]:
-    """Write what differs, indexes after the pages they name; the paths that changed."""
-    changed = []
-    for file in sorted(files, key=lambda f: f.is_index):
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts:
-            raise Tampered("a publisher names a file outside the public directory", code="path")
-        if book.holds(file):
-            continue
-        if _replace(root / path, file.read(), at):
-            changed.append(file.path)
-        book.note(file)
-    return changed
+    def write_pages(self, files: Sequence[File], entries: Sequence[Entry]) -> None:
+        """Write what speaks of one release, the last change first, and leave what is too much for the next turn.
+
+        After an upgrade every old page is made again; a new warning must not wait for that.
+        """
+        latest = sorted(entries, key=lambda e: (e.changed_at, e.release_id), reverse=True)
+        rank = {entry.release_id: n for n, entry in enumerate(latest)}
+        made = 0
+        for file in sorted((f for f in files if f.about), key=lambda f: rank[f.about]):
+            if file.about in self.refused or self._book.holds(file):
+                continue
+            if made >= MOST_MADE:
+                self.is_whole = False
+                continue
+            before = len(self.changed)
+            try:
+                self.write([file])
+            except Tampered:
+                self.refused.add(file.about)
+            made += bool(file.version) or len(self.changed) > before
+
+    def write(self, files: Sequence[File]) -> None:
+        """Write what differs, indexes after the pages they name."""
+        for file in sorted(files, key=lambda f: f.is_index):
+            path = PurePosixPath(file.path)
+            if path.is_absolute() or ".." in path.parts:
+                raise Tampered("a publisher names a file outside the public directory", code="path")
+            if self._book.holds(file):
+                continue
+            if _replace(self._root / path, file.read(), self._at):
+                self.changed.append(file.path)
+            self._book.note(file)
 
 
 def _replace(path: Path, body: bytes, at: datetime) -> bool:
@@ -176,11 +194,13 @@ def _replace(path: Path, body: bytes, at: datetime) -> bool:
     and the length, and would answer "not modified" for another page (R34).
     """
     stamp = at.timestamp()
+    is_new = False
     try:
         if path.read_bytes() == body:
             return False
         stamp = max(stamp, path.stat().st_mtime // 1 + 1)
     except FileNotFoundError:
+        is_new = True
         _make(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     with temporary.open("wb") as file:
@@ -190,7 +210,10 @@ def _replace(path: Path, body: bytes, at: datetime) -> bool:
         os.utime(file.fileno(), (stamp, stamp))
         os.fsync(file.fileno())
     temporary.rename(path)
-    _sync(path.parent)
+    if (
+        is_new
+    ):  # of a replaced file a power cut leaves the old or the new one, and the start compares them all
+        _sync(path.parent)
     return True
 
 

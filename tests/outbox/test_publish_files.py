@@ -120,7 +120,7 @@ def test_a_publisher_cannot_write_outside_its_directory(store, at, tmp_path):
     for path in ("../x", "/etc/x", "a/../../x"):
         with pytest.raises(Tampered):
             files = [File(path=path, body=b"", media_type="x")]
-            publish._write(tmp_path / "public", files, at, Book(tmp_path, "x"))
+            publish._Turn(tmp_path / "public", at, Book(tmp_path, "x")).write(files)
 
 
 def test_an_index_is_written_after_the_pages_it_names(store, at, tmp_path):
@@ -132,7 +132,7 @@ def test_an_index_is_written_after_the_pages_it_names(store, at, tmp_path):
         publish._replace = lambda path, *a: written.append(path.name) or publish_replace(path, *a)
         files = [File(path="index.html", body=b"i", media_type="t", is_index=True),
                  File(path="a/page.html", body=b"p", media_type="t")]  # fmt: skip
-        publish._write(out.public_dir, files, at, Book(tmp_path, "x"))
+        publish._Turn(out.public_dir, at, Book(tmp_path, "x")).write(files)
     finally:
         publish._replace = publish_replace
     assert written == ["page.html", "index.html"]
