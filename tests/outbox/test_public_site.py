@@ -204,11 +204,13 @@ def test_bytes_that_are_not_what_was_approved_are_left_out_of_pages_and_lists(st
     run(out, at + timedelta(minutes=1))
     for path in (f"alerts/{bad}/index.html", f"en/alerts/{bad}/index.html", f"public/cap/{bad}.xml"):
         (out.public_dir / path).unlink()
-    store.run(
-        lambda u: u.execute(
-            t.artefact.update().where(t.artefact.c.release == bad).values(body=b"<p>other</p>")
-        )
-    )
+
+    def change(unit):  # type: ignore[no-untyped-def]
+        table = " ON artefact" if unit.is_postgres else ""
+        unit.connection.exec_driver_sql(f"DROP TRIGGER artefact_no_update{table}")
+        unit.execute(t.artefact.update().where(t.artefact.c.release == bad).values(body=b"<p>other</p>"))
+
+    store.run(change)
     republish(out)
     assert not any(bad in path or bad.encode() in body for path, body in files(out.public_dir).items())
     assert ids(out) == [good]
