@@ -22,7 +22,9 @@ from store import journal, promises, releases, shelf
 from store.promises import Dispatch
 from store.unit import Unit
 
-MOST_MADE = 200  # pages of releases in one turn: about 2 s; the next turn follows within seconds
+MOST_MADE = (
+    400  # pages of releases in one turn: 1 s of work on an idle machine; the next turn follows within seconds
+)
 LOCK_PATIENCE_SECONDS = 5.0  # writing takes milliseconds; whoever has it longer is stuck
 _HELD_BACK = timedelta(seconds=2)
 
