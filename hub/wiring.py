@@ -180,6 +180,7 @@ def _outgoing(
         stop_file=settings.data_dir / "STOP",
         public_dir=settings.data_dir / "public",
         public_url=settings.public_site,
+        zone=ZoneInfo(settings.zone),
     )
 
 

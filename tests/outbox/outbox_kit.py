@@ -85,7 +85,7 @@ class Pages:
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
         pages = [
-            File(path=f"alerts/{e.release_id}/index.html", media_type="text/html",
+            File(path=f"alerts/{e.release_id}/index.html", media_type="text/html", about=e.release_id,
                  body=e.state.encode() + b"\n" + b"\n".join(v for _, v in sorted(e.payloads.items())))
             for e in entries
         ]  # fmt: skip
