@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.wiring import Hub
@@ -13,15 +14,14 @@ BEAT = 15.0  # s: proxies cut a silent connection after 30 to 60
 CHECK = 5.0  # s between looks whether the reader still may
 SLOW = 10.0  # s for one piece to leave; whoever is slower comes back and reads what he missed
 _ABOUT_READERS = frozenset(("auth", "person", "key"))  # entries after which a reader may have lost his right
-_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
-]
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would hold events back until its buffer is full
+}
 Choose = Callable[[Sequence[Entry]], Awaitable[Sequence[Entry]]]
 
 
-class EventStream:
+class EventStream(Response):
     """An ASGI answer. It ends when the hub leaves, the reader goes, is too slow, or has lost his right."""
 
     def __init__(
@@ -34,6 +34,8 @@ class EventStream:
         choose: Choose,
         may_read: Callable[[], Awaitable[bool]],
     ) -> None:
+        super().__init__(headers=_HEADERS, media_type="text/event-stream")
+        del self.headers["content-length"]
         self._hub = hub
         self._live = live
         self._listener = listener
@@ -54,7 +56,7 @@ class EventStream:
             await asyncio.gather(speaking, leaving, return_exceptions=True)
 
     async def _speak(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with contextlib.suppress(TimeoutError):
             await self._events(send)
             await _say(send, b"", is_last=True)

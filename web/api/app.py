@@ -8,7 +8,7 @@ from starlette.responses import Response
 from domain.errors import BadInput, Flaw, HubError
 from hub.wiring import Hub
 from web import problems
-from web.api import arrivals, reference, release_acts, releases, report_acts, reports
+from web.api import arrivals, changes, reference, release_acts, releases, report_acts, reports, shifts
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
 from web.live import Live
@@ -33,7 +33,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
-    for room in (arrivals, reports, report_acts, releases, release_acts, reference):
+    for room in (arrivals, reports, report_acts, shifts, releases, release_acts, changes, reference):
         app.include_router(room.router)
     return app
 
