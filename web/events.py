@@ -33,6 +33,7 @@ class EventStream(Response):
         must_reload: bool,
         choose: Choose,
         may_read: Callable[[], Awaitable[bool]],
+        slow: float = SLOW,
     ) -> None:
         super().__init__(headers=_HEADERS, media_type="text/event-stream")
         del self.headers["content-length"]
@@ -42,6 +43,7 @@ class EventStream(Response):
         self._must_reload = must_reload
         self._choose = choose
         self._may_read = may_read
+        self._slow = slow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak until one of the ends."""
@@ -59,38 +61,37 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with contextlib.suppress(TimeoutError):
             await self._events(send)
-            await _say(send, b"", is_last=True)
+            await self._say(send, b"", is_last=True)
 
     async def _events(self, send: Send) -> None:
         now = asyncio.get_running_loop().time
         said = checked = now()
-        await _say(
+        await self._say(
             send, b"retry: 500\n\n" + self._beat() + (event("reset", {}) if self._must_reload else b"")
         )
         async for batch in self._live.listen(self._listener, CHECK):
             if now() - checked >= CHECK or any(entry.kind in _ABOUT_READERS for entry in batch):
                 checked = now()
                 if not await self._may_read():
-                    await _say(send, event("bye", {"why": "session"}))
+                    await self._say(send, event("bye", {"why": "session"}))
                     return
             if told := await self._choose(batch):
                 said = now()
-                await _say(send, b"".join(entry.sent for entry in told))
+                await self._say(send, b"".join(entry.sent for entry in told))
             elif now() - said >= BEAT:
                 said = now()
-                await _say(send, self._beat())
+                await self._say(send, self._beat())
         if self._listener.is_displaced:
-            await _say(send, event("bye", {"why": "displaced"}))
+            await self._say(send, event("bye", {"why": "displaced"}))
+
+    async def _say(self, send: Send, body: bytes, *, is_last: bool = False) -> None:
+        async with asyncio.timeout(self._slow):
+            await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     def _beat(self) -> bytes:
         """The hub's time, and the place reached: who was told nothing of ours need not be sent it again."""
         mark = write(self._hub.keys.cursor, self._listener.cursor)
         return event("beat", {"at": self._hub.clock().isoformat()}, mark=mark)
-
-
-async def _say(send: Send, body: bytes, *, is_last: bool = False) -> None:
-    async with asyncio.timeout(SLOW):
-        await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 
 async def _gone(receive: Receive) -> None:
