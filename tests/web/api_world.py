@@ -40,6 +40,7 @@ KEYS = {  # name -> (organisation, person or None, scopes)
     "reader": ("示例省气象局", None, {Scope.READ}),
     "officer": (ORGANISATION, Role.OFFICER, {Scope.REPORT, Scope.READ, Scope.DESK, Scope.RELEASE}),
     "officer2": (ORGANISATION, Role.OFFICER, {Scope.REPORT, Scope.READ, Scope.DESK, Scope.RELEASE}),
+    "leader": (ORGANISATION, Role.LEADER, {Scope.READ, Scope.DESK}),
     "approver": (ORGANISATION, Role.APPROVER, {Scope.READ, Scope.DESK, Scope.RELEASE, Scope.APPROVE}),
     "auditor": (ORGANISATION, Role.AUDITOR, {Scope.READ}),
 }

@@ -10,6 +10,7 @@ from hub.wiring import Hub
 from web import problems
 from web.api import (
     arrivals,
+    changes,
     citizen,
     reference,
     release_acts,
@@ -17,12 +18,19 @@ from web.api import (
     releases,
     report_acts,
     reports,
+    shifts,
 )
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
+from web.live import Live
 
 
-def api_app(hub: Hub) -> FastAPI:
+ROOMS = (
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, changes, reference,
+)  # fmt: skip
+
+
+def api_app(hub: Hub, live: Live) -> FastAPI:
     """Every route of /v1, without the prefix. Bodies are read by the routes, never by the framework."""
     app = FastAPI(
         title="Tocsin 警钟",
@@ -39,10 +47,9 @@ def api_app(hub: Hub) -> FastAPI:
         },
     )
     app.state.hub = hub
+    app.state.live = live
     app.state.in_flight = InFlight()
-    for room in (
-        arrivals, citizen, reports, report_acts, releases, release_acts, release_endings, reference
-    ):  # fmt: skip
+    for room in ROOMS:
         app.include_router(room.router)
     return app
 
