@@ -25,6 +25,7 @@ class Form:
     file_sizes: tuple[int, ...]
     fingerprint: str
     media_type: str  # with the boundary, as the original is kept with it
+    files: tuple[bytes, ...] = ()  # as they came, for a room that reads one at once
 
 
 @dataclass(slots=True)
@@ -40,34 +41,35 @@ class _Part:
 def parse(raw: bytes, content_type: str, *, names: Collection[str], file_field: str = "files") -> Form:
     """Read a whole body. Raises BadInput(bad_form) for any doubt, naming fields that are unknown or repeated.
 
-    The files are only counted and hashed here; what is in them is read in the sandbox, after the commit.
+    The files are only cut out and hashed here; what is in them is read in the sandbox, after the commit.
     """
     boundary = _boundary(content_type)
     parts = _split(raw, boundary)
     fields: dict[str, str] = {}
-    sizes: list[int] = []
+    files: list[bytes] = []
     told: list[str] = []
     flaws: list[Flaw] = []
     for part in parts:
         told.append(f"{part.name}\0{part.filename or ''}\0{hashlib.sha256(part.data).hexdigest()}")
         if part.filename is not None and part.name == file_field:
             if part.data or part.filename:  # a browser sends the file field that nobody filled, too
-                sizes.append(len(part.data))
+                files.append(bytes(part.data))
         elif part.name not in names or part.filename is not None:
             flaws.append(Flaw(f"/{shown(part.name)}", "unknown field"))
         elif part.name in fields:
             flaws.append(Flaw(f"/{shown(part.name)}", "comes twice"))
         else:
             fields[part.name] = _text(part, flaws)
-    if len(sizes) > FILES:
+    if len(files) > FILES:
         flaws.append(Flaw(f"/{file_field}", f"at most {FILES} files"))
     if flaws:
         raise BadInput("the form does not fit", code="bad_fields", flaws=flaws)
     return Form(
         fields=fields,
-        file_sizes=tuple(sizes),
+        file_sizes=tuple(map(len, files)),
         fingerprint=hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest(),
         media_type=f'multipart/form-data; boundary="{boundary}"',
+        files=tuple(files),
     )
 
 
