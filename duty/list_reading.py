@@ -188,12 +188,12 @@ def decoded(raw: bytes) -> tuple[str, str]:
 
     Raises BadInput (``not_text``) with the offset of the first byte that fits in neither.
     """
+    if raw.startswith((*_UTF16, _ZIP)):
+        raise BadInput("a sheet is saved as CSV in UTF-8", code="not_csv")
     try:
         return raw.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError as error:
         first = error.start
-    if raw.startswith((*_UTF16, _ZIP)):
-        raise BadInput("save the sheet as CSV (UTF-8)", code="not_csv")
     try:
         return raw.decode("gb18030"), "gb18030"
     except UnicodeDecodeError as error:

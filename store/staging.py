@@ -17,7 +17,7 @@ from store import tables as t
 from store.unit import Unit
 
 AHEAD = 1 << 20  # single changes to the list that may happen meanwhile; 8 * 10^9 lists fit below 2 ** 53
-PAGE = 2_000  # rows of one transaction: the writer is held for well under 0.1 s
+PAGE = 1_000  # rows of one transaction: the writer is held for under 0.1 s
 _COLUMNS = ("id", "channel", "address", "area", "language", "group", "name", "since")
 _COPY = "COPY recipient ({}) FROM STDIN".format(", ".join(f'"{name}"' for name in _COLUMNS))
 _STAMP = len("rcp_") + 10  # letters of an id that say when it was minted (48 bits)
