@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from approval.wording import hidden
-from domain.errors import BadInput, Flaw
+from domain.errors import BadInput
 from domain.place import canonical
 from intake.phones import phone
 
@@ -56,8 +56,7 @@ def head_of(line: str) -> Head:
         }
         if {"address", "area"} <= set(columns):
             return Head(delimiter=delimiter, columns=columns)
-    raise BadInput("the first line names the columns, at least address and area", code="no_header",
-                   flaws=[Flaw("/header", "is missing: 渠道,号码,区划,语言,组,姓名 or channel,address,area,...")])  # fmt: skip
+    raise BadInput("the first line names the columns, at least address and area", code="no_header")
 
 
 def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
