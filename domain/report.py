@@ -52,6 +52,7 @@ MOVES = Moves(
         (State.FILED, "claim"): State.CLAIMED,
         (State.CLAIMED, "release_claim"): State.FILED,
         (State.CLAIMED, "take_over"): State.CLAIMED,
+        (State.VERIFIED, "take_over"): State.VERIFIED,
         (State.CLAIMED, "verify"): State.VERIFIED,
         (State.CLAIMED, "merge"): State.MERGED,
         (State.VERIFIED, "merge"): State.MERGED,

@@ -1,6 +1,7 @@
 """Builds the hub: the only place where rooms meet wires."""
 
 import ipaddress
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,6 +68,7 @@ class Hub:
     bell: Bell
     clock: Callable[[], datetime]
     zone: ZoneInfo
+    stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
 
     def close(self) -> None:
         """Finish the calls in flight, end the children, let the store finish."""
@@ -108,6 +110,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         bell=bell,
         clock=clock,
         zone=ZoneInfo(settings.zone),
+        stopping=threading.Event(),
     )
 
 

@@ -19,6 +19,7 @@ from domain.errors import Flaw
 
 LANGUAGES = ("zh-CN", "en")
 SOURCE = "zh-CN"  # what the pages are written in; other languages have a catalogue
+SCRIPTS = ("htmx", "hx-sse", "desk")  # in the order in which a page needs them
 _STEPS = ((86400, "{n} 天", "{n} d"), (3600, "{n} 小时", "{n} h"), (60, "{n} 分钟", "{n} min"))
 
 
@@ -26,8 +27,9 @@ def render(name: str, *, language: str, zone: tzinfo, at: datetime, **values: An
     """The page `name` of templates/console; `at` is what ages are counted from."""
     page = _environment().get_template(name)
     return page.render(
-        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(), **values
-    )
+        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(),
+        script_names=list(scripts()), **values,
+    )  # fmt: skip
 
 
 def translator(language: str) -> Callable[[str], str]:
@@ -69,6 +71,14 @@ def style() -> bytes:
 def style_name() -> str:
     """The style sheet's address changes with its bytes, so it may be cached for ever."""
     return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
+
+
+@lru_cache(maxsize=1)
+def scripts() -> Mapping[str, bytes]:
+    """Address -> bytes of the scripts in templates/console/static; an address changes with its bytes."""
+    place = files("templates").joinpath("console", "static")
+    found = {name: place.joinpath(f"{name}.js").read_bytes() for name in SCRIPTS}
+    return {f"{name}-{hashlib.sha256(body).hexdigest()[:12]}.js": body for name, body in found.items()}
 
 
 @lru_cache(maxsize=1)
@@ -122,6 +132,8 @@ def _environment() -> Environment:
         lines=_lines,
         anchor=_anchor,
         note=_note,
+        hands=_hands,
+        elapsed=_elapsed,
     )
     return env
 
@@ -145,6 +157,20 @@ def _clock(context: Context, at: datetime) -> Markup:
     """Today 14:05:09, else 11-22 14:05."""
     local, now = at.astimezone(context["zone"]), context["at"].astimezone(context["zone"])
     return _time(context, at, f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%m-%d %H:%M}")
+
+
+@pass_context
+def _hands(context: Context, at: datetime) -> str:
+    """14:05:09, the clock on the wall."""
+    return f"{at.astimezone(context['zone']):%H:%M:%S}"
+
+
+@pass_context
+def _elapsed(context: Context, since: datetime) -> Markup:
+    """How long it has been going on, 3:05; the page's script counts on from there."""
+    seconds = max(0, int((context["at"] - since) / timedelta(seconds=1)))
+    shown = f"{seconds // 60}:{seconds % 60:02d}"
+    return Markup('<span class="num" data-since="{}">{}</span>').format(since.isoformat(), shown)
 
 
 @pass_context

@@ -115,6 +115,7 @@ async def _up(
                 demo.write_private(ready_file, json.dumps(ready, indent=1))
             welcome.show(hub, ready, steps)
             await told.wait()
+            hub.stopping.set()
 
 
 async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket: Any, app: Any) -> Any:
@@ -142,6 +143,7 @@ async def _web(hub: Hub, bound: Any) -> None:
         await house.open_web(create_app(hub), bound)
         log("web.ready", port=sockets.port_of(bound))
         await until_told()
+        hub.stopping.set()
     ringer.close()
 
 

@@ -20,6 +20,7 @@ from web.api.app import api_app
 from web.api.openapi import docs_routes
 from web.console.routes import routes as console_routes
 from web.doors import Doors
+from web.live import Live
 from web.shell import Shell
 
 READY_SECONDS = 3.0  # a balancer's probe waits 5 s
@@ -27,7 +28,8 @@ READY_SECONDS = 3.0  # a balancer's probe waits 5 s
 
 def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
-    api = api_app(hub)
+    live = Live(hub)
+    api = api_app(hub, live)
     app = Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
@@ -35,7 +37,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *Doors(hub).routes(),
             *docs_routes(api),
             Mount("/v1", api),
-            *console_routes(hub),
+            *console_routes(hub, live),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

@@ -20,9 +20,10 @@ from web.api import (
 )
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
+from web.live import Live
 
 
-def api_app(hub: Hub) -> FastAPI:
+def api_app(hub: Hub, live: Live) -> FastAPI:
     """Every route of /v1, without the prefix. Bodies are read by the routes, never by the framework."""
     app = FastAPI(
         title="Tocsin 警钟",
@@ -39,6 +40,7 @@ def api_app(hub: Hub) -> FastAPI:
         },
     )
     app.state.hub = hub
+    app.state.live = live
     app.state.in_flight = InFlight()
     for room in (
         arrivals,

@@ -23,7 +23,7 @@ from templates.library import Field, Template
 from web.console import bytes_shown, keeping
 from web.console.release_acts import submit
 from web.console.visit import Visit
-from web.page import go
+from web.page import go, sentence
 from web.sessions import Form
 
 EDITABLE = (State.DRAFT, State.RETURNED, State.SUBMITTED)
@@ -102,8 +102,10 @@ def keep(visit: Visit) -> Response:
         kept = keeping.keep(visit, visit.at, lambda unit, by, before: _draft(unit, visit, template, by, before),
                             release.id if release else "", is_auto=True)  # fmt: skip
     except (BadInput, Conflict) as error:
-        return visit.show("kept.html", problem=error, revision=visit.form.first("revision"), kept=None)
-    return visit.show("kept.html", revision=kept.revision, kept=kept)
+        # 200: an answer with another status would not be shown in place
+        return visit.fragment("autosaved.html", revision=visit.form.first("revision"), kept=None,
+                              refusal=sentence(error, visit.language))  # fmt: skip
+    return visit.fragment("autosaved.html", revision=kept.revision, kept=kept)
 
 
 def preview(visit: Visit) -> Response:
@@ -115,12 +117,13 @@ def preview(visit: Visit) -> Response:
             lambda unit: _draft(unit, visit, template, visit.person, before.draft if before else None)
         )
     except BadInput as error:
-        return visit.show("previews.html", preview=bytes_shown.Preview(pieces=(), reach=0, flaws=error.flaws),
+        return visit.fragment(
+            "previews.html", preview=bytes_shown.Preview(pieces=(), reach=0, flaws=error.flaws),
                           flaw_names=_names(visit, template), release=None, echo=_echo(visit, visit.form))  # fmt: skip
     release = replace(before, draft=draft) if before else desk.unsaved(draft, by=visit.person, at=visit.at)
     shown = bytes_shown.tried(visit.hub, release, visit.at)
     names = bytes_shown.flaw_names(release, shown.pieces, visit.language)
-    return visit.show(
+    return visit.fragment(
         "previews.html", preview=shown, flaw_names=names, release=None, echo=_echo(visit, visit.form)
     )
 
@@ -134,7 +137,7 @@ def find_areas(visit: Visit) -> Response:
         shown = {row.code for row in found}
         return [*areas.rows(unit, [code for code in ticked if code not in shown][:TREE]), *found]
 
-    return visit.show("areas.html", divisions=visit.read(work), typed=visit.form)
+    return visit.fragment("areas.html", divisions=visit.read(work), typed=visit.form)
 
 
 def _kept(visit: Visit, release_id: str) -> Response:

@@ -67,11 +67,12 @@ def show_import(visit: Visit, problem: HubError | None = None) -> Response:
     if found is None or found.kind != addressbook.KIND:
         raise NotFound("no such import")
     is_moving = found.state == RUNNING and found.result["phase"] != "ready"
-    name = "import_state.html" if visit.query("part") == "state" else "import.html"
-    return visit.show(
-        name, problem=problem, operation=found, result=found.result, is_moving=is_moving,
-        refresh=REFRESH if is_moving else 0, may_import=may_import(visit.person), here=HERE,
-    )  # fmt: skip
+    values = {"operation": found, "result": found.result, "is_moving": is_moving,
+              "may_import": may_import(visit.person)}  # fmt: skip
+    if visit.query("part") == "state" and problem is None:
+        return visit.fragment("import_state.html", **values)
+    refresh = REFRESH if is_moving else 0
+    return visit.show("import.html", problem=problem, refresh=refresh, here=HERE, **values)
 
 
 def decide(visit: Visit) -> Response:
@@ -112,7 +113,8 @@ class UploadDoor:
             kind = request.headers.get("content-type", "")
             form = await anyio.to_thread.run_sync(lambda: _form(raw, kind))
             visit = Visit(hub=hub, request=request, person=person, csrf=csrf,
-                          form=Form(fields={n: (v,) for n, v in form.fields.items()}), at=hub.clock())  # fmt: skip
+                          form=Form(fields={n: (v,) for n, v in form.fields.items()}), at=hub.clock(),
+                          standing=None)  # fmt: skip
             must_hold_token(visit.form, csrf)
             return await anyio.to_thread.run_sync(_begin, visit, form.files)
         except HubError as error:

@@ -157,7 +157,7 @@ _ACTS: Mapping[str, Callable[[Visit, str], None]] = {
 
 def _show_numbers(visit: Visit, release: Release) -> Response:
     numbers = visit.read(lambda unit: monitor(unit, release)) if release.state in OUT else None
-    return visit.show("monitor.html", numbers=numbers, release=release, public=_public(visit, release))
+    return visit.fragment("monitor.html", numbers=numbers, release=release, public=_public(visit, release))
 
 
 def _may(release: Release, person: Person, *, is_whole: bool = True) -> set[str]:
