@@ -129,7 +129,7 @@ def test_two_editors_do_not_overwrite_each_other(quick: World) -> None:
     one, two = enter(quick, "officer"), enter(quick, "officer2")
     path = _drafted(one)
     revision = _hidden(one.get(f"{path}/edit").text, "revision")
-    one.follow(f"{path}/edit", rain(revision=revision))
+    one.follow(f"{path}/edit", rain(revision=revision, issuer="第一位"))
     answer = two.post(f"{path}/edit", rain(revision=revision, issuer="第二位"))
     assert answer.status_code == 409
     assert "没有发出任何信息" in words(answer.text)

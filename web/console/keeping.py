@@ -46,7 +46,9 @@ def keep(
             return made
         if is_auto and before.state not in (State.DRAFT, State.RETURNED):
             raise Conflict("it has been submitted; nothing takes that back by itself", code="release_changed")
-        if draft == before.draft and revision in (None, before.revision):
+        is_same = draft == before.draft and revision in (None, before.revision)
+        is_again = is_auto or before.state is State.DRAFT or not release_id
+        if is_same and is_again:  # a returned one must become a draft again, and taking back is an act
             return before
         return desk.edit(unit, before.id, draft, by=by, at=at, revision=revision)
 

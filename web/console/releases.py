@@ -124,13 +124,11 @@ def _approve(visit: Visit, release_id: str) -> None:
     typed = visit.form.first("reach").replace(",", "").replace("，", "").replace(" ", "")
 
     def work(unit: Unit, by: Person) -> list[str]:
-        release = releases.get(unit, release_id, lock=True)
-        # the number is the desk's own lock: who types it has read it. /v1 binds by the digest alone
-        if release and release.reach and digest == release.digest and typed != str(release.reach):
-            raise BadInput(
-                "another number", code="wrong_number", flaws=[Flaw("/reach", "is the number shown")]
-            )
-        desk.approve(unit, release_id, digest=digest, by=by, at=visit.at, revision=revision)
+        release = desk.approve(unit, release_id, digest=digest, by=by, at=visit.at, revision=revision)
+        # The number is the desk's own lock: who types it has read it; /v1 binds by the digest alone.
+        # Raising takes the approval back, and the room's own refusals were heard first.
+        if release.reach and typed != str(release.reach):
+            raise BadInput("another number", code="wrong_number", flaws=[Flaw("/reach", "is the number shown")])
         return [dispatch.id for dispatch in promises.of_release(unit, release_id)]
 
     for dispatch_id in tried(visit, "approve", release_id, work):
