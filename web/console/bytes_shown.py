@@ -25,6 +25,7 @@ from templates import library, pages
 HAN_PER_SECOND = 4  # 240 characters a minute, the pace of a news broadcast
 WORDS_PER_SECOND = 2.5  # 150 words a minute
 _HAN = re.compile("[\u3400-\u9fff0-9]")
+_HEADING = re.compile("<(/?)h[1-3]>")
 _WORD = re.compile("[A-Za-z]+")
 ENDINGS = {
     "application/cap+xml": ".xml",
@@ -231,5 +232,11 @@ def _shown(artefact: Artefact) -> Shown:
         marked=marked(text),
         segments=segments(text) if artefact.channel == "sms" else None,
         findings=validate(artefact.body, as_output=True) if artefact.channel == "cap_feed" else (),
-        page=Markup(nh3.clean(text, tags=_TAGS, attributes={"time": {"datetime"}})) if is_page else None,  # noqa: S704
+        page=_page(text) if is_page else None,
     )
+
+
+def _page(text: str) -> Markup:
+    """A notice as part of our page: its headings go below ours, or a listener would lose his way."""
+    clean = nh3.clean(text, tags=_TAGS, attributes={"time": {"datetime"}})
+    return Markup(_HEADING.sub(r"<\1h4>", clean))  # noqa: S704
