@@ -114,18 +114,14 @@ def _expand_ending(unit: Unit, out: Outgoing, dispatch_id: str) -> tuple[list[st
     dispatch = promises.get(unit, dispatch_id, lock=True)
     if dispatch is None or dispatch.state is not DispatchState.OPEN or dispatch.is_expanded:
         return None
-    is_second = dispatch.cursor == endings.BEHIND
     names: list[str] = []
-    cursor, size, is_over, next_due = dispatch.cursor, 0, False, at + IN_HAND
-    if is_second and parcels.is_sending(unit, dispatch.ends):
-        next_due = at + CALLS_END
-    else:
+    cursor, size, next_due = dispatch.cursor, 0, at + CALLS_END
+    if cursor != endings.BEHIND or not parcels.is_sending(unit, dispatch.ends):
         names, cursor, size = endings.expand(unit, dispatch, at)
-        is_over = is_second and not size
-        next_due = at + (LOOK_AGAIN if is_over else IN_HAND)
+        next_due = at + (LOOK_AGAIN if cursor == endings.DONE else IN_HAND)
     promises.note_expanded(
-        unit, dispatch_id, cursor=cursor or endings.BEHIND, expanded=dispatch.expanded + size,
-        is_expanded=is_over, next_due=next_due,
+        unit, dispatch_id, cursor=cursor, expanded=dispatch.expanded + size,
+        is_expanded=cursor == endings.DONE, next_due=next_due,
     )  # fmt: skip
     after = promises.get(unit, dispatch_id)
     return (names, after) if after else None

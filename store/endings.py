@@ -6,48 +6,61 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.parcel import BATCH, REACHED, DeliveryState, ParcelState
+from store import parcels
 from store import tables as t
 from store.columns import Instant
 from store.promises import Dispatch
 from store.unit import Unit
 
 WALKED = 18 * BATCH  # deliveries of the warning looked at in one transaction: 9,000 take well under 0.2 s
+_PLACE = sa.tuple_(t.parcel_row.c.n, t.delivery.c.seq)
 _SPARE = 2  # parcels more, for what is reached between two looks of the transaction; the second pass finds the rest
-BEHIND = "behind"  # a cursor: the walk is over
+BEHIND, DONE = "behind", "done"  # cursors: the walk is over; so is everything
 
 
 def expand(
     unit: Unit, dispatch: Dispatch, at: datetime, *, walked: int = WALKED
 ) -> tuple[list[str], str, int]:
-    """Turn the next reached deliveries into parcels: (parcel ids, new cursor, deliveries). '' ends the first pass.
+    """Turn the next reached deliveries into parcels: (parcel ids, new cursor, deliveries).
 
-    The first pass walks the warning's deliveries in their order. Calls may still be under way meanwhile, so a
-    second one (`dispatch.cursor` == BEHIND) takes those who were reached behind the walk; run it when no
-    call is under way any more, until it finds nobody. No address is taken twice. The caller holds the
-    dispatch's row.
+    A walk through the warning's deliveries in their order. If no call was under way when it began, nobody can
+    be reached behind it, and its end is DONE. Otherwise it ends with the cursor BEHIND: from there expand()
+    takes those who were reached meanwhile; run that when no call is under way any more, until DONE. No
+    address is taken twice. The caller holds the dispatch's row.
     """
     if dispatch.cursor == BEHIND:
         names, size = _fill(unit, dispatch, _late(dispatch), walked, at)
-        return names, BEHIND, size
-    reached, cursor = _next_walk(unit, dispatch, walked)
+        return names, BEHIND if size else DONE, size
+    n, seq, is_quiet = _place(unit, dispatch)
+    reached, last = _next_walk(dispatch, n, seq, walked)
+    end = unit.row(last)
+    if end is None:
+        cursor = DONE if is_quiet else BEHIND
+    else:
+        reached = reached.where(sa.tuple_(sa.literal(end.n), sa.literal(end.seq)) >= _PLACE)
+        cursor = f"{end.n}:{end.seq}:{int(is_quiet)}"
     names, size = _fill(unit, dispatch, reached, walked, at)
     return names, cursor, size
 
 
-def _next_walk(unit: Unit, dispatch: Dispatch, walked: int) -> tuple[sa.Select[Any], str]:
-    """The reached among the next `walked` deliveries, and where the walk ends; '' at the end of the list."""
-    p, d = t.parcel_row.c, t.delivery.c
-    place = sa.tuple_(p.n, d.seq)
-    walk = sa.select(p.n, d.seq).join(t.parcel_row, p.id == d.parcel).where(p.dispatch == dispatch.ends)
-    reached = _reached(dispatch)
+def _place(unit: Unit, dispatch: Dispatch) -> tuple[int, int, bool]:
+    """Where the walk stands, and whether the warning was quiet when it began."""
     if dispatch.cursor:
-        n, seq = map(int, dispatch.cursor.split(":"))
-        behind = place > sa.tuple_(sa.literal(n), sa.literal(seq))
-        walk, reached = walk.where(behind), reached.where(behind)
-    last = unit.row(walk.order_by(p.n, d.seq).offset(walked - 1).limit(1))
-    if last is None:
-        return reached, ""
-    return reached.where(place <= sa.tuple_(sa.literal(last.n), sa.literal(last.seq))), f"{last.n}:{last.seq}"
+        n, seq, is_quiet = map(int, dispatch.cursor.split(":"))
+        return n, seq, bool(is_quiet)
+    return -1, -1, not parcels.is_sending(unit, dispatch.ends)
+
+
+def _next_walk(
+    dispatch: Dispatch, n: int, seq: int, walked: int
+) -> tuple[sa.Select[Any], sa.Select[tuple[int, int]]]:
+    """The reached behind (n, seq), and the query for the place of the last of `walked` deliveries."""
+    p, d = t.parcel_row.c, t.delivery.c
+    behind = sa.tuple_(sa.literal(n), sa.literal(seq)) < _PLACE
+    walk = (
+        sa.select(p.n, d.seq).join(t.parcel_row, p.id == d.parcel).where(p.dispatch == dispatch.ends, behind)
+    )
+    return _reached(dispatch).where(behind), walk.order_by(p.n, d.seq).offset(walked - 1).limit(1)
 
 
 def _late(dispatch: Dispatch) -> sa.Select[Any]:
