@@ -169,7 +169,7 @@ def headline(template: Template, purpose: Purpose, language: str, context: Mappi
 
 def marked(text: str, mode: Mode, language: str) -> str:
     """`text` between the marks of a demo or an exercise; unchanged in a live hub."""
-    return marked(text, {"mode": mode}, language)
+    return shape.message(text, mode, language)
 
 
 def colour_name(colour: Colour, language: str) -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Mount
 from approval import desk as approval_desk
 from domain.errors import Refused
 from domain.handling import Mode
+from duty import addressbook
 from hub import anchor, birth
 from hub.log import log
 from hub.settings import Settings
@@ -215,6 +216,9 @@ def _chores(hub: Hub) -> list[Chore]:
         Chore(name="spool", every=timedelta(seconds=1), run=bring_in),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
+        Chore(
+            name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())
+        ),
     ]
 
 

@@ -25,6 +25,7 @@ class Form:
     file_sizes: tuple[int, ...]
     fingerprint: str
     media_type: str  # with the boundary, as the original is kept with it
+    files: tuple[bytes, ...] = ()  # as they came, for a room that reads one at once
 
 
 @dataclass(slots=True)
@@ -47,31 +48,32 @@ class Part:
 def parse(raw: bytes, content_type: str, *, names: Collection[str], file_field: str = "files") -> Form:
     """Read a whole body. Raises BadInput(bad_form) for any doubt, naming fields that are unknown or repeated.
 
-    The files are only counted and hashed here; what is in them is read in the sandbox, after the commit.
+    The files are only cut out and hashed here; what is in them is read in the sandbox, after the commit.
     """
     parts, media_type = split(raw, content_type)
     fields: dict[str, str] = {}
-    sizes: list[int] = []
+    files: list[bytes] = []
     flaws: list[Flaw] = []
     for part in parts:
         if part.filename is not None and part.name == file_field:
             if part.is_file:
-                sizes.append(len(part.data))
+                files.append(bytes(part.data))
         elif part.name not in names or part.filename is not None:
             flaws.append(Flaw(f"/{shown(part.name)}", "unknown field"))
         elif part.name in fields:
             flaws.append(Flaw(f"/{shown(part.name)}", "comes twice"))
         else:
             fields[part.name] = _text(part, flaws)
-    if len(sizes) > FILES:
+    if len(files) > FILES:
         flaws.append(Flaw(f"/{file_field}", f"at most {FILES} files"))
     if flaws:
         raise BadInput("the form does not fit", code="bad_fields", flaws=flaws)
     return Form(
         fields=fields,
-        file_sizes=tuple(sizes),
+        file_sizes=tuple(map(len, files)),
         fingerprint=fingerprint(parts),
         media_type=media_type,
+        files=tuple(files),
     )
 
 

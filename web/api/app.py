@@ -12,6 +12,7 @@ from web.api import (
     arrivals,
     changes,
     citizen,
+    recipients,
     reference,
     release_acts,
     release_endings,
@@ -24,9 +25,9 @@ from web.api.bodies import known_query
 from web.api.idempotent import InFlight
 from web.live import Live
 
-
 ROOMS = (
-    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, changes, reference,
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    changes, reference,
 )  # fmt: skip
 
 

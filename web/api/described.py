@@ -81,3 +81,14 @@ def json_body(description: str, example: Any = None, *, needs_key: bool = True) 
         "requestBody": {"required": True, "content": {"application/json": media}},
         "parameters": [{**_KEY, "required": needs_key}],
     }
+
+
+def file_body(media_type: str, field: str) -> dict[str, Any]:
+    """The body of a POST that is a file, sent as it is or as the one file of a form."""
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": [field], "properties": {field: file}}
+    content = {media_type: {"schema": file}, "multipart/form-data": {"schema": form}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [{**_KEY, "required": True}],
+    }
