@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     twilio_webhook_url: str = Field("", description="address the provider signs for incoming SMS")
     twilio_status_url: str = Field("", description="address the provider signs for receipts")
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
+    )
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
 

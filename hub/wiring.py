@@ -1,6 +1,7 @@
 """Builds the hub: the only place where rooms meet wires."""
 
 import ipaddress
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from domain.parcel import Receipt
 from domain.report import Inbound
 from hub import birth, keys
 from hub.bell import Bell
+from hub.health import Health
 from hub.log import log
 from hub.settings import Settings
 from intake import desk
@@ -65,6 +67,7 @@ class Hub:
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
     bell: Bell
+    health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
 
@@ -106,13 +109,14 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
         bell=bell,
+        health=Health(store=store, data_dir=settings.data_dir, clock=clock),
         clock=clock,
         zone=ZoneInfo(settings.zone),
     )
 
 
-def smtp_door(hub: Hub) -> SmtpDoor:
-    """The SMTP door of this hub, not yet open."""
+def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
+    """The SMTP door of this hub, not yet open; over a socket that is kept open elsewhere, or its own."""
 
     async def take(inbound: Inbound) -> str:
         kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
@@ -125,7 +129,13 @@ def smtp_door(hub: Hub) -> SmtpDoor:
     if settings.smtp_certificate and settings.smtp_key:
         tls = email.tls_context(certificate=settings.smtp_certificate, key=settings.smtp_key)
     return email.Door(
-        host=settings.smtp_host, port=settings.smtp_port, take=take, log=log, now=hub.clock, tls=tls
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        take=take,
+        log=log,
+        now=hub.clock,
+        tls=tls,
+        bound=bound,
     )
 
 

@@ -75,6 +75,13 @@ def entries(unit: Unit, kind: str, entity: str) -> list[sa.Row[Any]]:
     return unit.rows(sa.select(t.journal).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n))
 
 
+def last_act(unit: Unit, kind: str, entity: str) -> str | None:
+    """The newest act of the stream (kind, entity), None before the first."""
+    query = sa.select(t.journal.c.act).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n.desc())
+    found: str | None = unit.scalar(query.limit(1))
+    return found
+
+
 def _head(unit: Unit, kind: str, entity: str) -> tuple[int, str]:
     query = sa.select(t.journal_head.c.n, t.journal_head.c.hash).where(*_is(t.journal_head, kind, entity))
     row = unit.row(unit.locked(query))

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ from approval import desk as approval_desk
 from domain.errors import Refused
 from domain.handling import Mode
 from hub import anchor, birth
-from hub.log import log
+from hub.health import Trouble
+from hub.log import log, where
 from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
@@ -28,15 +29,12 @@ from simulators import demo_page
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
-from tocsin import demo, sockets, welcome
-from tocsin.house import House, told_to_stop, until_told
+from tocsin import demo, keeper, sockets, welcome
+from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
+from tocsin.watch import Watch
 from web.app import create_app
-from workers.app import Ringer, Workers, broker, start_workers
+from workers.app import Ringer, Workers, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
-
-STOP_AFTER = timedelta(
-    seconds=1.5
-)  # for each part: a demo leaves in under 5 s; the next sweep finds what is cut off
 
 
 def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
@@ -63,22 +61,33 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
 
 
 def web(settings: Settings) -> None:
-    """The HTTP process: doors, desk, public pages; it sweeps too."""
-    bound = sockets.listen(settings.host, settings.port)
+    """The HTTP process: doors, desk, public pages."""
+    bound = sockets.inherited() or sockets.listen(settings.host, settings.port)
     with opened(settings.model_copy(update={"port": sockets.port_of(bound)})) as hub:
         asyncio.run(_web(hub, bound))
 
 
 def smtp(settings: Settings) -> None:
     """The SMTP process."""
+    bound = sockets.inherited()
     with opened(settings) as hub:
-        asyncio.run(_smtp(hub))
+        asyncio.run(_smtp(hub, bound))
 
 
 def worker(settings: Settings) -> None:
     """A worker process; any number of them."""
-    with opened(settings) as hub, _running(hub):
-        asyncio.run(until_told())
+    with opened(settings) as hub, _running(hub, "worker"):
+        asyncio.run(_until_told())
+
+
+def keep(settings: Settings, kind: str, arguments: Sequence[str]) -> None:
+    """Hold the port of `kind` open and keep one process of it running; SIGHUP changes it without a gap."""
+    bound = sockets.inherited()
+    if bound is None and kind == "web":
+        bound = sockets.listen(settings.host, settings.port)
+    if bound is None and kind == "smtp":
+        bound = sockets.listen(settings.smtp_host, settings.smtp_port)
+    keeper.keep(bound, [kind, *arguments])
 
 
 @contextlib.contextmanager
@@ -101,8 +110,8 @@ async def _up(
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
-    with _running(hub):
-        async with House() as house:
+    with _running(hub, "up"):
+        async with House(_patience(hub)) as house:
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
             if made is not None:
@@ -114,6 +123,7 @@ async def _up(
             if ready_file is not None:
                 demo.write_private(ready_file, json.dumps(ready, indent=1))
             welcome.show(hub, ready, steps)
+            sockets.tell("READY=1")
             await told.wait()
 
 
@@ -136,24 +146,54 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket
 
 
 async def _web(hub: Hub, bound: Any) -> None:
-    ringer = Ringer(broker(hub.settings.redis_url))
-    hub.bell.connect(ringer)
-    async with House() as house:
-        await house.open_web(create_app(hub), bound)
-        log("web.ready", port=sockets.port_of(bound))
-        await until_told()
-    ringer.close()
+    told = told_to_stop()
+    with _tended(hub, "web"):
+        async with House(_patience(hub)) as house:
+            await house.open_web(create_app(hub), bound)
+            log("web.ready", port=sockets.port_of(bound))
+            sockets.tell("READY=1")
+            await told.wait()
 
 
-async def _smtp(hub: Hub) -> None:
-    ringer = Ringer(broker(hub.settings.redis_url))
+async def _smtp(hub: Hub, bound: Any) -> None:
+    told = told_to_stop()
+    with _tended(hub, "smtp"):
+        async with House(_patience(hub)) as house:
+            door = smtp_door(hub, bound)
+            await house.open_door(door)
+            log("smtp.ready", port=door.address[1])
+            sockets.tell("READY=1")
+            await told.wait()
+
+
+async def _until_told() -> None:
+    told = told_to_stop()
+    sockets.tell("READY=1")
+    await told.wait()
+
+
+def _patience(hub: Hub) -> Patience:
+    return PRODUCTION if hub.mode is Mode.LIVE else DEMO
+
+
+@contextlib.contextmanager
+def _tended(hub: Hub, kind: str) -> Iterator[None]:
+    """A door's process: it rings, says that it lives, and brings its own spool in; workers do the rest."""
+    rooms = broker(hub.settings.redis_url)
+    ringer = Ringer(rooms)
     hub.bell.connect(ringer)
-    async with House() as house:
-        door = smtp_door(hub)
-        await house.open_door(door)
-        log("smtp.ready", port=door.address[1])
-        await until_told()
-    ringer.close()
+    hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
+    timers = Timers(
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[_spool_chore(hub)], sources=[],
+        on_error=_failed,
+    )  # fmt: skip
+    timers.start()
+    try:
+        with Watch(hub, kind):
+            yield
+    finally:
+        timers.stop(_patience(hub).part)
+        ringer.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,44 +204,55 @@ class _Parts:
 
 
 @contextlib.contextmanager
-def _running(hub: Hub) -> Iterator[_Parts]:
+def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
     """Actors, sweep and chores of this process."""
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)
     hub.bell.connect(ringer)
+    hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
     workers = start_workers(hub.jobs, rooms, hub.settings.worker_threads)
     timers = Timers(
         store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub),
         sources=[sweep.due, lambda unit, at: [("file_report", i) for i in inbox.due(unit, at)]],
-        on_error=lambda what, error: log("chore.failed", chore=what, error=type(error).__name__),
+        on_error=_failed,
     )  # fmt: skip
     for channel in hub.publishers:
         publish.republish(
             hub.outgoing, channel
         )  # a public site that says "nothing in force" is there from the start
     timers.start()
+    part = _patience(hub).part
     try:
-        yield _Parts(workers=workers, timers=timers, ringer=ringer)
+        with Watch(hub, kind):
+            yield _Parts(workers=workers, timers=timers, ringer=ringer)
     finally:
-        timers.stop(STOP_AFTER)
+        timers.stop(part)
         hub.outgoing.courier.close()  # no call begins any more, so a clean stop leaves nothing unsure
-        stopping = threading.Thread(target=workers.stop, args=(STOP_AFTER,), daemon=True)
+        stopping = threading.Thread(target=workers.stop, args=(part,), daemon=True)
         stopping.start()
-        stopping.join(STOP_AFTER.total_seconds() + 0.5)
+        stopping.join(part.total_seconds() + 0.5)
         ringer.close()
 
 
-def _chores(hub: Hub) -> list[Chore]:
+def _failed(what: str, error: Exception) -> None:
+    log("chore.failed", chore=what, error=type(error).__name__, where=where(error))
+
+
+def _spool_chore(hub: Hub) -> Chore:
     def bring_in() -> None:
         for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
             hub.bell("file_report", inbound_id)
 
+    return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
+
+
+def _chores(hub: Hub) -> list[Chore]:
     def lapse() -> None:
         hub.store.run(lambda unit: approval_desk.lapse_overdue(unit, at=hub.clock()))
 
     return [
         *outbox_chores(hub.outgoing),
-        Chore(name="spool", every=timedelta(seconds=1), run=bring_in),
+        _spool_chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
     ]
