@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.artefact import canonical_json
+from store import stream
 from store import tables as t
 from store.unit import Unit
 
@@ -46,7 +47,7 @@ def append(
     }
     entry["hash"] = entry_hash(entry)
     if unit.is_postgres:
-        entry["xid"] = sa.cast(sa.cast(sa.func.pg_current_xact_id(), sa.Text), sa.BigInteger)
+        entry["xid"] = stream.numbered(sa.func.pg_current_xact_id())
     unit.execute(t.journal.insert().values(**entry))
     mac = head_mac(unit.head_key, kind, entity, n + 1, entry["hash"])
     head = {"n": n + 1, "hash": entry["hash"], "mac": mac}

@@ -30,5 +30,15 @@ def after(unit: Unit, cursor: Cursor, limit: int = 500) -> list[sa.Row[Any]]:
     )
     if unit.is_postgres:
         oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
-        query = query.where(j.xid < sa.cast(sa.cast(oldest, sa.Text), sa.BigInteger))
+        query = query.where(j.xid < numbered(oldest))
     return unit.rows(query)
+
+
+def numbered(xid: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """A transaction id of PostgreSQL as the journal counts it.
+
+    A cluster counts from its own start; `tocsin restore` writes down where the restored journal ends, so that
+    what comes later sorts later (store/snapshot.py).
+    """
+    base = sa.func.coalesce(sa.func.nullif(sa.func.current_setting("tocsin.xid_base", True), ""), "0")
+    return sa.cast(sa.cast(xid, sa.Text), sa.BigInteger) + sa.cast(base, sa.BigInteger)

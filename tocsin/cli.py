@@ -18,13 +18,13 @@ from domain.handling import Mode
 from domain.person import Role
 from hub import birth, keys
 from hub.log import configure
-from hub.settings import Settings
 from hub.wiring import now
 from store import migrate as migration
 from store import people as people_book
 from store import roots
+from tocsin import cli_operate, serve
 from tocsin import demo as demo_data
-from tocsin import serve
+from tocsin.given import DataDir, Json, settings_of
 from tocsin.people import SCOPES, add_person, new_key, new_link
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -37,9 +37,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 for name, sub in (("user", user_app), ("demo", demo_app), ("cap", cap_app), ("journal", journal_app),
                   ("config", config_app)):  # fmt: skip
     app.add_typer(sub, name=name)
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-DataDir = Annotated[Path | None, typer.Option("--data", help="Data directory.")]
+app.add_typer(cli_operate.app)
 
 
 def main() -> None:
@@ -49,14 +47,6 @@ def main() -> None:
     except HubError as error:
         print(f"tocsin: {error.detail or error.code} [{error.code}]", file=sys.stderr)
         sys.exit(1)
-
-
-def settings_of(data: Path | None = None, **changes: Any) -> Settings:
-    """The settings of the environment, with what the command line says on top."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if data is not None:
-        given["data_dir"] = data
-    return Settings(**given)
 
 
 @app.command()
@@ -107,9 +97,15 @@ def init(
 
 
 @app.command()
-def migrate(data: DataDir = None) -> None:
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Print the SQL and change nothing.")] = False,
+    data: DataDir = None,
+) -> None:
     """Bring the database up to this program's schema."""
     settings = settings_of(data)
+    if plan:
+        print(migration.plan(settings.database) or "-- nothing is missing")
+        return
     stands, steps = migration.upgrade(settings.database, lock_path=settings.write_lock)
     print(f"schema {stands}/{steps}")
 

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from approval import desk as approval_desk
 from domain.errors import Refused
 from domain.handling import Mode
-from hub import anchor, birth
+from hub import anchor, birth, hold
 from hub.health import Trouble
 from hub.log import log, where
 from hub.settings import Settings
@@ -210,16 +210,14 @@ def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
     ringer = Ringer(rooms)
     hub.bell.connect(ringer)
     hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
+    refresh = _refreshing(hub)
     workers = start_workers(hub.jobs, rooms, hub.settings.worker_threads)
     timers = Timers(
-        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub),
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub, refresh),
         sources=[sweep.due, lambda unit, at: [("file_report", i) for i in inbox.due(unit, at)]],
         on_error=_failed,
     )  # fmt: skip
-    for channel in hub.publishers:
-        publish.republish(
-            hub.outgoing, channel
-        )  # a public site that says "nothing in force" is there from the start
+    refresh()
     timers.start()
     part = _patience(hub).part
     try:
@@ -246,12 +244,34 @@ def _spool_chore(hub: Hub) -> Chore:
     return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
 
 
-def _chores(hub: Hub) -> list[Chore]:
+def _refreshing(hub: Hub) -> Callable[[], None]:
+    """Keeps the public files up to date: all of them at first, so that a site is there from the start.
+
+    A restored hub leaves them alone until its hold is released: its database is older than they are.
+    """
+    is_fresh = False
+
+    def refresh() -> None:
+        nonlocal is_fresh
+        if hold.is_restored(hub.settings.data_dir):
+            return
+        if is_fresh:
+            publish.refresh(hub.outgoing)
+            return
+        for channel in hub.publishers:
+            publish.republish(hub.outgoing, channel)
+        is_fresh = True
+
+    return refresh
+
+
+def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
     def lapse() -> None:
         hub.store.run(lambda unit: approval_desk.lapse_overdue(unit, at=hub.clock()))
 
     return [
-        *outbox_chores(hub.outgoing),
+        *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
+        Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
         _spool_chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),

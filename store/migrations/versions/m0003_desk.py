@@ -78,5 +78,5 @@ def upgrade() -> None:
         sa.Column("left_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_process")),
     )
-    moves = sa.table("moves", sa.column("machine"), sa.column("before"), sa.column("after"))
+    moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
     op.bulk_insert(moves, guards.move_rows("release", MOVES))
