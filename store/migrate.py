@@ -19,7 +19,10 @@ def steps() -> list[str]:
 
 
 def standing(url: str) -> str | None:
-    """The step that the database at `url` stands at, None when it is empty."""
+    """The step that the database at `url` stands at, None when it is empty or missing; looking makes none."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return None
     engine = open_engine(url, is_writer=False)
     try:
         with engine.connect() as connection:

@@ -22,7 +22,7 @@ from hub.wiring import now
 from store import migrate as migration
 from store import people as people_book
 from store import roots
-from tocsin import cli_operate, serve
+from tocsin import cli_demo, cli_operate, serve
 from tocsin import demo as demo_data
 from tocsin.given import DataDir, Json, settings_of
 from tocsin.people import SCOPES, add_person, new_key, new_link
@@ -30,11 +30,10 @@ from tocsin.people import SCOPES, add_person, new_key, new_link
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Tocsin 警钟: information intake and public release hub.")  # fmt: skip
 user_app = typer.Typer(no_args_is_help=True, help="People who work here.")
-demo_app = typer.Typer(no_args_is_help=True, help="Things to try on a demo hub.")
 cap_app = typer.Typer(no_args_is_help=True, help="Common Alerting Protocol.")
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained journal.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
-for name, sub in (("user", user_app), ("demo", demo_app), ("cap", cap_app), ("journal", journal_app),
+for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cap_app), ("journal", journal_app),
                   ("config", config_app)):  # fmt: skip
     app.add_typer(sub, name=name)
 app.add_typer(cli_operate.app)
@@ -171,13 +170,6 @@ def user_off(login: str, data: DataDir = None) -> None:
     with serve.opened(settings_of(data)) as hub:
         if not hub.store.run(lambda unit: people_book.set_active(unit, login, is_active=False)):
             raise typer.BadParameter("no such login")
-
-
-@demo_app.command("sms")
-def demo_sms(text: str, sender: Annotated[str, typer.Option("--from")] = "+8613800138000",
-             data: DataDir = None) -> None:  # fmt: skip
-    """Send an SMS to the running demo hub, through its provider simulator."""
-    print(demo_data.send_sms(settings_of(data).data_dir, sender, text))
 
 
 @cap_app.command("validate")

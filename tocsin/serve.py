@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from approval import desk as approval_desk
-from domain.errors import Refused
 from domain.handling import Mode
 from hub import anchor, birth, hold
 from hub.health import Trouble
@@ -30,9 +27,10 @@ from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
 from tocsin import demo, keeper, sockets, welcome
+from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
 from tocsin.watch import Watch
-from web.app import create_app
+from web.app import create_app, hosts
 from workers.app import Ringer, Workers, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
@@ -40,7 +38,7 @@ from workers.timers import Chore, Timers, outbox_chores
 def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     """Everything in one process until SIGTERM or Ctrl-C."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(settings.data_dir / "up.lock"):
+    with alone(settings.data_dir / "up.lock"):
         web_socket = sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
@@ -140,9 +138,11 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket
         )
     )
     await house.open_web(provider, provider_socket)
-    where = {"url": settings.twilio_base_url}
+    where = {"url": settings.twilio_base_url, "base_url": settings.site,
+             "smtp": [settings.smtp_host, settings.smtp_port]}  # fmt: skip
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(where))
-    return Starlette(routes=[*demo_page.routes(provider.state.simulator), Mount("/", app)])
+    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings))
+    return Starlette(routes=[*phones, Mount("/", app)])
 
 
 async def _web(hub: Hub, bound: Any) -> None:
@@ -316,17 +316,3 @@ def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
             }
         }  # fmt: skip
     return ready
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One `tocsin up` on a data directory. Raises Refused for the second."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Refused("another `tocsin up` runs on this data directory", code="already_up") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
