@@ -158,7 +158,8 @@ async def _trickle(writer: asyncio.StreamWriter, answer: bytes) -> None:
 def reset(writer: asyncio.StreamWriter) -> None:
     """RST in place of FIN."""
     wire = writer.get_extra_info("socket")
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if wire.fileno() >= 0:  # else it is closed already
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
