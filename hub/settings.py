@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
-    clock_file: Path | None = Field(None, description="tests: seconds to add to the clock; a live hub refuses")
+    clock_file: Path | None = Field(
+        None, description="tests: seconds to add to the clock; a live hub refuses"
+    )
 
     @field_validator("zone")
     @classmethod

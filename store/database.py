@@ -114,7 +114,7 @@ class Store:
                 failure = Unavailable("the database does not answer")
                 failure.__cause__ = error
                 time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
-            except Unavailable as error:  # the write lock is held elsewhere: one by one each would wait for it
+            except Unavailable as error:  # the lock is held elsewhere: one by one each would wait for it
                 failure, may_be_one_s_fault = error, False
                 break
             else:

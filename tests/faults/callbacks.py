@@ -54,9 +54,7 @@ class Callbacks:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _later(
-        self, wait: float, url: str, sid: str, to: str, statuses: list[str], token: str
-    ) -> None:
+    async def _later(self, wait: float, url: str, sid: str, to: str, statuses: list[str], token: str) -> None:
         await asyncio.sleep(wait)
         await self._all(url, sid, to, statuses, token)
 

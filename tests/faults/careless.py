@@ -1,6 +1,6 @@
 """Small doors that keep messages, one right and the others wrong on purpose: the power-cut tool must tell them apart.
 
-    python -m tests.faults.careless DIRECTORY KIND COUNT
+python -m tests.faults.careless DIRECTORY KIND COUNT
 """
 
 import os

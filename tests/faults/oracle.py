@@ -81,7 +81,9 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
     twice = sa.select(i.channel, i.external_id).group_by(i.channel, i.external_id).having(sa.func.count() > 1)
     for row in unit.rows(twice):
         yield f"I2 {row.channel} {row.external_id} is there twice"
-    for row in unit.rows(sa.select(i.id).where(i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)))):
+    for row in unit.rows(
+        sa.select(i.id).where(i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)))
+    ):
         yield f"I2 {row.id} is filed without a report"
 
 
@@ -93,7 +95,9 @@ def _attempts(unit: Unit, evidence: Evidence) -> Iterator[str]:
     for tag, calls in counted.items():
         if any(call.is_taken or call.is_ambiguous for call in calls[:-1]):
             yield f"I3 {tag} was called again after {[c.act for c in calls]}"
-    taken = Counter((c.to, c.sha256) for c in evidence.calls if c.is_taken and c.sha256 in evidence.shown.values())
+    taken = Counter(
+        (c.to, c.sha256) for c in evidence.calls if c.is_taken and c.sha256 in evidence.shown.values()
+    )
     for (to, _), count in taken.items():
         if count > 1:
             yield f"I3 {to} has the same warning {count} times"
@@ -129,7 +133,9 @@ def _artefacts(unit: Unit, evidence: Evidence) -> Iterator[str]:
             yield f"I4 artefact {row.id} is not its digest"
     d = t.dispatch.c
     promised = {row.id: row.sha256 for row in unit.rows(sa.select(d.id, d.sha256))}
-    of_parcel = {row.id: row.dispatch for row in unit.rows(sa.select(t.parcel_row.c.id, t.parcel_row.c.dispatch))}
+    of_parcel = {
+        row.id: row.dispatch for row in unit.rows(sa.select(t.parcel_row.c.id, t.parcel_row.c.dispatch))
+    }
     for call in evidence.calls:
         parcel = call.tag.rpartition("-")[0]
         if promised.get(of_parcel.get(parcel, "")) != call.sha256:
@@ -181,7 +187,9 @@ def _files(unit: Unit, evidence: Evidence) -> Iterator[str]:
     A file without a row may be left by a death between the two: at most one for each death and large message.
     """
     blobs = evidence.data_dir / "blobs"
-    on_disk = {path.name: path for path in blobs.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    on_disk = {
+        path.name: path for path in blobs.rglob("*") if path.is_file() and not path.name.startswith(".")
+    }
     in_rows = {row.sha256 for row in unit.rows(sa.select(t.blob.c.sha256))}
     for name in in_rows - on_disk.keys():
         yield f"I8 blob {name} has a row and no file"

@@ -14,23 +14,15 @@ import json
 import secrets
 import socket
 import struct
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from tests.faults import ledger as books
 from tests.faults.callbacks import Callbacks
 from tests.faults.ledger import Call, Ledger
 from tests.faults.plan import Act, Plan, Step, parse
-from tests.servers import free_port, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 _SLOW_SECONDS = 0.2  # a byte; the body of 400 bytes takes longer than any caller waits
 
 
@@ -104,32 +96,29 @@ class Provider:
         })  # fmt: skip
 
 
-async def _end(
-    step: Step, resource: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> bool:
+async def _end(step: Step, resource: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """What the caller meets; False when the connection is over."""
+    said = {
+        **dict.fromkeys((Act.OK, Act.SAME_SID, Act.DROP), (201, resource, "")),
+        Act.THROTTLE: (429, _error(429, 20429), f"Retry-After: {step.retry_after}\r\n"),
+        Act.REFUSE: (400, _error(400, 21614), ""),
+        **dict.fromkeys((Act.ERROR_BEFORE, Act.ERROR_AFTER), (500, "{}", "")),
+        Act.REDIRECT: (301, "", "Location: /elsewhere\r\n"),
+        Act.GARBAGE_AFTER: (200, "<html>please log in</html>", ""),
+    }.get(step.act)
+    if said is not None:
+        return await _say(writer, *said)
+    whole = _head(201, len(resource.encode())) + resource.encode()
     match step.act:
-        case Act.OK | Act.SAME_SID | Act.DROP:
-            return await _say(writer, 201, resource)
-        case Act.THROTTLE:
-            return await _say(writer, 429, _error(429, 20429), f"Retry-After: {step.retry_after}\r\n")
-        case Act.REFUSE:
-            return await _say(writer, 400, _error(400, 21614))
-        case Act.ERROR_BEFORE | Act.ERROR_AFTER:
-            return await _say(writer, 500, "{}")
-        case Act.REDIRECT:
-            return await _say(writer, 301, "", "Location: /elsewhere\r\n")
-        case Act.GARBAGE_AFTER:
-            return await _say(writer, 200, "<html>please log in</html>")
         case Act.HANG_BEFORE | Act.HANG_AFTER:
             await reader.read(1)  # until the caller goes
         case Act.RESET_BEFORE | Act.RESET_AFTER:
             reset(writer)
         case Act.CUT_AFTER:
-            writer.write(_head(201, len(resource.encode())) + resource.encode()[:20])
+            writer.write(whole[: len(whole) // 2])
             await writer.drain()
         case Act.SLOW_AFTER:
-            await _trickle(writer, _head(201, len(resource.encode())) + resource.encode())
+            await _trickle(writer, whole)
     return False
 
 
@@ -140,7 +129,9 @@ async def _say(writer: asyncio.StreamWriter, status: int, body: str, headers: st
 
 
 def _head(status: int, length: int, headers: str = "") -> bytes:
-    what = f"HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
+    what = (
+        f"HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
+    )
     return what.encode()
 
 
@@ -161,36 +152,6 @@ def reset(writer: asyncio.StreamWriter) -> None:
     if wire.fileno() >= 0:  # else it is closed already
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A provider process, as a test sees it."""
-
-    url: str
-    ledger: Path
-
-    def obey(self, plan: Plan) -> None:
-        """Replace the plan."""
-        body = json.dumps(plan.to_json()).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}/plan", body), timeout=10).read()
-
-    def calls(self) -> list[Call]:
-        """Every call it has seen."""
-        return books.read(self.ledger)
-
-
-@contextmanager
-def running(ledger: Path, *, account_sid: str, auth_token: str) -> Iterator[Running]:
-    """A provider in its own process."""
-    port = free_port()
-    command = [sys.executable, "-m", "tests.faults.provider", str(port), str(ledger), account_sid, auth_token]
-    with subprocess.Popen(command, cwd=ROOT) as process:
-        try:
-            wait_for(port, 60)
-            yield Running(url=f"http://127.0.0.1:{port}", ledger=ledger)
-        finally:
-            process.kill()
 
 
 async def main(port: str, ledger: str, account_sid: str, auth_token: str) -> None:

@@ -15,7 +15,7 @@ from channels.twilio_sms import TwilioSms
 from domain.errors import NotNow, Unsure
 from domain.parcel import DeliveryState, Item, Part
 from tests.faults.plan import Act, Plan, Step, Told, parse
-from tests.faults.provider import Running, running
+from tests.faults.provider_process import Running, running
 from tests.servers import free_port
 from tests.walks.houses import until
 

@@ -10,7 +10,7 @@ from channels.twilio_sms import TwilioSms
 from domain.errors import NotNow, Unsure
 from domain.parcel import Answer, Item, Part
 from tests.faults.plan import Plan, Step, Told
-from tests.faults.provider import running
+from tests.faults.provider_process import running
 from tests.faults.wire import Kind, Wire
 
 ACCOUNT, TOKEN = "AC" + "1" * 32, "2" * 32
@@ -37,7 +37,9 @@ def send(port: int, seconds: float = 1.0) -> Answer | NotNow | Unsure:
                         base_url=f"http://127.0.0.1:{port}", status_callback_url="http://127.0.0.1:9/",
                         reaches_the_world=False, timeout=timedelta(seconds=seconds))  # fmt: skip
         item = Item(delivery_id="par_1", address="+8613900000001", attempt=1)
-        part = Part(channel="sms", payload=TEXT, sha256=sha256(TEXT).hexdigest(), items=(item,), language="zh-CN")
+        part = Part(
+            channel="sms", payload=TEXT, sha256=sha256(TEXT).hexdigest(), items=(item,), language="zh-CN"
+        )
         try:
             return (await sms.call(part))[0]
         except (NotNow, Unsure) as error:

@@ -105,7 +105,9 @@ class Walkers:
         found: dict[str, Any] = {}
 
         def draft() -> None:
-            example = next(t for t in api("GET", "/v1/templates")["data"] if t["id"] == "heavy_rain")["example"]
+            example = next(t for t in api("GET", "/v1/templates")["data"] if t["id"] == "heavy_rain")[
+                "example"
+            ]
             key = {"Idempotency-Key": "walk-b"}
             found["id"] = api("POST", "/v1/releases", {**example, "areas": ["990000"]}, **key)["id"]
 
@@ -156,4 +158,9 @@ def _folded(text: str) -> str:
 
 def markers(texts: Sequence[str]) -> list[str]:
     """The markers of reports in `texts`, each as often as it stands there."""
-    return [line for text in texts for line in text.strip().splitlines()[:1] if line[:4] in ("sms ", "mail", "api ")]
+    return [
+        line
+        for text in texts
+        for line in text.strip().splitlines()[:1]
+        if line[:4] in ("sms ", "mail", "api ")
+    ]

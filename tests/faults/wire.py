@@ -124,7 +124,8 @@ class Wire:
         self._open.add(connection)
         try:
             await asyncio.gather(
-                self._pump(reader, connection, is_reply=False), self._pump(from_server, connection, is_reply=True)
+                self._pump(reader, connection, is_reply=False),
+                self._pump(from_server, connection, is_reply=True),
             )
         finally:
             self._open.discard(connection)
