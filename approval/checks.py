@@ -13,7 +13,7 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.events import event_types
 from domain.handling import Handling
 from domain.place import canonical
-from domain.release import Draft, Kind
+from domain.release import MOVES, Draft, Kind
 from templates.library import LANGUAGES, check_fields
 
 CHANNELS = ("sms", "web_notice", "cap_feed")
@@ -58,6 +58,7 @@ def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
         *_places(inputs),
         *_ways(inputs),
         *_kind(draft),
+        *_chain(inputs),
     ]
 
 
@@ -172,8 +173,16 @@ def _kind(draft: Draft) -> Iterator[Flaw]:
         # 突发事件应对法 art. 69: social-security events are reported up; art. 63 and 64 ask no warning for them.
         # The permission that may allow one does not exist yet, so none leaves.
         yield Flaw("/event_code", "social-security events need a permission that nobody holds")
-    if draft.supersedes:
-        yield Flaw("/supersedes", "replacing a release is not possible yet")
+
+
+def _chain(inputs: Inputs) -> Iterator[Flaw]:
+    """What is replaced must be in force: an update of something that has ended is a new message."""
+    if not inputs.release.draft.supersedes:
+        return
+    if not inputs.chain or not MOVES.allows(inputs.chain[-1].state, "supersede"):
+        yield Flaw("/supersedes", "is no longer in force")
+    elif inputs.chain[-1].draft.event_code != inputs.release.draft.event_code:
+        yield Flaw("/supersedes", "speaks of another event")
 
 
 def _size(artefact: Artefact, text: str) -> Iterator[str]:

@@ -66,6 +66,7 @@ def draft_from_body(
         areas=codes, fields=fields, channels=channels, languages=languages, audience=chosen,
         expires=expires, effective=times["effective"], onset=times["onset"], review_by=times["review_by"],
         grade=grade, colour=colour, response_level=response_level, from_report=from_report,
+        supersedes=before.supersedes if before else "",  # an update stays one, whatever else is edited
     )  # fmt: skip
 
 

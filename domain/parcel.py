@@ -94,6 +94,7 @@ DELIVERIES = Moves(
 )
 
 OPEN_DELIVERIES = (D.QUEUED, D.SENDING)
+REACHED = (D.UNSURE, D.ACCEPTED, D.SENT, D.DELIVERED, D.READ)  # they have it, or may: its ending goes to them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

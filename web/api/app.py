@@ -8,7 +8,7 @@ from starlette.responses import Response
 from domain.errors import BadInput, Flaw, HubError
 from hub.wiring import Hub
 from web import problems
-from web.api import arrivals, reference, release_acts, releases, report_acts, reports
+from web.api import arrivals, reference, release_acts, release_endings, releases, report_acts, reports
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
 
@@ -31,7 +31,7 @@ def api_app(hub: Hub) -> FastAPI:
     )
     app.state.hub = hub
     app.state.in_flight = InFlight()
-    for room in (arrivals, reports, report_acts, releases, release_acts, reference):
+    for room in (arrivals, reports, report_acts, releases, release_acts, release_endings, reference):
         app.include_router(room.router)
     return app
 
