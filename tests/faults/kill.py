@@ -109,14 +109,9 @@ class KilledHub:
             if now != seen:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since > _STILL_SECONDS:
-                self._step(LEASE_IS_OVER)
+                self._made.step(LEASE_IS_OVER)
                 since = time.monotonic()
         return []
-
-    def _step(self, seconds: int) -> None:
-        fresh = self._clock.with_suffix(".new")
-        fresh.write_text(str(float(self._clock.read_text()) + seconds))
-        fresh.rename(self._clock)
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=float(self._clock.read_text()))

@@ -79,6 +79,21 @@ class House:
     def start_again(self, name: str) -> None:
         self.start(name, *self.commands[name][3:])
 
+    def step(self, seconds: float) -> None:
+        """Move the clock of all its processes; the hub was made with `clock_file`."""
+        clock = self.settings.clock_file
+        assert clock is not None
+        fresh = clock.with_suffix(".new")
+        fresh.write_text(str(float(clock.read_text()) + seconds))
+        fresh.rename(clock)
+
+    def tocsin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on its data."""
+        command = [sys.executable, "-m", "tocsin", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
@@ -126,6 +141,16 @@ def until(claim: Callable[[], bool], what: str, seconds: float = 120) -> None:
             pass
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def ready(made: House) -> None:
+    """Wait until its doors answer."""
+    until(lambda: get(f"{made.url}/readyz") is not None, "the hub answers")
+
+
+def worker_of(made: House) -> str:
+    """The process whose death hurts most."""
+    return "all" if "all" in made.processes else "worker1"
 
 
 @contextmanager
