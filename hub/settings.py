@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     )
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
+    clock_file: Path | None = Field(
+        None, description="tests: seconds to add to the clock; a live hub refuses"
+    )
 
     @field_validator("zone")
     @classmethod

@@ -23,6 +23,7 @@ from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
 from hub import birth, keys
+from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health
 from hub.log import log
@@ -95,6 +96,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     made = keys.load(settings.data_dir / "keys", may_make=False)
     store = birth.open_store(settings, made)
     mode = store.read(hub_row.mode)
+    clock = clocks.of(mode, clock, settings.clock_file)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
