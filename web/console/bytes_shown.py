@@ -10,7 +10,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from approval import checks, freeze, gather, wording
-from approval.freeze import Frozen, Place
+from approval.freeze import Frozen
 from channels.codecs.cap_check import validate
 from channels.codecs.cap_finding import Finding
 from channels.text import Segments, segments
@@ -139,7 +139,7 @@ def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
     counts = hub.store.read(lambda unit: _counts(unit, release))
-    frozen, flaws = checks.trial(inputs, place(hub), at=at)
+    frozen, flaws = checks.trial(inputs, hub.place, at=at)
     if frozen is None:
         return Preview(pieces=(), reach=inputs.reach, counts=counts, flaws=flaws)
     told = _split(checks.warnings(inputs, frozen, at=at))
@@ -151,12 +151,7 @@ def tried(hub: Hub, release: Release, at: datetime) -> Preview:
 def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
     """The bytes to submit; computed before the transaction that keeps them. Raises BadInput with all flaws."""
     inputs = hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
-    return checks.freeze(inputs, place(hub), at=at)
-
-
-def place(hub: Hub) -> Place:
-    """Where and as whom this hub publishes."""
-    return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
+    return checks.freeze(inputs, hub.place, at=at)
 
 
 def _counts(unit: Unit, release: Release) -> list[Count]:
