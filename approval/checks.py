@@ -1,7 +1,7 @@
 """What must be right before a draft may be submitted: its fields, then its bytes."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from approval import aloud, elements, letters, wording
 from approval.freeze import ALL_LANGUAGES, Frozen, Place, render
@@ -45,7 +45,7 @@ def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None,
         if not flaws:
             raise
         return None, flaws
-    return frozen, [*flaws, *flaws_of_bytes(inputs, frozen, zone=place.zone)]
+    return frozen, [*flaws, *flaws_of_bytes(inputs, frozen, place=place)]
 
 
 def flaws_of_draft(inputs: Inputs, *, at: datetime, lanes: frozenset[str] | None = None) -> list[Flaw]:
@@ -67,7 +67,7 @@ def flaws_of_draft(inputs: Inputs, *, at: datetime, lanes: frozenset[str] | None
     ]
 
 
-def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw]:
+def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, place: Place) -> list[Flaw]:
     """What is wrong with the finished texts; pointers are ``/artefacts/<channel>/<language>/<purpose>``."""
     found: list[Flaw] = []
     for artefact in frozen.artefacts:
@@ -79,7 +79,7 @@ def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw
             found.append(Flaw(pointer, f"contradicts the mode {inputs.mode}: {word}"))
         found += [Flaw(pointer, detail) for detail in _size(artefact, text, inputs.mode)]
         found += [Flaw(pointer, detail) for detail in _cap(artefact)]
-    return [*found, *elements.missing(inputs, frozen, zone=zone)]
+    return [*found, *elements.missing(inputs, frozen, place=place)]
 
 
 def warnings(inputs: Inputs, frozen: Frozen, *, at: datetime) -> list[str]:

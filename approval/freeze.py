@@ -38,6 +38,11 @@ class Place:
     sender_id: str  # CAP sender
     public_url: str
     lanes: frozenset[str] | None = None  # channels that this hub can send by; None: not known here
+    issuers_en: Mapping[str, str] = field(default_factory=dict)  # issuer as drafted -> its English name
+
+    def issuer(self, name: str, language: str) -> str:
+        """The issuer in that language; as drafted where no other name is known."""
+        return self.issuers_en.get(name, name) if language == "en" else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +233,7 @@ def _context(inputs: Inputs, sent: datetime, place: Place) -> dict[str, Any]:
     names = [_names(inputs, code) for code in draft.areas]
     return {
         "number": str(inputs.number),
-        "issuer": draft.issuer,
+        "issuer": {x: place.issuer(draft.issuer, x) for x in library.LANGUAGES},
         "mode": inputs.mode,
         "zone": place.zone,
         "areas": {"zh-CN": [n["zh-CN"] for n in names], "en": [n["en"] for n in names]},
@@ -270,7 +275,7 @@ def _cap(
             headline=parts.headline,
             description=parts.description,
             instruction=parts.instruction,
-            sender_name=draft.issuer,
+            sender_name=place.issuer(draft.issuer, language),
         )
         for language, parts in said.items()
     }

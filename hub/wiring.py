@@ -90,7 +90,7 @@ class Hub:
         """Where and as whom this hub publishes."""
         settings = self.settings
         return Place(zone=self.zone, sender_id=settings.sender_id, public_url=settings.public_site,
-                     lanes=self.lanes)  # fmt: skip
+                     lanes=self.lanes, issuers_en=settings.issuers_en)  # fmt: skip
 
     def close(self) -> None:
         """Finish the calls in flight, end the children, let the store finish."""
