@@ -157,9 +157,10 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
     return Acknowledger(
         mode=mode,
         organisation=settings.organisation,
+        organisation_en=settings.issuers_en.get(settings.organisation, ""),
         region=settings.region,
         channels=channels,
-        ourselves={settings.twilio_from.lower(), settings.sender_id.lower()},
+        ourselves={settings.twilio_from.lower(), settings.sender_id.lower(), settings.mail_from.lower()},
         link=link,
     )
 
