@@ -44,6 +44,12 @@ def word(section: str, code: object, language: str) -> str:
     return translator(language)(found) if found else str(code)
 
 
+def confirm_word(act: str, mode: str, language: str) -> str:
+    """What is typed to confirm an ending: another word in an exercise, so that no hand does it by habit."""
+    table = _read_codes()["confirm"][language]
+    return str(table.get(mode, "") + table[act])
+
+
 def explain(flaw: Flaw, language: str) -> str:
     """What is wrong with a field, in the reader's language; the rooms below speak English."""
     if language != SOURCE:
@@ -119,6 +125,7 @@ def _environment() -> Environment:
         when=_when,
         clock=_clock,
         age=_age,
+        left=_left,
         size=_size,
         say=_say,
         explain=_explain,
@@ -187,6 +194,14 @@ def _age(context: Context, at: datetime) -> Markup:
                 context, at, (chinese if context["language"] == SOURCE else english).format(n=seconds // step)
             )
     return _time(context, at, context["_"]("刚刚"))
+
+
+@pass_context
+def _left(context: Context, at: datetime) -> str:
+    """How long until then: 10 小时 16 分 / 10 h 16 min."""
+    minutes = max(0, int((at - context["at"]) / timedelta(minutes=1)))
+    shape = "{h} 小时 {m} 分" if context["language"] == SOURCE else "{h} h {m} min"
+    return shape.format(h=minutes // 60, m=minutes % 60)
 
 
 def _time(context: Context, at: datetime, shown: str) -> Markup:

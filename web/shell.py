@@ -1,6 +1,5 @@
 """What every request passes before a room sees it: its id, its host, its size, its answer's headers."""
 
-import traceback
 from collections.abc import Iterable, MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -11,12 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import BadInput, HubError
 from domain.ids import mint
+from hub import log as lines
 from hub.log import log
 from hub.wiring import Hub
 from web import problems
 
 HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
+FORM_TIME = timedelta(minutes=5)  # the citizen's form: five photos of 1 MB at 150 kbit/s of a crowded mast
+FORM = "/report"  # answers its own refusals: it gives back what was typed, and names the numbers to call
 PROBES = ("/healthz", "/readyz")  # a balancer asks by address, whatever the host is called
 _ENCODED = ("%2e", "%2f", "%5c", "%25", "%00")  # a second reading of the path; nothing of ours has one
 _HEADERS = {
@@ -49,6 +51,7 @@ class Shell:
             return
         request_id = mint("req", self._hub.clock())
         scope.setdefault("state", {})["request_id"] = request_id
+        lines.request_id.set(request_id)
         request = Request(scope)
         has_begun = False
 
@@ -67,7 +70,7 @@ class Shell:
             if not has_begun:
                 await problems.answer(request, error)(scope, receive, speak)
         except Exception as error:
-            log("web.bug", request=request_id, kind=type(error).__name__, where=_where(error))
+            log("web.bug", request=request_id, kind=type(error).__name__, where=lines.where(error))
             if not has_begun:
                 await problems.refusal(request, 500)(scope, receive, speak)
 
@@ -96,6 +99,9 @@ def _limit(request: Request, largest: int) -> int:
     if not said.isascii() or not said.isdigit() or len(said) > 18:
         raise BadInput("the length is no number", code="bad_request")
     if int(said) > limit:
+        if request.url.path == FORM:
+            request.scope["state"]["is_too_large"] = True
+            return limit
         raise BadInput(f"at most {limit} bytes", code="too_large")
     return limit
 
@@ -107,7 +113,8 @@ def _metered(scope: Scope, receive: Receive, limit: int) -> Receive:
     announced too much is drained by the server, so that the sender lives to read his 413.
     """
     seen, has_ended = 0, False
-    deadline = anyio.current_time() + BODY_TIME.total_seconds()
+    lasts = FORM_TIME if scope["path"] == FORM else BODY_TIME
+    deadline = anyio.current_time() + lasts.total_seconds()
 
     async def metered() -> Message:
         nonlocal seen, has_ended
@@ -136,9 +143,3 @@ def _dress(message: MutableMapping[str, Any], request_id: str, *, must_close: bo
     given = {name.lower() for name, _ in headers}
     headers += [(name, value) for name, value in _HEADERS.items() if name not in given]
     message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
-
-
-def _where(error: BaseException) -> str:
-    """File and line of the bug; the text of an exception may hold what a stranger wrote."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

@@ -118,7 +118,8 @@ def test_reference_lists_answer_and_hide_what_is_not_for_departments(hall: World
         "990100000000", "990101000000", "990102000000"]  # fmt: skip
     assert hall.get("department", "/v1/areas?under=x").status_code == 400
     kinds = {c["channel"]: c["kind"] for c in hall.get("department", "/v1/channels").json()["data"]}
-    assert kinds == {"sms": "addressed", "cap_feed": "published", "web_notice": "published"}
+    assert kinds == {"sms": "addressed", "cap_feed": "published", "web_notice": "published",
+                     "broadcast": "published"}  # fmt: skip
     assert hall.get("department", "/v1/shelf").status_code == 403
     assert hall.get("officer", "/v1/shelf").json() == {"data": []}
     assert hall.get("department", "/v1/releases").status_code == 403

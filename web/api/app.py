@@ -8,10 +8,27 @@ from starlette.responses import Response
 from domain.errors import BadInput, Flaw, HubError
 from hub.wiring import Hub
 from web import problems
-from web.api import arrivals, changes, reference, release_acts, releases, report_acts, reports, shifts
+from web.api import (
+    arrivals,
+    changes,
+    citizen,
+    recipients,
+    reference,
+    release_acts,
+    release_endings,
+    releases,
+    report_acts,
+    reports,
+    shifts,
+)
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
 from web.live import Live
+
+ROOMS = (
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    changes, reference,
+)  # fmt: skip
 
 
 def api_app(hub: Hub, live: Live) -> FastAPI:
@@ -33,7 +50,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
-    for room in (arrivals, reports, report_acts, shifts, releases, release_acts, changes, reference):
+    for room in ROOMS:
         app.include_router(room.router)
     return app
 

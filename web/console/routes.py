@@ -8,7 +8,7 @@ from domain.errors import NotFound
 from hub.wiring import Hub
 from templates import pages
 from web.auth import Doorkeeper
-from web.console import calls, drafts, queue, releases, reports, shifts, slips
+from web.console import calls, drafts, endings, queue, recipients, releases, reports, shifts, slips
 from web.console.stream import StreamDoor
 from web.console.visit import act, page
 from web.live import Live
@@ -33,11 +33,14 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/reports/{id}": reports.show_report,
         "/console/reports/{id}/original": reports.original,
         "/console/reports/{id}/attachments/{sha256}": reports.attachment,
+        "/console/recipients": recipients.show_list,
+        "/console/imports/{id}": recipients.show_import,
         "/console/releases": releases.listed,
         "/console/releases/new": drafts.new,
         "/console/releases/{id}": releases.show_release,
         "/console/releases/{id}/edit": drafts.edit,
-        "/console/releases/{id}/stop": releases.ask_stop,
+        "/console/releases/{id}/update": endings.ask_update,
+        **{f"/console/releases/{{id}}/{name}": endings.ask for name in endings.ENDINGS},
         "/console/releases/{id}/artefacts/{artefact}": releases.artefact,
     }
     acts = {
@@ -46,8 +49,14 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/shift/off": shifts.sign_off,
         "/console/slips/{id}": slips.save,
         "/console/reports/{id}/{act}": reports.change,
+        "/console/imports/{id}/{act}": recipients.decide,
         "/console/releases": drafts.create,
+        "/console/releases/keep": drafts.keep,
+        "/console/releases/preview": drafts.preview,
+        "/console/releases/areas": drafts.find_areas,
         "/console/releases/{id}/edit": drafts.save,
+        "/console/releases/{id}/update": endings.update,
+        **{f"/console/releases/{{id}}/{name}": endings.end for name in endings.ENDINGS},
         "/console/releases/{id}/{act}": releases.change,
     }
     return [
@@ -56,6 +65,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         Route("/console/static/{script:str}", _script, methods=["GET"]),
         Route("/console/stream", StreamDoor(hub, live), methods=["GET"]),
         *(Route(path, page(hub, handle), methods=["GET"]) for path, handle in shown.items()),
+        Route("/console/recipients/import", recipients.UploadDoor(hub).take, methods=["POST"]),
         Route("/console/calls", calls.CallDoor(hub).take, methods=["POST"]),
         *(Route(path, act(hub, handle), methods=["POST"]) for path, handle in acts.items()),
     ]
