@@ -1,7 +1,7 @@
 """The exact bytes of a release in a form that a person can judge: as text, as cut into SMS, as a page."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -127,7 +127,9 @@ def preview(hub: Hub, release: Release, at: datetime) -> Preview:
     if release.state not in (State.DRAFT, State.RETURNED):
         found = hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
         counts = (
-            hub.store.read(lambda unit: _counts(unit, release)) if release.state is State.SUBMITTED else ()
+            hub.store.read(lambda unit: _counts(unit, release, {}))
+            if release.state is State.SUBMITTED
+            else ()
         )
         return Preview(
             pieces=shown(found), reach=release.reach, counts=counts, warnings=_warnings(hub, release, at)
@@ -138,7 +140,7 @@ def preview(hub: Hub, release: Release, at: datetime) -> Preview:
 def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
-    counts = hub.store.read(lambda unit: _counts(unit, release))
+    counts = hub.store.read(lambda unit: _counts(unit, release, inputs.counts))
     frozen, flaws = checks.trial(inputs, place(hub), at=at)
     if frozen is None:
         return Preview(pieces=(), reach=inputs.reach, counts=counts, flaws=flaws)
@@ -159,18 +161,20 @@ def place(hub: Hub) -> Place:
     return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
 
 
-def _counts(unit: Unit, release: Release) -> list[Count]:
-    """The audience of each addressed channel, in the list version that was submitted or else the present one."""
+def _counts(unit: Unit, release: Release, known: Mapping[str, int]) -> list[Count]:
+    """The audience of each addressed channel in the list version that was submitted, else in the present one.
+
+    `known`: channel -> addresses, where they have been counted already; that is the dear part.
+    """
     draft, wanted = release.draft, gather.selector(release.draft)
-    places = [code for code in wanted.areas if code]
-    if not places:
+    if not wanted.areas:
         return []
-    given: Any = {"areas": places, "groups": wanted.groups, "languages": wanted.languages,
+    given: Any = {"areas": wanted.areas, "groups": wanted.groups, "languages": wanted.languages,
                   "list_version": release.list_version or None}  # fmt: skip
     return [
         Count(
             channel=channel,
-            reach=audience.count(unit, channel=channel, **given)[1],
+            reach=known[channel] if channel in known else audience.count(unit, channel=channel, **given)[1],
             silenced=audience.count_silenced(unit, channel=channel, **given),
         )
         for channel in gather.ADDRESSED

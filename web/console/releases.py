@@ -128,7 +128,9 @@ def _approve(visit: Visit, release_id: str) -> None:
         # The number is the desk's own lock: who types it has read it; /v1 binds by the digest alone.
         # Raising takes the approval back, and the room's own refusals were heard first.
         if release.reach and typed != str(release.reach):
-            raise BadInput("another number", code="wrong_number", flaws=[Flaw("/reach", "is the number shown")])
+            raise BadInput(
+                "another number", code="wrong_number", flaws=[Flaw("/reach", "is the number shown")]
+            )
         return [dispatch.id for dispatch in promises.of_release(unit, release_id)]
 
     for dispatch_id in tried(visit, "approve", release_id, work):
