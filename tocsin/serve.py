@@ -207,7 +207,9 @@ def _chores(hub: Hub) -> list[Chore]:
         Chore(name="spool", every=timedelta(seconds=1), run=bring_in),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
-        Chore(name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())),
+        Chore(
+            name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())
+        ),
     ]
 
 
