@@ -115,6 +115,7 @@ class Part:
     sha256: str  # of the payload, as approved; the caller has just compared them
     language: str
     items: tuple[Item, ...]
+    is_notice: bool = False  # a text to one person, which nobody has subscribed to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

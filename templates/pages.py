@@ -133,6 +133,7 @@ def _environment() -> Environment:
         anchor=_anchor,
         note=_note,
         hands=_hands,
+        moment=_moment,
         elapsed=_elapsed,
     )
     return env
@@ -157,6 +158,16 @@ def _clock(context: Context, at: datetime) -> Markup:
     """Today 14:05:09, else 11-22 14:05."""
     local, now = at.astimezone(context["zone"]), context["at"].astimezone(context["zone"])
     return _time(context, at, f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%m-%d %H:%M}")
+
+
+@pass_context
+def _moment(context: Context, text: str) -> Markup | str:
+    """A time written by a program, as a person reads it; anything else stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return _when(context, at) if at.tzinfo else text
 
 
 @pass_context

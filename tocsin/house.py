@@ -6,13 +6,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
-from hub.wiring import SmtpDoor
-
 DRAIN_SECONDS = 2  # open requests get this long; a stream of events never ends by itself
+
+
+class Door(Protocol):
+    """What listens for mail: the SMTP door, or the demo's relay."""
+
+    async def start(self) -> object: ...
+
+    async def stop(self) -> None: ...
 
 
 class Server(uvicorn.Server):
@@ -46,7 +52,7 @@ class House:
 
     def __init__(self) -> None:
         self._servers: list[tuple[Server, asyncio.Task[None]]] = []
-        self._doors: list[SmtpDoor] = []
+        self._doors: list[Door] = []
 
     async def __aenter__(self) -> "House":
         return self
@@ -62,8 +68,8 @@ class House:
                 raise RuntimeError("a server ended while starting")
             await asyncio.sleep(0.005)
 
-    async def open_door(self, door: SmtpDoor) -> None:
-        """Open the SMTP door."""
+    async def open_door(self, door: Door) -> None:
+        """Open a door for mail."""
         await door.start()
         self._doors.append(door)
 

@@ -25,7 +25,8 @@ from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
 from outbox import publish, sweep
-from simulators import demo_page
+from simulators import demo_page, smtp_controls
+from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
@@ -46,6 +47,7 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     with _alone(settings.data_dir / "up.lock"):
         web_socket = sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
+        relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
             update={
                 "port": sockets.port_of(web_socket),
@@ -53,14 +55,15 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
             }
         )
         made = None
-        if provider_socket is not None:
+        if provider_socket is not None and relay_socket is not None:
             made = demo.load_secrets(settings.data_dir)
             settings = _with_simulator(settings, made, sockets.port_of(provider_socket))
+            settings = _with_relay(settings, sockets.port_of(relay_socket))
             steps = birth.prepare(settings, Mode.DEMO, now())
         else:
             steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
-            asyncio.run(_up(hub, web_socket, provider_socket, made, steps, ready_file))
+            asyncio.run(_up(hub, web_socket, (provider_socket, relay_socket), made, steps, ready_file))
 
 
 def web(settings: Settings) -> None:
@@ -98,7 +101,7 @@ def anchors(settings: Settings) -> dict[int, str]:
 
 
 async def _up(
-    hub: Hub, web_socket: Any, provider_socket: Any, made: demo.Secrets | None, steps: tuple[int, int],
+    hub: Hub, web_socket: Any, outside: tuple[Any, Any], made: demo.Secrets | None, steps: tuple[int, int],
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
@@ -107,7 +110,7 @@ async def _up(
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
             if made is not None:
-                app = await _open_demo(house, hub, made, provider_socket, app)
+                app = await _open_demo(house, hub, made, outside, app)
             door = smtp_door(hub)
             await house.open_door(door)
             await house.open_web(app, web_socket)
@@ -119,8 +122,8 @@ async def _up(
             hub.stopping.set()
 
 
-async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket: Any, app: Any) -> Any:
-    """Start the simulated provider, and put its phones beside the hub's pages."""
+async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[Any, Any], app: Any) -> Any:
+    """Start the simulated provider and relay, and put phones and mailboxes beside the hub's pages."""
     settings = hub.settings
     provider = twilio_app(
         TwilioSimConfig(
@@ -131,10 +134,16 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket
             now=now,
         )
     )
+    provider_socket, relay_socket = outside
     await house.open_web(provider, provider_socket)
-    where = {"url": settings.twilio_base_url}
+    door = (settings.smtp_host, settings.smtp_port)
+    sink = Sink(SinkConfig(door=door, now=now, bound=relay_socket))
+    controls = sockets.listen("127.0.0.1", 0)
+    await house.open_door(sink)
+    await house.open_web(smtp_controls.app(sink), controls)
+    where = {"url": settings.twilio_base_url, "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(where))
-    return Starlette(routes=[*demo_page.routes(provider.state.simulator), Mount("/", app)])
+    return Starlette(routes=[*demo_page.routes(provider.state.simulator, sink), Mount("/", app)])
 
 
 async def _web(hub: Hub, bound: Any) -> None:
@@ -228,6 +237,19 @@ def _with_simulator(settings: Settings, made: demo.Secrets, port: int) -> Settin
     )
 
 
+def _with_relay(settings: Settings, port: int) -> Settings:
+    """The demo's mail wire leads to the relay on this machine, whatever the environment says."""
+    relay = {"host": "127.0.0.1", "port": port, "tls": "never", "ca": None, "user": ""}
+    return type(settings)(
+        **{
+            **settings.model_dump(),
+            **{f"email_relay_{name}": value for name, value in relay.items()},
+            "email_domain": demo.MAIL_DOMAIN,
+            "email_from": f"alerts@{demo.MAIL_DOMAIN}",
+        }
+    )
+
+
 def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
     """What scripts and tests need to know of a running hub."""
     settings = hub.settings
@@ -248,7 +270,11 @@ def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
         ready["simulators"] = {
             "twilio": {
                 "url": settings.twilio_base_url, "account_sid": made.account_sid, "auth_token": made.auth_token
-            }
+            },
+            "smtp": {
+                "host": settings.email_relay_host, "port": settings.email_relay_port,
+                "url": json.loads((settings.data_dir / "simulator.json").read_text())["mail_url"],
+            },
         }  # fmt: skip
     return ready
 

@@ -18,6 +18,7 @@ from store import hub as hub_row
 from web import problems, public
 from web.api.app import api_app
 from web.api.openapi import docs_routes
+from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.doors import Doors
 from web.live import Live
@@ -30,6 +31,7 @@ def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
     live = Live(hub)
     api = api_app(hub, live)
+    api.state.citizen = citizen = Citizen(hub)
     app = Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
@@ -38,6 +40,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *docs_routes(api),
             Mount("/v1", api),
             *console_routes(hub, live),
+            *citizen.routes(),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

@@ -10,6 +10,8 @@ from hub.wiring import Hub
 from web import problems
 from web.api import (
     arrivals,
+    changes,
+    citizen,
     recipients,
     reference,
     release_acts,
@@ -17,10 +19,16 @@ from web.api import (
     releases,
     report_acts,
     reports,
+    shifts,
 )
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
 from web.live import Live
+
+ROOMS = (
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients, changes,
+    reference,
+)  # fmt: skip
 
 
 def api_app(hub: Hub, live: Live) -> FastAPI:
@@ -42,16 +50,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
-    for room in (
-        arrivals,
-        reports,
-        report_acts,
-        releases,
-        release_acts,
-        release_endings,
-        recipients,
-        reference,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     return app
 

@@ -33,6 +33,7 @@ _WORDS = {
     413: "too large",
     415: "another media type",
     422: "understood, and not acceptable as it is",
+    429: "too much from this address, or too many wrong guesses: wait as Retry-After says",
     503: "nothing was kept: try again with the same key",
 }
 

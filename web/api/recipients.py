@@ -13,8 +13,7 @@ from duty import addressbook
 from store import audience, operations
 from store.operations import Operation
 from store.unit import Unit
-from web import imports
-from web.api import multipart
+from web import imports, multipart
 from web.api.bodies import idempotency_key, media_type
 from web.api.caller import Caller, caller_of, fingerprint, hub_of
 from web.api.described import CREATES, READS, file_body

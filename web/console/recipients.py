@@ -16,8 +16,7 @@ from hub.wiring import Hub
 from store import areas, audience, operations
 from store.operations import RUNNING, Operation
 from store.unit import Unit
-from web import imports
-from web.api import multipart
+from web import imports, multipart
 from web.console.history import name_of
 from web.console.visit import Visit
 from web.page import go, problem_page
@@ -67,7 +66,8 @@ def show_import(visit: Visit, problem: HubError | None = None) -> Response:
     if found is None or found.kind != addressbook.KIND:
         raise NotFound("no such import")
     is_moving = found.state == RUNNING and found.result["phase"] != "ready"
-    values = {"operation": found, "result": found.result, "is_moving": is_moving,
+    values: dict[str, Any] = {
+        "operation": found, "result": found.result, "is_moving": is_moving,
               "may_import": may_import(visit.person)}  # fmt: skip
     if visit.query("part") == "state" and problem is None:
         return visit.fragment("import_state.html", **values)

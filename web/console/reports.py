@@ -56,7 +56,12 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
-    return visit.show("report.html", problem=problem, **values)
+    since = seen.report.claimed_at
+    names = {
+        "who": seen.holder or "—",
+        "at": f"{since.astimezone(visit.hub.zone):%H:%M:%S}" if since else "—",
+    }
+    return visit.show("report.html", problem=problem, names=names, **values)
 
 
 def change(visit: Visit) -> Response:

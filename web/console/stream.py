@@ -35,7 +35,7 @@ class StreamDoor:
             answer = problems.answer(request, error)
         await answer(scope, receive, send)
 
-    async def _open(self, request: Request) -> Response | EventStream:
+    async def _open(self, request: Request) -> Response:
         hub = self._hub
         found = await current(hub, request)
         if found is None or not found[0].roles:

@@ -1,6 +1,6 @@
 """One officer's request: who asks, what the form says, and how an act of his is run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -85,10 +85,17 @@ class Visit:
 
         return with_person
 
-    def show(self, name: str, *, problem: HubError | None = None, **values: Any) -> Response:
-        """A page of the desk; with `problem`, its sentence on top and its status."""
+    def show(
+        self, name: str, *, problem: HubError | None = None, names: Mapping[str, str] | None = None, **values: Any
+    ) -> Response:  # fmt: skip
+        """A page of the desk; with `problem`, its sentence on top and its status; `names` fill the sentence."""
         if problem is not None:
-            values = {"status": status_of(problem), "problem": sentence(problem, self.language), **values}
+            said = sentence(problem, self.language)
+            values = {
+                "status": status_of(problem),
+                "problem": said.format(**names) if names else said,
+                **values,
+            }
             values.setdefault("flaws", getattr(problem, "flaws", ()))
         else:
             values.setdefault("done", self._done())
