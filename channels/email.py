@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import logging
 import re
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -131,6 +132,7 @@ class Door:
     hostname: str = "tocsin"
     elsewhere: str = ""  # said to whom a mail is refused for its size: the address of the form
     tls: ssl.SSLContext | None = None
+    bound: socket.socket | None = None  # kept open by somebody else; `host` and `port` do not matter then
     limits: Limits = field(default_factory=Limits)
     held: int = 0
     _sessions: "set[Conversation]" = field(default_factory=set)
@@ -141,7 +143,14 @@ class Door:
         """Bind and serve. Raises OSError when the port is taken."""
         logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)  # the library logs addresses and texts
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Conversation(self, loop), self.host, self.port)
+
+        def factory() -> Conversation:
+            return Conversation(self, loop)
+
+        if self.bound is not None:
+            self._server = await loop.create_server(factory, sock=self.bound)
+        else:
+            self._server = await loop.create_server(factory, self.host, self.port)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -25,6 +25,7 @@ def prepare(settings: Settings, mode: Mode, at: datetime) -> tuple[int, int]:
     for name in DIRECTORIES:
         (settings.data_dir / name).mkdir(exist_ok=True, mode=0o755 if name == "public" else 0o700)
     made = keys.load(settings.data_dir / "keys", may_make=True)
+    os.umask(0o077)  # the database file is made by the first step
     steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
     store = open_store(settings, made)
     try:

@@ -1,18 +1,45 @@
 """JSON lines without content: an event name and ids, nothing a stranger wrote."""
 
+import json
 import logging
 import sys
+import threading
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by the door, on every line it causes
+
+
+class Bare(logging.Handler):
+    """A library's record without its words: they may quote a letter, a number or a statement's values.
+
+    What is left says which library, how bad, where it was written and which error: enough to find the line.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        place = f"{record.module}:{record.lineno}"
+        _write(record.levelname.lower(), "library", logger=record.name, place=place, **_of(error))
 
 
 def configure(*, is_quiet: bool = False) -> None:
-    """Send structlog and the libraries' warnings to standard error as JSON lines."""
+    """Send structlog, the libraries' warnings and uncaught errors to standard error as JSON lines."""
     level = logging.ERROR if is_quiet else logging.INFO
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(level=logging.ERROR if is_quiet else logging.WARNING, handlers=[Bare()], force=True)
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    sys.unraisablehook = lambda found: _write("error", "process.unraisable", **_of(found.exc_value))
+    threading.excepthook = lambda found: _write("error", "thread.died", **_of(found.exc_value))
     structlog.configure(
         processors=[
+            _with_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(ensure_ascii=True),
@@ -25,3 +52,31 @@ def configure(*, is_quiet: bool = False) -> None:
 def log(event: str, **ids: Any) -> None:
     """Write one line: `event` is a key such as ``parcel.settled``, `ids` are ids and counts."""
     structlog.get_logger().info(event, **ids)
+
+
+def where(error: BaseException) -> str:
+    """File and line at which `error` was raised; its text may hold what a stranger wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+
+
+def _with_request(_logger: Any, _name: str, line: EventDict) -> EventDict:
+    if request_id.get():
+        line.setdefault("request", request_id.get())
+    return line
+
+
+def _of(error: BaseException | None) -> dict[str, str]:
+    return {"error": type(error).__name__, "where": where(error)} if error is not None else {}
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends the process; Ctrl-C is no error."""
+    if not issubclass(kind, KeyboardInterrupt):
+        _write("critical", "process.died", **_of(error.with_traceback(trace)))
+
+
+def _write(level: str, event: str, **ids: str) -> None:
+    """Without structlog: a handler must work while everything else is broken."""
+    line = {**ids, "event": event, "level": level, "timestamp": datetime.now(UTC).isoformat()}
+    print(json.dumps(line), file=sys.stderr, flush=True)

@@ -61,8 +61,14 @@ class Settings(BaseSettings):
         "", description="domain whose mail comes to the SMTP door: bounces+... and unsubscribe+... live there"
     )
     emails_per_second: float = Field(20.0, gt=0, description="pace of this process towards the relay")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
+    )
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
+    clock_file: Path | None = Field(
+        None, description="tests: seconds to add to the clock; a live hub refuses"
+    )
 
     @field_validator("zone")
     @classmethod

@@ -1,6 +1,7 @@
 """Builds the hub: the only place where rooms meet wires."""
 
 import ipaddress
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
 from hub import birth, keys
+from hub import clock as clocks
 from hub.bell import Bell
+from hub.health import Health
 from hub.log import log
 from hub.settings import Settings
 from intake import desk, secret_link
@@ -71,6 +74,7 @@ class Hub:
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
     bell: Bell
+    health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
     stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
@@ -92,6 +96,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     made = keys.load(settings.data_dir / "keys", may_make=False)
     store = birth.open_store(settings, made)
     mode = store.read(hub_row.mode)
+    clock = clocks.of(mode, clock, settings.clock_file)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
@@ -118,6 +123,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
         bell=bell,
+        health=Health(store=store, data_dir=settings.data_dir, clock=clock),
         clock=clock,
         zone=ZoneInfo(settings.zone),
         stopping=threading.Event(),
@@ -145,8 +151,8 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
     )
 
 
-def smtp_door(hub: Hub) -> SmtpDoor:
-    """The SMTP door of this hub, not yet open."""
+def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
+    """The SMTP door of this hub, not yet open; over a socket that is kept open elsewhere, or its own."""
 
     async def take(inbound: Inbound) -> str:
         kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
@@ -159,7 +165,13 @@ def smtp_door(hub: Hub) -> SmtpDoor:
     if settings.smtp_certificate and settings.smtp_key:
         tls = email.tls_context(certificate=settings.smtp_certificate, key=settings.smtp_key)
     return email.Door(
-        host=settings.smtp_host, port=settings.smtp_port, take=take, log=log, now=hub.clock, tls=tls
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        take=take,
+        log=log,
+        now=hub.clock,
+        tls=tls,
+        bound=bound,
     )
 
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import aiosmtplib
@@ -55,8 +55,8 @@ class Sink:
         host, port = self._server.sockets[0].getsockname()[:2]
         return str(host), int(port)
 
-    async def stop(self) -> None:
-        """Hang up on everybody, and send nothing back any more; safe to call twice."""
+    async def stop(self, *, grace: timedelta = timedelta()) -> None:
+        """Hang up on everybody at once, whatever `grace` allows, and send nothing back any more; safe to call twice."""
         server, self._server = self._server, None
         if server is not None:
             server.close()

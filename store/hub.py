@@ -22,3 +22,8 @@ def mode(unit: Unit) -> Mode:
     if value is None:
         raise NotFound("this database has no mode yet: run `tocsin init`", code="not_initialised")
     return Mode(value)
+
+
+def instance(unit: Unit) -> str:
+    """The name that this database got at `tocsin init`; a restored copy keeps it."""
+    return str(unit.scalar(sa.select(t.hub.c.instance)) or "")

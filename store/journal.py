@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.artefact import canonical_json
+from store import stream
 from store import tables as t
 from store.unit import Unit
 
@@ -46,7 +47,7 @@ def append(
     }
     entry["hash"] = entry_hash(entry)
     if unit.is_postgres:
-        entry["xid"] = sa.cast(sa.cast(sa.func.pg_current_xact_id(), sa.Text), sa.BigInteger)
+        entry["xid"] = stream.numbered(sa.func.pg_current_xact_id())
     unit.execute(t.journal.insert().values(**entry))
     mac = head_mac(unit.head_key, kind, entity, n + 1, entry["hash"])
     head = {"n": n + 1, "hash": entry["hash"], "mac": mac}
@@ -73,6 +74,13 @@ def head_mac(key: bytes, kind: str, entity: str, n: int, last_hash: str) -> str:
 def entries(unit: Unit, kind: str, entity: str) -> list[sa.Row[Any]]:
     """The stream (kind, entity), oldest first."""
     return unit.rows(sa.select(t.journal).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n))
+
+
+def last_act(unit: Unit, kind: str, entity: str) -> str | None:
+    """The newest act of the stream (kind, entity), None before the first."""
+    query = sa.select(t.journal.c.act).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n.desc())
+    found: str | None = unit.scalar(query.limit(1))
+    return found
 
 
 def _head(unit: Unit, kind: str, entity: str) -> tuple[int, str]:

@@ -54,6 +54,18 @@ def seal(unit: Unit, signer: Ed25519PrivateKey, at: datetime) -> dict[str, Any] 
     return {**root, "at": at.isoformat()}
 
 
+def summit(unit: Unit) -> dict[str, Any]:
+    """The ends of the whole journal: equal for two databases only when every stream and root is equal."""
+    heads = unit.rows(sa.select(t.journal_head).order_by(t.journal_head.c.kind, t.journal_head.c.entity))
+    last = unit.row(sa.select(t.root.c.n, t.root.c.hash).order_by(t.root.c.n.desc()).limit(1))
+    return {
+        "entries": sum(row.n for row in heads),
+        "streams": merkle(row.hash for row in sorted(heads, key=lambda row: (row.kind, row.entity))),
+        "root": last.n if last else 0,
+        "root_hash": last.hash if last else journal.GENESIS,
+    }
+
+
 def merkle(hashes: Iterable[str]) -> str:
     """The Merkle root, RFC 6962 §2.1 shape (leaf and node prefixes), odd node carried up."""
     level = [hashlib.sha256(b"\0" + bytes.fromhex(h)).digest() for h in hashes]
@@ -83,6 +95,26 @@ def verify(unit: Unit, public: Ed25519PublicKey, anchors: Mapping[int, str]) -> 
     findings += _roots(unit, public, anchors)
     findings += _subjects(unit, heads)
     return count, findings
+
+
+def look(
+    unit: Unit, public: Ed25519PublicKey, anchors: Mapping[int, str], *, newest: int = 200
+) -> list[Finding]:
+    """The quick part of verify(): every head's MAC, and the `newest` roots with signatures and anchors."""
+    findings = [
+        Finding(where=f"{row.kind}/{row.entity}", what="the head was not written by this hub")
+        for row in unit.rows(sa.select(t.journal_head))
+        if row.mac != journal.head_mac(unit.head_key, row.kind, row.entity, row.n, row.hash)
+    ]
+    rows = unit.rows(sa.select(t.root).order_by(t.root.c.n.desc()).limit(newest))
+    for row in rows:
+        if _root_hash(_fields(row)) != row.hash or not _is_signed(public, row.hash, row.signature):
+            findings.append(Finding(where=f"root#{row.n}", what="changed, or not signed by this hub"))
+        if anchors.get(row.n, row.hash) != row.hash:
+            findings.append(Finding(where=f"root#{row.n}", what="differs from what left the host"))
+    last = rows[0].n if rows else 0
+    gone = [n for n in anchors if n > last]
+    return findings + [Finding(where=f"root#{n}", what="left the host and is missing here") for n in gone]
 
 
 def _chains(unit: Unit) -> tuple[int, dict[tuple[str, str], tuple[int, str]], list[Finding]]:

@@ -51,4 +51,14 @@ def _settled(unit: Unit, query: sa.Select[Any]) -> sa.Select[Any]:
     if not unit.is_postgres:
         return query
     oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
-    return query.where(t.journal.c.xid < sa.cast(sa.cast(oldest, sa.Text), sa.BigInteger))
+    return query.where(t.journal.c.xid < numbered(oldest))
+
+
+def numbered(xid: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """A transaction id of PostgreSQL as the journal counts it.
+
+    A cluster counts from its own start; `tocsin restore` writes down where the restored journal ends, so that
+    what comes later sorts later (store/snapshot.py).
+    """
+    base = sa.func.coalesce(sa.func.nullif(sa.func.current_setting("tocsin.xid_base", True), ""), "0")
+    return sa.cast(sa.cast(xid, sa.Text), sa.BigInteger) + sa.cast(base, sa.BigInteger)

@@ -167,11 +167,6 @@ def headline(template: Template, purpose: Purpose, language: str, context: Mappi
     return parts(template, purpose, language, context).headline
 
 
-def marked(text: str, mode: Mode, language: str) -> str:
-    """`text` between the marks of a demo or an exercise; unchanged in a live hub."""
-    return marked(text, {"mode": mode}, language)
-
-
 def colour_name(colour: Colour, language: str) -> str:
     """橙色 / orange."""
     return _COLOURS[colour][language][0]

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from domain.handling import Mode
 from domain.ids import spoken_digits
 from domain.notice import NoticeKind
-from templates.library import marked
+from templates import shape
 
 ENGLISH, CHINESE = "en", "zh-CN"
 # Readers of Tibetan and Uyghur texts here read Chinese rather than English; und is a text without letters.
@@ -23,15 +23,14 @@ def sms(kind: NoticeKind, language: str, *, code: str, link: str, organisation: 
     """One line of text; `link` is '' for none. Marked in a demo and an exercise, as every text is."""
     values = {"code": code, "link": link, "organisation": organisation}
     text = _environment().get_template(f"{kind.value}.sms.{language}.txt").render(values)
-    return marked(text.strip(), mode, language)
+    return shape.message(text, mode, language)
 
 
 def mail(kind: NoticeKind, language: str, *, code: str, link: str, organisation: str, mode: Mode) -> str:
     """Subject, an empty line, body; subject and body are each marked in a demo and an exercise."""
     values = {"code": code, "digits": spoken_digits(code), "link": link, "organisation": organisation}
     text = _environment().get_template(f"{kind.value}.email.{language}.txt").render(values)
-    subject, body = text.strip().split("\n\n", 1)
-    return f"{marked(subject, mode, language)}\n\n{marked(body, mode, language)}\n"
+    return shape.letter(text, mode, language)
 
 
 @lru_cache(maxsize=1)

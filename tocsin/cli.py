@@ -18,28 +18,25 @@ from domain.handling import Mode
 from domain.person import Role
 from hub import birth, keys
 from hub.log import configure
-from hub.settings import Settings
 from hub.wiring import now
 from store import migrate as migration
 from store import people as people_book
 from store import roots
+from tocsin import cli_demo, cli_operate, serve
 from tocsin import demo as demo_data
-from tocsin import serve
+from tocsin.given import DataDir, Json, settings_of
 from tocsin.people import SCOPES, add_person, new_key, new_link
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Tocsin 警钟: information intake and public release hub.")  # fmt: skip
 user_app = typer.Typer(no_args_is_help=True, help="People who work here.")
-demo_app = typer.Typer(no_args_is_help=True, help="Things to try on a demo hub.")
 cap_app = typer.Typer(no_args_is_help=True, help="Common Alerting Protocol.")
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained journal.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
-for name, sub in (("user", user_app), ("demo", demo_app), ("cap", cap_app), ("journal", journal_app),
+for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cap_app), ("journal", journal_app),
                   ("config", config_app)):  # fmt: skip
     app.add_typer(sub, name=name)
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-DataDir = Annotated[Path | None, typer.Option("--data", help="Data directory.")]
+app.add_typer(cli_operate.app)
 
 
 def main() -> None:
@@ -49,14 +46,6 @@ def main() -> None:
     except HubError as error:
         print(f"tocsin: {error.detail or error.code} [{error.code}]", file=sys.stderr)
         sys.exit(1)
-
-
-def settings_of(data: Path | None = None, **changes: Any) -> Settings:
-    """The settings of the environment, with what the command line says on top."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if data is not None:
-        given["data_dir"] = data
-    return Settings(**given)
 
 
 @app.command()
@@ -107,9 +96,15 @@ def init(
 
 
 @app.command()
-def migrate(data: DataDir = None) -> None:
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Print the SQL and change nothing.")] = False,
+    data: DataDir = None,
+) -> None:
     """Bring the database up to this program's schema."""
     settings = settings_of(data)
+    if plan:
+        print(migration.plan(settings.database) or "-- nothing is missing")
+        return
     stands, steps = migration.upgrade(settings.database, lock_path=settings.write_lock)
     print(f"schema {stands}/{steps}")
 
@@ -175,13 +170,6 @@ def user_off(login: str, data: DataDir = None) -> None:
     with serve.opened(settings_of(data)) as hub:
         if not hub.store.run(lambda unit: people_book.set_active(unit, login, is_active=False)):
             raise typer.BadParameter("no such login")
-
-
-@demo_app.command("sms")
-def demo_sms(text: str, sender: Annotated[str, typer.Option("--from")] = "+8613800138000",
-             data: DataDir = None) -> None:  # fmt: skip
-    """Send an SMS to the running demo hub, through its provider simulator."""
-    print(demo_data.send_sms(settings_of(data).data_dir, sender, text))
 
 
 @cap_app.command("validate")

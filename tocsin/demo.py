@@ -3,28 +3,35 @@
 import json
 import os
 import secrets
+import shutil
 import urllib.request
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from domain.errors import NotFound
+from domain.errors import NotFound, Refused
+from domain.handling import Mode
 from domain.person import Person, Role, Scope
 from domain.report import Inbound
+from hub import birth, hold, keys
+from hub.settings import Settings
 from hub.wiring import Hub
 from intake import desk
 from store import areas, audience, people
+from store import hub as hub_row
 from store.unit import Unit
 from tocsin import demo_world
+from tocsin.alone import alone
 from tocsin.people import SCOPES, add_person, new_key, new_link
 
 LINK_LASTS = timedelta(minutes=10)
 NUMBER = "+8610690000000"  # what the simulated provider sends from
 MAIL_DOMAIN = "tocsin.example"  # RFC 2606: mail to it cannot go astray
+_FORGOTTEN = ("anchors.jsonl", hold.STOP, hold.RESTORED, "backup.json", "simulator.json")
 PEOPLE = (
     ("officer", "值班员甲", (Role.OFFICER,)),
     ("officer2", "值班员乙", (Role.OFFICER,)),
-    ("approver", "签发人丙", (Role.APPROVER,)),
+    ("approver", "签发人丙", (Role.APPROVER, Role.LEADER)),
     ("admin", "管理员丁", (Role.ADMIN,)),
     ("auditor", "审计员戊", (Role.AUDITOR,)),
 )
@@ -91,6 +98,32 @@ def links(hub: Hub, persons: dict[str, Person], at: datetime) -> dict[str, str]:
         login: f"{hub.settings.site}/login/{new_link(hub.store, persons[login], expires=at + LINK_LASTS)}"
         for login in ("officer", "approver", "admin")
     }
+
+
+def reset(settings: Settings) -> None:
+    """Forget everything but keys and secrets, so that scripts written against this demo go on working.
+
+    Raises Refused while a hub runs here, for a hub that is no demo, and for a database of its own server.
+    """
+    data = settings.data_dir
+    if not (data / "demo.json").exists() or not (data / "tocsin.db").exists():
+        raise NotFound("there is no demo here", code="no_demo")
+    if not settings.database.startswith("sqlite"):
+        raise Refused(
+            "drop and create the database yourself: dropdb NAME && createdb NAME", code="not_embedded"
+        )
+    with alone(data / "up.lock"):
+        store = birth.open_store(settings, keys.load(data / "keys", may_make=False))
+        try:
+            stands = store.read(hub_row.mode)
+        finally:
+            store.close()
+        if stands is not Mode.DEMO:
+            raise Refused(f"this hub is {stands.value}: nothing of it is ever thrown away", code="not_demo")
+        for path in [*data.glob("tocsin.db*"), *(data / name for name in _FORGOTTEN)]:
+            path.unlink(missing_ok=True)
+        for name in ("blobs", "spool", "public"):
+            shutil.rmtree(data / name, ignore_errors=True)
 
 
 def send_sms(data_dir: Path, sender: str, text: str) -> str:

@@ -16,6 +16,7 @@ from store.unit import Unit
 
 SCOPES = {
     Role.OFFICER: (Scope.REPORT, Scope.READ, Scope.DESK, Scope.RELEASE),
+    Role.LEADER: (Scope.READ, Scope.DESK),
     Role.APPROVER: (Scope.READ, Scope.DESK, Scope.RELEASE, Scope.APPROVE),
     Role.ADMIN: (Scope.READ,),
     Role.AUDITOR: (Scope.READ,),

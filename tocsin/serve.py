@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,35 +14,33 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from approval import desk as approval_desk
-from domain.errors import Refused
 from domain.handling import Mode
 from duty import addressbook
-from hub import anchor, birth
-from hub.log import log
+from hub import anchor, birth, hold
+from hub.health import Trouble
+from hub.log import log, where
 from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
 from outbox import publish, sweep
-from simulators import demo_page, smtp_controls
+from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
-from tocsin import demo, sockets, welcome
-from tocsin.house import House, told_to_stop, until_told
-from web.app import create_app
-from workers.app import Ringer, Workers, broker, start_workers
+from tocsin import demo, keeper, sockets, welcome
+from tocsin.alone import alone
+from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
+from tocsin.watch import Watch
+from web.app import create_app, hosts
+from workers.app import Ringer, Workers, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
-
-STOP_AFTER = timedelta(
-    seconds=1.5
-)  # for each part: a demo leaves in under 5 s; the next sweep finds what is cut off
 
 
 def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     """Everything in one process until SIGTERM or Ctrl-C."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(settings.data_dir / "up.lock"):
+    with alone(settings.data_dir / "up.lock"):
         web_socket = sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
@@ -67,22 +63,33 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
 
 
 def web(settings: Settings) -> None:
-    """The HTTP process: doors, desk, public pages; it sweeps too."""
-    bound = sockets.listen(settings.host, settings.port)
+    """The HTTP process: doors, desk, public pages."""
+    bound = sockets.inherited() or sockets.listen(settings.host, settings.port)
     with opened(settings.model_copy(update={"port": sockets.port_of(bound)})) as hub:
         asyncio.run(_web(hub, bound))
 
 
 def smtp(settings: Settings) -> None:
     """The SMTP process."""
+    bound = sockets.inherited()
     with opened(settings) as hub:
-        asyncio.run(_smtp(hub))
+        asyncio.run(_smtp(hub, bound))
 
 
 def worker(settings: Settings) -> None:
     """A worker process; any number of them."""
-    with opened(settings) as hub, _running(hub):
-        asyncio.run(until_told())
+    with opened(settings) as hub, _running(hub, "worker"):
+        asyncio.run(_until_told())
+
+
+def keep(settings: Settings, kind: str, arguments: Sequence[str]) -> None:
+    """Hold the port of `kind` open and keep one process of it running; SIGHUP changes it without a gap."""
+    bound = sockets.inherited()
+    if bound is None and kind == "web":
+        bound = sockets.listen(settings.host, settings.port)
+    if bound is None and kind == "smtp":
+        bound = sockets.listen(settings.smtp_host, settings.smtp_port)
+    keeper.keep(bound, [kind, *arguments])
 
 
 @contextlib.contextmanager
@@ -105,8 +112,8 @@ async def _up(
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
-    with _running(hub):
-        async with House() as house:
+    with _running(hub, "up"):
+        async with House(_patience(hub)) as house:
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
             if made is not None:
@@ -118,6 +125,7 @@ async def _up(
             if ready_file is not None:
                 demo.write_private(ready_file, json.dumps(ready, indent=1))
             welcome.show(hub, ready, steps)
+            sockets.tell("READY=1")
             await told.wait()
             hub.stopping.set()
 
@@ -141,31 +149,64 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
     controls = sockets.listen("127.0.0.1", 0)
     await house.open_door(sink)
     await house.open_web(smtp_controls.app(sink), controls)
-    where = {"url": settings.twilio_base_url, "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}
-    demo.write_private(settings.data_dir / "simulator.json", json.dumps(where))
-    return Starlette(routes=[*demo_page.routes(provider.state.simulator, sink), Mount("/", app)])
+    known = {"url": settings.twilio_base_url, "base_url": settings.site, "smtp": list(door),
+             "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
+    demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
+    mail = mailbox_page.section(sink)
+    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail])
+    return Starlette(routes=[*phones, *mailbox_page.routes(sink), Mount("/", app)])
 
 
 async def _web(hub: Hub, bound: Any) -> None:
-    ringer = Ringer(broker(hub.settings.redis_url))
-    hub.bell.connect(ringer)
-    async with House() as house:
-        await house.open_web(create_app(hub), bound)
-        log("web.ready", port=sockets.port_of(bound))
-        await until_told()
-        hub.stopping.set()
-    ringer.close()
+    told = told_to_stop()
+    with _tended(hub, "web"):
+        async with House(_patience(hub)) as house:
+            await house.open_web(create_app(hub), bound)
+            log("web.ready", port=sockets.port_of(bound))
+            sockets.tell("READY=1")
+            await told.wait()
+            hub.stopping.set()
 
 
-async def _smtp(hub: Hub) -> None:
-    ringer = Ringer(broker(hub.settings.redis_url))
+async def _smtp(hub: Hub, bound: Any) -> None:
+    told = told_to_stop()
+    with _tended(hub, "smtp"):
+        async with House(_patience(hub)) as house:
+            door = smtp_door(hub, bound)
+            await house.open_door(door)
+            log("smtp.ready", port=door.address[1])
+            sockets.tell("READY=1")
+            await told.wait()
+
+
+async def _until_told() -> None:
+    told = told_to_stop()
+    sockets.tell("READY=1")
+    await told.wait()
+
+
+def _patience(hub: Hub) -> Patience:
+    return PRODUCTION if hub.mode is Mode.LIVE else DEMO
+
+
+@contextlib.contextmanager
+def _tended(hub: Hub, kind: str) -> Iterator[None]:
+    """A door's process: it rings, says that it lives, and brings its own spool in; workers do the rest."""
+    rooms = broker(hub.settings.redis_url)
+    ringer = Ringer(rooms)
     hub.bell.connect(ringer)
-    async with House() as house:
-        door = smtp_door(hub)
-        await house.open_door(door)
-        log("smtp.ready", port=door.address[1])
-        await until_told()
-    ringer.close()
+    hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
+    timers = Timers(
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[_spool_chore(hub)], sources=[],
+        on_error=_failed,
+    )  # fmt: skip
+    timers.start()
+    try:
+        with Watch(hub, kind):
+            yield
+    finally:
+        timers.stop(_patience(hub).part)
+        ringer.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,44 +217,75 @@ class _Parts:
 
 
 @contextlib.contextmanager
-def _running(hub: Hub) -> Iterator[_Parts]:
+def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
     """Actors, sweep and chores of this process."""
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)
     hub.bell.connect(ringer)
+    hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
+    refresh = _refreshing(hub)
     workers = start_workers(hub.jobs, rooms, hub.settings.worker_threads)
     timers = Timers(
-        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub),
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub, refresh),
         sources=[sweep.due, lambda unit, at: [("file_report", i) for i in inbox.due(unit, at)]],
-        on_error=lambda what, error: log("chore.failed", chore=what, error=type(error).__name__),
+        on_error=_failed,
     )  # fmt: skip
-    for channel in hub.publishers:
-        publish.republish(
-            hub.outgoing, channel
-        )  # a public site that says "nothing in force" is there from the start
+    refresh()
     timers.start()
+    part = _patience(hub).part
     try:
-        yield _Parts(workers=workers, timers=timers, ringer=ringer)
+        with Watch(hub, kind):
+            yield _Parts(workers=workers, timers=timers, ringer=ringer)
     finally:
-        timers.stop(STOP_AFTER)
+        timers.stop(part)
         hub.outgoing.courier.close()  # no call begins any more, so a clean stop leaves nothing unsure
-        stopping = threading.Thread(target=workers.stop, args=(STOP_AFTER,), daemon=True)
+        stopping = threading.Thread(target=workers.stop, args=(part,), daemon=True)
         stopping.start()
-        stopping.join(STOP_AFTER.total_seconds() + 0.5)
+        stopping.join(part.total_seconds() + 0.5)
         ringer.close()
 
 
-def _chores(hub: Hub) -> list[Chore]:
+def _failed(what: str, error: Exception) -> None:
+    log("chore.failed", chore=what, error=type(error).__name__, where=where(error))
+
+
+def _spool_chore(hub: Hub) -> Chore:
     def bring_in() -> None:
         for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
             hub.bell("file_report", inbound_id)
 
+    return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
+
+
+def _refreshing(hub: Hub) -> Callable[[], None]:
+    """Keeps the public files up to date: all of them at first, so that a site is there from the start.
+
+    A restored hub leaves them alone until its hold is released: its database is older than they are.
+    """
+    is_fresh = False
+
+    def refresh() -> None:
+        nonlocal is_fresh
+        if hold.is_restored(hub.settings.data_dir):
+            return
+        if is_fresh:
+            publish.refresh(hub.outgoing)
+            return
+        for channel in hub.publishers:
+            publish.republish(hub.outgoing, channel)
+        is_fresh = True
+
+    return refresh
+
+
+def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
     def lapse() -> None:
         hub.store.run(lambda unit: approval_desk.lapse_overdue(unit, at=hub.clock()))
 
     return [
-        *outbox_chores(hub.outgoing),
-        Chore(name="spool", every=timedelta(seconds=1), run=bring_in),
+        *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
+        Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
+        _spool_chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
         Chore(
@@ -277,17 +349,3 @@ def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
             },
         }  # fmt: skip
     return ready
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One `tocsin up` on a data directory. Raises Refused for the second."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Refused("another `tocsin up` runs on this data directory", code="already_up") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)

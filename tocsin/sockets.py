@@ -1,8 +1,12 @@
-"""Listening sockets, bound before anything starts, so that every part knows its neighbours' ports."""
+"""Listening sockets: bound before anything starts, or handed over by whoever keeps them open."""
 
+import os
 import socket
+from collections.abc import MutableMapping
 
 from domain.errors import Unavailable
+
+FIRST_FD = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -19,6 +23,31 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     bound.set_inheritable(False)
     return bound
+
+
+def inherited(environment: MutableMapping[str, str] = os.environ) -> socket.socket | None:
+    """The socket that systemd or `tocsin keep` holds open for this process, None without one.
+
+    It is taken once: the children of this process must not believe that it is theirs.
+    """
+    count, pid = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_PID", "")
+    if not count.isdigit() or int(count) < 1 or pid not in ("", str(os.getpid())):
+        return None
+    bound = socket.socket(fileno=FIRST_FD)
+    bound.set_inheritable(False)
+    return bound
+
+
+def tell(state: str, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Say READY=1 or STOPPING=1 to who started us (sd_notify(3)); to nobody when nobody asked."""
+    address = environment.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        try:
+            line.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError:
+            return  # nobody listens any more: no reason not to work
 
 
 def port_of(bound: socket.socket) -> int:

@@ -30,4 +30,6 @@ def show(hub: Hub, ready: dict[str, Any], steps: tuple[int, int]) -> None:
     out.print(f"接口 API          {ready['base_url']}/api/docs")
     if ready["logins"]:
         out.print(f"演示手机 phones   {ready['base_url']}/demo/outbox")
-        out.print("试一试 try        .venv/bin/tocsin demo sms '河堤漏水，请快来人'      停止 stop  Ctrl-C")
+        out.print(
+            "试一试 try        .venv/bin/tocsin demo storm      或 or  demo sms '河堤漏水'      停止 stop  Ctrl-C"
+        )

@@ -1,21 +1,17 @@
 """The web application: doors, /v1, the desk's pages and the public directory behind one shell."""
 
-import asyncio
-import os
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from domain.errors import HubError
 from hub.settings import Settings
 from hub.wiring import Hub
-from store import hub as hub_row
-from web import problems, public
+from web import ops, problems, public
+from web.access import AccessLog
 from web.api.app import api_app
 from web.api.openapi import docs_routes
 from web.citizen import Citizen
@@ -23,8 +19,6 @@ from web.console.routes import routes as console_routes
 from web.doors import Doors
 from web.live import Live
 from web.shell import Shell
-
-READY_SECONDS = 3.0  # a balancer's probe waits 5 s
 
 
 def create_app(hub: Hub) -> ASGIApp:
@@ -34,8 +28,7 @@ def create_app(hub: Hub) -> ASGIApp:
     api.state.citizen = citizen = Citizen(hub)
     app = Starlette(
         routes=[
-            Route("/healthz", _alive, methods=["GET"]),
-            Route("/readyz", _ready, methods=["GET"]),
+            *ops.routes(),
             *Doors(hub).routes(),
             *docs_routes(api),
             Mount("/v1", api),
@@ -51,7 +44,7 @@ def create_app(hub: Hub) -> ASGIApp:
     )
     app.state.hub = hub
     app.router.redirect_slashes = False  # one address for one thing; the rest is 404 (PROMISES H52)
-    return Shell(app, hub=hub, hosts=hosts(hub.settings))
+    return AccessLog(Shell(app, hub=hub, hosts=hosts(hub.settings)), app, clock=hub.clock)
 
 
 def hosts(settings: Settings) -> set[str]:
@@ -61,27 +54,3 @@ def hosts(settings: Settings) -> set[str]:
     named |= {name.strip().lower() for name in settings.allowed_hosts.split(",")}
     named = {f"[{name}]" if ":" in name and not name.startswith("[") else name for name in named}
     return (named | {"127.0.0.1", "localhost", "[::1]"}) - {"", "0.0.0.0", "[::]"}  # noqa: S104 (names no host)
-
-
-async def _alive(_: Request) -> Response:
-    """The process answers."""
-    return JSONResponse({"status": "alive"})
-
-
-async def _ready(request: Request) -> Response:
-    """Whether a message would be kept: in the database, or else in the spool (law 2)."""
-    hub: Hub = request.app.state.hub
-    database = await _keeps(hub)
-    spool = os.access(hub.settings.data_dir / "spool", os.W_OK)
-    status = "ready" if database else "degraded" if spool else "down"
-    body = {"status": status, "mode": hub.mode.value, "database": database, "spool": spool}
-    return JSONResponse(body, 503 if status == "down" else 200)
-
-
-async def _keeps(hub: Hub) -> bool:
-    """Whether the writer commits in time."""
-    try:
-        await asyncio.wait_for(asyncio.wrap_future(hub.store.submit(hub_row.mode)), READY_SECONDS)
-    except (HubError, TimeoutError):
-        return False
-    return True

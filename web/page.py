@@ -55,6 +55,7 @@ def show(
         "may_act": bool(person and person.roles & _ACTING), "here": request.url.path,
         "other": next(x for x in pages.LANGUAGES if x != language), "done": "", "problem": "", "flaws": (),
         "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone, "standing": None,
+        "banners": [t.value for t in hub.health.troubles] if person else [],
     }  # fmt: skip
     text = pages.render(name, language=language, zone=hub.zone, at=hub.clock(), **{**given, **values})
     return Response(text, status, {**HEADERS, **(headers or {})}, media_type="text/html")

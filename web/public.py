@@ -97,7 +97,8 @@ def routes(root: Path) -> list[Route]:
         return _response(request, page)
 
     places = ("/", "/index.html", "/page-{n:int}.html", "/alerts/{rest:path}", "/past", "/past/{rest:path}",
-              "/a/{rest:path}", "/a", "/feeds", "/feeds/{rest:path}", "/en", "/en/{rest:path}", "/public/{rest:path}")  # fmt: skip
+              "/a", "/a/{rest:path}", "/feeds", "/feeds/{rest:path}", "/en", "/en/{rest:path}",
+              "/public/{rest:path}")  # fmt: skip
     return [Route(place, serve, methods=["GET", "HEAD"], name="public") for place in places]
 
 

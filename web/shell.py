@@ -1,6 +1,5 @@
 """What every request passes before a room sees it: its id, its host, its size, its answer's headers."""
 
-import traceback
 from collections.abc import Iterable, MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import BadInput, HubError
 from domain.ids import mint
+from hub import log as lines
 from hub.log import log
 from hub.wiring import Hub
 from web import problems
@@ -51,6 +51,7 @@ class Shell:
             return
         request_id = mint("req", self._hub.clock())
         scope.setdefault("state", {})["request_id"] = request_id
+        lines.request_id.set(request_id)
         request = Request(scope)
         has_begun = False
 
@@ -69,7 +70,7 @@ class Shell:
             if not has_begun:
                 await problems.answer(request, error)(scope, receive, speak)
         except Exception as error:
-            log("web.bug", request=request_id, kind=type(error).__name__, where=_where(error))
+            log("web.bug", request=request_id, kind=type(error).__name__, where=lines.where(error))
             if not has_begun:
                 await problems.refusal(request, 500)(scope, receive, speak)
 
@@ -142,9 +143,3 @@ def _dress(message: MutableMapping[str, Any], request_id: str, *, must_close: bo
     given = {name.lower() for name, _ in headers}
     headers += [(name, value) for name, value in _HEADERS.items() if name not in given]
     message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
-
-
-def _where(error: BaseException) -> str:
-    """File and line of the bug; the text of an exception may hold what a stranger wrote."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

@@ -142,3 +142,14 @@ def _watch(pools: tuple[Worker, ...], leaving: threading.Event, on_deaf: Callabl
         if any(not t.is_alive() for t in threads) and not leaving.is_set():
             on_deaf(EXIT_DEAF)
             return
+
+
+def answers(broker: Broker) -> bool:
+    """Whether a bell would be heard now; one in this process always is."""
+    return bool(broker.client.ping()) if isinstance(broker, RedisBroker) else True
+
+
+def append_only(redis_url: str) -> bool:
+    """Whether that Redis writes bells down (AOF). Raises redis.RedisError when it does not answer."""
+    with redis.Redis.from_url(redis_url, socket_timeout=SOCKET_SECONDS) as client:
+        return bool(client.info("persistence").get("aof_enabled"))

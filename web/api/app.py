@@ -26,8 +26,8 @@ from web.api.idempotent import InFlight
 from web.live import Live
 
 ROOMS = (
-    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients, changes,
-    reference,
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    changes, reference,
 )  # fmt: skip
 
 

@@ -66,8 +66,7 @@ def show_import(visit: Visit, problem: HubError | None = None) -> Response:
     if found is None or found.kind != addressbook.KIND:
         raise NotFound("no such import")
     is_moving = found.state == RUNNING and found.result["phase"] != "ready"
-    values: dict[str, Any] = {
-        "operation": found, "result": found.result, "is_moving": is_moving,
+    values: dict[str, Any] = {"operation": found, "result": found.result, "is_moving": is_moving,
               "may_import": may_import(visit.person)}  # fmt: skip
     if visit.query("part") == "state" and problem is None:
         return visit.fragment("import_state.html", **values)

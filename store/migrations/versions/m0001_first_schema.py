@@ -524,8 +524,8 @@ def upgrade() -> None:
     op.create_index('ix_delivery_open', 'delivery', ['parcel'], unique=False, postgresql_where=sa.text("state IN ('queued', 'sending')"), sqlite_where=sa.text("state IN ('queued', 'sending')"))
     op.create_index('ix_delivery_provider_id', 'delivery', ['provider_id'], unique=False, postgresql_where=sa.text('provider_id IS NOT NULL'), sqlite_where=sa.text('provider_id IS NOT NULL'))
     # ### end Alembic commands ###
-    moves = sa.table("moves", sa.column("machine"), sa.column("before"), sa.column("after"))
-    dialect = op.get_bind().dialect.name
+    moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
+    dialect = op.get_context().dialect.name
     for machine, pairs in MOVES.items():
         op.bulk_insert(moves, guards.move_rows(machine, pairs))
         for statement in guards.only_known_moves(machine, dialect):

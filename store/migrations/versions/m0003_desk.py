@@ -22,6 +22,7 @@ def upgrade() -> None:
     for name, size, default in (("about", 40, ""), ("purpose", 12, "main"), ("ends", 40, "")):
         column = sa.Column(name, sa.String(length=size), nullable=False, server_default=default)
         op.add_column("dispatch", column)
+    op.execute("UPDATE dispatch SET about = id WHERE notice IS NOT NULL")  # older notices do not say of what
     notice = sa.text("notice IS NOT NULL")
     op.create_index("ix_dispatch_notice", "dispatch", ["notice", "about"], unique=True,
                     postgresql_where=notice, sqlite_where=notice)
@@ -78,5 +79,5 @@ def upgrade() -> None:
         sa.Column("left_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_process")),
     )
-    moves = sa.table("moves", sa.column("machine"), sa.column("before"), sa.column("after"))
+    moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
     op.bulk_insert(moves, guards.move_rows("release", MOVES))

@@ -1,0 +1,138 @@
+"""What does not work at this moment, and what still does: looked at every two seconds, read by everybody."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from domain.errors import HubError
+from intake.spool import LIMIT_BYTES
+from store import figures
+from store.database import Store
+from store.figures import Strain
+
+LOW_BYTES = LIMIT_BYTES  # below it the spool cannot keep what it promises to
+LATE = timedelta(seconds=30)  # three heartbeats; six sweeps of a publisher's lane
+ROOT_LATE = timedelta(minutes=3)  # a root is due each minute
+CLOCK_OFF = timedelta(seconds=2)  # PROMISES R38
+
+
+class Trouble(StrEnum):
+    """A named way of working with less. Each has its sentences in templates/locale/codes.toml."""
+
+    DATABASE_DOWN = "database_down"
+    BROKER_DOWN = "broker_down"
+    NO_WORKER = "no_worker"
+    PROVIDER_FAILING = "provider_failing"
+    HELD = "held"
+    DISK_LOW = "disk_low"
+    SPOOL_WAITING = "spool_waiting"
+    PUBLIC_STALE = "public_stale"
+    JOURNAL_LATE = "journal_late"
+    CLOCK_OFF = "clock_off"
+
+
+SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look."""
+
+    at: datetime
+    troubles: tuple[Trouble, ...]
+    strain: Strain | None  # None: the database did not answer
+    free_bytes: int
+    spooled: int
+
+
+class Health:
+    """The last look, free to read from anywhere; `look` is for one thread of the process."""
+
+    def __init__(self, *, store: Store, data_dir: Path, clock: Callable[[], datetime]) -> None:
+        """`data_dir`: holds STOP, spool and public."""
+        self._store, self._data, self._clock = store, data_dir, clock
+        self._answers: dict[Trouble, Callable[[], bool]] = {}
+        self._seen: Seen | None = None
+
+    def join(self, trouble: Trouble, answers: Callable[[], bool]) -> None:
+        """Ask a neighbour that this room may not know; False or an error is the trouble."""
+        self._answers[trouble] = answers
+
+    @property
+    def seen(self) -> Seen | None:
+        """The last look, None before the first."""
+        return self._seen
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What the last look found."""
+        return self._seen.troubles if self._seen else ()
+
+    def look(self) -> Seen:
+        """Look at everything, which takes as long as the slowest neighbour takes to answer."""
+        at = self._clock()
+        try:
+            strain = self._store.read(lambda unit: figures.strain(unit, at))
+        except HubError:
+            strain = None
+        found = self._of_files() | self._of_neighbours()
+        found |= _of_rows(strain, at) if strain else {Trouble.DATABASE_DOWN: True}
+        self._seen = Seen(
+            at=at,
+            troubles=tuple(trouble for trouble in Trouble if found.get(trouble)),
+            strain=strain,
+            free_bytes=shutil.disk_usage(self._data).free,
+            spooled=self._spooled(),
+        )
+        return self._seen
+
+    def _of_files(self) -> dict[Trouble, bool]:
+        public = self._data / "public"
+        return {
+            Trouble.HELD: (self._data / "STOP").exists(),
+            Trouble.DISK_LOW: shutil.disk_usage(self._data).free < LOW_BYTES,
+            Trouble.SPOOL_WAITING: self._spooled() > 0,
+            Trouble.PUBLIC_STALE: not os.access(public, os.W_OK) or not (public / "index.html").exists(),
+        }
+
+    def _spooled(self) -> int:
+        return sum(1 for _ in (self._data / "spool").glob("*.frame"))
+
+    def _of_neighbours(self) -> dict[Trouble, bool]:
+        return {trouble: not _holds(answers) for trouble, answers in self._answers.items()}
+
+
+def _of_rows(strain: Strain, at: datetime) -> dict[Trouble, bool]:
+    def is_older(moment: datetime | None, age: timedelta) -> bool:
+        return moment is not None and at - moment > age
+
+    found = {
+        Trouble.NO_WORKER: strain.worker_seen is None or is_older(strain.worker_seen, LATE),
+        Trouble.PROVIDER_FAILING: bool(strain.failing),
+        Trouble.JOURNAL_LATE: is_older(strain.oldest_unsealed, ROOT_LATE),
+        Trouble.CLOCK_OFF: clock_offset(strain, at) > CLOCK_OFF,
+    }
+    if is_older(strain.oldest_unpublished, LATE):
+        found[Trouble.PUBLIC_STALE] = True
+    return found
+
+
+def clock_offset(strain: Strain, at: datetime) -> timedelta:
+    """How far this machine's clock is from the database's.
+
+    SQLite has no clock of its own; there a row from the future says that ours was turned back.
+    """
+    if strain.clock is not None:
+        return abs(strain.clock - at)
+    return max(strain.newest_entry - at, timedelta()) if strain.newest_entry else timedelta()
+
+
+def _holds(answers: Callable[[], bool]) -> bool:
+    try:
+        return answers()
+    except Exception:  # a neighbour that fails to answer does not answer
+        return False
