@@ -8,14 +8,9 @@ from datetime import datetime
 import nh3
 from markupsafe import Markup, escape
 
-<<<<<<< HEAD
 from approval import aloud, checks, freeze, gather, wording
-from approval.freeze import Frozen, Place
-from approval.reach import Count, counts
-=======
-from approval import checks, freeze, gather, wording
 from approval.freeze import Frozen
->>>>>>> main
+from approval.reach import Count, counts
 from channels.codecs.cap_check import validate
 from channels.codecs.cap_finding import Finding
 from channels.text import Segments, segments
@@ -123,13 +118,8 @@ def preview(hub: Hub, release: Release, at: datetime) -> Preview:
 def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
-<<<<<<< HEAD
     counted = hub.store.read(lambda unit: counts(unit, release, inputs.counts))
-    frozen, flaws = checks.trial(inputs, place(hub), at=at)
-=======
-    counts = hub.store.read(lambda unit: _counts(unit, release))
     frozen, flaws = checks.trial(inputs, hub.place, at=at)
->>>>>>> main
     if frozen is None:
         return Preview(pieces=(), reach=inputs.reach, counts=counted, flaws=flaws)
     told = _split(checks.warnings(inputs, frozen, at=at))
