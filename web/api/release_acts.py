@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
-from approval import checks, desk, forms, freeze, gather
+from approval import checks, desk, forms, freeze, gather, reach
 from approval.attempts import attempt, note_refusal
 from approval.preview import preview as shown
 from domain.errors import Conflict, NotAllowed
@@ -246,7 +246,13 @@ def _inputs(hub: Hub, release_id: str) -> gather.Inputs:
 def _previewed(hub: Hub, release_id: str) -> Told:
     inputs, at = _inputs(hub, release_id), hub.clock()
     release = inputs.release
-    told: Told = {"release": release_id, "revision": release.revision, "state": release.state.value}
+    known_counts = {} if release.list_version else inputs.counts
+    counted = hub.store.read(lambda unit: reach.counts(unit, release, known_counts))
+    told: Told = {
+        "release": release_id, "revision": release.revision, "state": release.state.value,
+        "audience": [{"channel": c.channel, "reach": c.reach, "opted_out": c.silenced, "receives": c.receives}
+                     for c in counted],
+    }  # fmt: skip
     if release.digest and release.state is not State.DRAFT:
         standing = hub.store.read(
             lambda unit: freeze.stored(unit, release, mode=inputs.mode, policy=inputs.policy)
