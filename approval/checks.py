@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 
-from approval import elements, wording
+from approval import aloud, elements, letters, wording
 from approval.freeze import ALL_LANGUAGES, Frozen, Place, render
 from approval.gather import ADDRESSED, Inputs
 from channels.codecs.cap_check import validate
@@ -11,12 +11,13 @@ from channels.text import segments
 from domain.artefact import Artefact
 from domain.errors import BadInput, Flaw, NotFound
 from domain.events import event_types
-from domain.handling import Handling
+from domain.handling import Handling, Mode
 from domain.place import canonical
-from domain.release import Draft, Kind
+from domain.release import MOVES, Draft, Kind
 from templates.library import LANGUAGES, check_fields
+from templates.shape import spoken_marks
 
-CHANNELS = ("sms", "web_notice", "cap_feed")
+CHANNELS = ("sms", "email", "web_notice", "cap_feed", "broadcast")
 LONGEST = timedelta(days=30)  # what is still true after a month is not a message: it is issued anew
 LATE = timedelta(minutes=1)  # clocks of form and hub may differ by that much
 MOST_SEGMENTS = 10  # PROMISES.md H70; some carriers cut a longer concatenation
@@ -53,11 +54,13 @@ def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
     return [
         *check_fields(inputs.template, draft.fields),
         *wording.flaws_of_author(draft.issuer, draft.fields),
+        *_past(inputs, at),
         *_level(inputs),
         *_times(draft, at),
         *_places(inputs),
         *_ways(inputs),
         *_kind(draft),
+        *_chain(inputs),
     ]
 
 
@@ -71,7 +74,7 @@ def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw
             found.append(Flaw(pointer, f"holds a character that cannot be seen: {point}"))
         if word := wording.contradiction(text, inputs.mode):
             found.append(Flaw(pointer, f"contradicts the mode {inputs.mode}: {word}"))
-        found += [Flaw(pointer, detail) for detail in _size(artefact, text)]
+        found += [Flaw(pointer, detail) for detail in _size(artefact, text, inputs.mode)]
         found += [Flaw(pointer, detail) for detail in _cap(artefact)]
     return [*found, *elements.missing(inputs, frozen, zone=zone)]
 
@@ -94,6 +97,20 @@ def warnings(inputs: Inputs, frozen: Frozen, *, at: datetime) -> list[str]:
         if a.channel == "sms" and segments(a.body.decode()).parts > 4
     ]
     return found
+
+
+def _past(inputs: Inputs, at: datetime) -> Iterator[Flaw]:
+    """What has happened did not happen tomorrow: a slip of the pen in the time of an earthquake."""
+    for field in inputs.template.fields:
+        value = inputs.release.draft.fields.get(field.name)
+        if not field.is_past or not isinstance(value, str):
+            continue
+        try:
+            is_ahead = datetime.fromisoformat(value) > at + LATE
+        except (ValueError, TypeError):  # no time, or one without its offset: check_fields has said so
+            continue
+        if is_ahead:
+            yield Flaw(f"/fields/{field.name}", "lies in the future")
 
 
 def _level(inputs: Inputs) -> Iterator[Flaw]:
@@ -172,15 +189,29 @@ def _kind(draft: Draft) -> Iterator[Flaw]:
         # 突发事件应对法 art. 69: social-security events are reported up; art. 63 and 64 ask no warning for them.
         # The permission that may allow one does not exist yet, so none leaves.
         yield Flaw("/event_code", "social-security events need a permission that nobody holds")
-    if draft.supersedes:
-        yield Flaw("/supersedes", "replacing a release is not possible yet")
 
 
-def _size(artefact: Artefact, text: str) -> Iterator[str]:
+def _chain(inputs: Inputs) -> Iterator[Flaw]:
+    """What is replaced must be in force: an update of something that has ended is a new message."""
+    if not inputs.release.draft.supersedes:
+        return
+    if not inputs.chain or not MOVES.allows(inputs.chain[-1].state, "supersede"):
+        yield Flaw("/supersedes", "is no longer in force")
+    elif inputs.chain[-1].draft.event_code != inputs.release.draft.event_code:
+        yield Flaw("/supersedes", "speaks of another event")
+
+
+def _size(artefact: Artefact, text: str, mode: Mode) -> Iterator[str]:
     if artefact.channel == "sms" and (parts := segments(text).parts) > MOST_SEGMENTS:
         yield f"is {parts} SMS segments long; at most {MOST_SEGMENTS}"
     if artefact.channel == "web_notice" and len(artefact.body) > MOST_NOTICE:
         yield f"is {len(artefact.body)} bytes long; at most {MOST_NOTICE}"
+    if artefact.channel == "email":
+        yield from letters.flaws(text)
+    if artefact.channel == "broadcast":
+        most = aloud.LONGEST_SECONDS + aloud.seconds(spoken_marks(mode, artefact.language), artefact.language)
+        if (needed := aloud.seconds(text, artefact.language)) > most:
+            yield f"takes {needed} seconds to read aloud; at most {most}"
 
 
 def _cap(artefact: Artefact) -> Iterator[str]:

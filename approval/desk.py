@@ -129,6 +129,8 @@ def approve(
         _note(unit, before, after, "vote", by=by.id, at=at, detail={"votes": len(votes) + 1})
         return after
     after = replace(before, state=MOVES.after(before.state, "approve"), approved_at=at)
+    if before.draft.supersedes:
+        _supersede(unit, after, by=by, at=at)
     releases.save(unit, before, after, at)
     promised = ledger.put(unit, release=after, artefacts=main_of(artefacts), at=at)
     _note(unit, before, after, "approve", by=by.id, at=at, detail={"dispatches": promised})
@@ -156,6 +158,32 @@ def stop(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) 
     _note(unit, before, after, "stop", by=by.id, at=at, content=reason.encode())
     recall.stop(unit, release_id, by=by.id, at=at, reason=reason)
     return after
+
+
+def lift(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) -> Release:
+    """解除: the danger is over. The lift that was approved with the warning goes to all whom it reached."""
+    return _end(unit, release_id, "cancel", reason, by=by, at=at)
+
+
+def correct(unit: Unit, release_id: str, *, reason: str, by: Person, at: datetime) -> Release:
+    """误发更正: a false alarm. The approved correction goes to exactly those whom the warning reached, or may have.
+
+    One person is enough: its bytes were approved by another than their author, and every minute counts.
+    """
+    return _end(unit, release_id, "correct", reason, by=by, at=at)
+
+
+def draft_update(unit: Unit, release_id: str, *, by: Person, at: datetime) -> Release:
+    """A draft that replaces a release in force, its words as they were; the release stays as it is meanwhile."""
+    _acting(unit, by, DRAFTERS)
+    old = _locked(unit, release_id)
+    MOVES.after(old.state, "supersede")
+    release = unsaved(replace(old.draft, supersedes=old.id, organisation=by.organisation), by=by, at=at)
+    releases.insert(unit, release)
+    journal.append(unit, "release", release.id, "create", by=by.id, at=at, is_first=True,
+                   detail={"revision": 1, "template": old.draft.template, "supersedes": old.id},
+                   content=_content(release.draft))  # fmt: skip
+    return release
 
 
 def lapse(unit: Unit, release_id: str, *, at: datetime, policies: Sequence[Policy] = POLICIES) -> Release:
@@ -195,6 +223,41 @@ def _refuse(unit: Unit, release_id: str, act: str, reason: str, *, by: Person, a
     _vote(unit, before, act, by=by, at=at, reason=reason)
     _note(unit, before, after, act, by=by.id, at=at, content=reason.encode())
     return after
+
+
+def _end(unit: Unit, release_id: str, act: str, reason: str, *, by: Person, at: datetime) -> Release:
+    """End a release that has left, or is leaving: what is still queued stays, its ending is promised.
+
+    Raises Tampered when the stored bytes are not those that were approved.
+    """
+    _acting(unit, by, DRAFTERS)
+    reason = _reason(reason)
+    before = _locked(unit, release_id)
+    after = replace(before, state=MOVES.after(before.state, act), ended_reason=reason)
+    if not releases.is_intact(unit, release_id, before.digest):
+        raise Tampered("the stored ending is not what was approved")
+    releases.save(unit, before, after, at)
+    _vote(unit, before, act, by=by, at=at, reason=reason)
+    recall.stop(unit, release_id, by=by.id, at=at, reason=reason)
+    artefacts = releases.artefacts(unit, release_id, before.digest)
+    promised = ledger.put_ending(unit, release=after, artefacts=artefacts, at=at)
+    _note(unit, before, after, act, by=by.id, at=at, content=reason.encode(), detail={"dispatches": promised})
+    return after
+
+
+def _supersede(unit: Unit, successor: Release, *, by: Person, at: datetime) -> None:
+    """The update is approved: what it replaces is over, and nothing more of it leaves.
+
+    The successor's row is locked already; two updates of one release wait for each other here, and the later
+    one is refused. Raises Conflict.
+    """
+    old = _locked(unit, successor.draft.supersedes)
+    if not MOVES.allows(old.state, "supersede"):
+        raise Conflict("what it replaces is no longer in force", code="superseded_gone")
+    after = replace(old, state=MOVES.after(old.state, "supersede"))
+    releases.save(unit, old, after, at)
+    recall.stop(unit, old.id, by=by.id, at=at, reason=f"superseded by {successor.id}")
+    _note(unit, old, after, "supersede", by=by.id, at=at, detail={"by": successor.id})
 
 
 def _acting(unit: Unit, by: Person, roles: Sequence[Role]) -> Person:
@@ -276,7 +339,7 @@ def _reason(reason: str) -> str:
 def _content(draft: Draft) -> bytes:
     """What the journal's keyed digest is taken of."""
     return canonical_json(
-        {"template": [draft.template, draft.template_version], "issuer": draft.issuer,
+        {"supersedes": draft.supersedes, "template": [draft.template, draft.template_version], "issuer": draft.issuer,
          "areas": list(draft.areas), "expires": draft.expires.isoformat(),
          "fields": [[str(k), str(v)] for k, v in sorted(draft.fields.items())]}
     )  # fmt: skip

@@ -18,6 +18,7 @@ from domain.artefact import Artefact, Purpose
 from domain.errors import Flaw
 from domain.place import canonical
 from domain.release import Kind
+from templates import moments
 from templates.library import colour_name
 
 _TAG = re.compile(r"<[^>]{0,500}>")
@@ -34,17 +35,25 @@ def missing(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw]:
 
 
 def _of_artefact(inputs: Inputs, artefact: Artefact, sent: datetime, zone: tzinfo) -> Iterator[Flaw]:
+    is_spoken = artefact.channel == "broadcast"
     for language, text in _texts(inputs, artefact).items():
-        said = text.casefold()
+        said = _plain(text)
         pointer = f"/artefacts/{artefact.channel}/{language}/{artefact.purpose}"
-        for name, words in _wanted(inputs, language, sent, zone):
-            if words.casefold() not in said:
+        for name, words in _wanted(inputs, language, sent, zone, is_spoken=is_spoken):
+            if _plain(words) not in said:
                 yield Flaw(pointer, f"does not say: {name} (突发事件应对法 art. 64)")
     if artefact.channel == "cap_feed" and inputs.release.draft.kind is Kind.WARNING:
         yield from _of_alert(artefact)
 
 
-def _wanted(inputs: Inputs, language: str, sent: datetime, zone: tzinfo) -> Iterator[tuple[str, str]]:
+def _plain(text: str) -> str:
+    """One line, in lower case: a letter breaks its lines where it must, also within a name."""
+    return " ".join(text.casefold().split())
+
+
+def _wanted(
+    inputs: Inputs, language: str, sent: datetime, zone: tzinfo, *, is_spoken: bool
+) -> Iterator[tuple[str, str]]:
     """(element, words that say it)."""
     draft = inputs.release.draft
     yield "发布单位 issuer", draft.issuer
@@ -54,8 +63,12 @@ def _wanted(inputs: Inputs, language: str, sent: datetime, zone: tzinfo) -> Iter
     if draft.kind is not Kind.WARNING:
         return
     yield "类别 type", inputs.template.events[language]
-    yield "发布时间 time of issue", f"{sent.astimezone(zone):%H:%M}"
-    yield "起始时间 start", f"{(draft.onset or draft.effective or sent).astimezone(zone):%H:%M}"
+    for name, at in (
+        ("发布时间 time of issue", sent),
+        ("起始时间 start", draft.onset or draft.effective or sent),
+    ):
+        local = at.astimezone(zone)
+        yield name, moments.spoken_clock(local, language) if is_spoken else moments.clock(local)
     if draft.colour:
         yield "级别 level", colour_name(draft.colour, language)
 

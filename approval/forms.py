@@ -66,6 +66,7 @@ def draft_from_body(
         areas=codes, fields=fields, channels=channels, languages=languages, audience=chosen,
         expires=expires, effective=times["effective"], onset=times["onset"], review_by=times["review_by"],
         grade=grade, colour=colour, response_level=response_level, from_report=from_report,
+        supersedes=before.supersedes if before else "",  # an update stays one, whatever else is edited
     )  # fmt: skip
 
 
@@ -102,8 +103,10 @@ def example(
     """A complete body that can be posted and submitted as it is. `codes`: areas that this hub knows."""
     full_hour = at.astimezone(zone).replace(minute=0, second=0, microsecond=0)
     fields = template.example_fields
-    for n, field in enumerate((f for f in template.fields if f.type == "datetime"), 1):
-        fields[field.name] = (full_hour + timedelta(hours=3 * n)).isoformat()  # starts, then ends
+    times = [f for f in template.fields if f.type == "datetime"]
+    for n, field in enumerate(times, 1):  # starts, then ends
+        when = full_hour if field.is_past else full_hour + timedelta(hours=3 * n)
+        fields[field.name] = when.isoformat()
     return {
         "template": template.id,
         "issuer": issuer,

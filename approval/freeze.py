@@ -13,7 +13,7 @@ from domain.errors import NotFound
 from domain.handling import Mode
 from domain.ids import mint
 from domain.place import canonical
-from domain.release import Release
+from domain.release import Colour, Release
 from store import releases
 from store.unit import Unit
 from templates import library
@@ -22,6 +22,8 @@ MEDIA_TYPES = {
     "sms": "text/plain; charset=utf-8",
     "web_notice": "text/html; charset=utf-8",
     "cap_feed": "application/cap+xml",
+    "email": "text/plain; charset=utf-8",  # subject, an empty line, text; the wire wraps MIME around it
+    "broadcast": "text/plain; charset=utf-8",  # a script that somebody reads aloud
 }
 ALL_LANGUAGES = "mul"  # ISO 639-2: one file in several languages
 _ENDS = {Purpose.MAIN: "", Purpose.CORRECTION: "-C", Purpose.LIFT: "-L"}
@@ -35,6 +37,15 @@ class Place:
     zone: tzinfo
     sender_id: str  # CAP sender
     public_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """What an update's texts say of the message it replaces."""
+
+    sent: datetime
+    colour: Colour | None
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +186,7 @@ def make_manifest(
         "onset": _utc(draft.onset),
         "expires": _utc(draft.expires),
         "review_by": _utc(draft.review_by),
+        "supersedes": draft.supersedes or None,
     }
 
 
@@ -225,7 +237,16 @@ def _context(inputs: Inputs, sent: datetime, place: Place) -> dict[str, Any]:
         "onset": draft.onset,
         "colour": draft.colour,
         "fields": draft.fields,
+        "update": inputs.update,
+        "previous": _previous(inputs),
     }
+
+
+def _previous(inputs: Inputs) -> Previous | None:
+    if not inputs.chain:
+        return None
+    last = inputs.chain[-1]
+    return Previous(sent=last.sent or last.created_at, colour=last.draft.colour, expires=last.draft.expires)
 
 
 def _names(inputs: Inputs, code: str) -> dict[str, str]:
@@ -237,7 +258,10 @@ def _cap(
     inputs: Inputs, purpose: Purpose, said: Mapping[str, library.Parts], identifier: str, sent: datetime,
     place: Place,
 ) -> bytes:  # fmt: skip
-    """One alert of all languages. An ending refers to the warning and is as old as the approval of it."""
+    """One alert of all languages. An ending refers to the warning and is as old as the approval of it.
+
+    An update, and its ending, refer to every earlier message of the chain too (CAP-R07).
+    """
     draft = inputs.release.draft
     words = {
         language: cap_release.Words(
@@ -250,6 +274,11 @@ def _cap(
         for language, parts in said.items()
     }
     main = cap.Reference(sender=place.sender_id, identifier=identifier, sent=sent)
+    earlier = tuple(
+        cap.Reference(sender=place.sender_id, identifier=r.identifier, sent=r.sent)
+        for r in inputs.chain
+        if r.sent is not None
+    )
     alert = cap_release.make_alert(
         purpose=purpose,
         identifier=identifier + _ENDS[purpose],
@@ -264,7 +293,7 @@ def _cap(
         level=cap_release.Level(colour=draft.colour, grade=draft.grade, response=draft.response_level),
         effective=draft.effective,
         onset=draft.onset,
-        references=() if purpose is Purpose.MAIN else (main,),
+        references=earlier if purpose is Purpose.MAIN else (*earlier, main),
         is_observed=draft.fields.get("basis") == "observed",  # measured, not forecast
         web=f"{place.public_url.rstrip('/')}/alerts/{inputs.release.id}/",
     )

@@ -13,7 +13,7 @@ from store import areas, audience, hub, numbers, releases
 from store.unit import Unit
 from templates.library import Template, pinned
 
-ADDRESSED = ("sms",)  # channels that reach addresses; the others publish to everyone
+ADDRESSED = ("sms", "email")  # channels that reach addresses; the others publish to everyone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,16 @@ class Inputs:
     template: Template
     policy: Policy
     mode: Mode
-    number: int  # within the year, as printed
+    number: int  # within the year, as printed; an update keeps that of the first message
     names: Mapping[str, tuple[str, str]]  # known area code -> (Chinese, English); unknown codes are missing
     list_version: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    chain: tuple[Release, ...] = ()  # what it replaces, the first message of the event first
+
+    @property
+    def update(self) -> int:
+        """0 for a first message, else which one it is: 2, 3, ..."""
+        return len(self.chain) + 1 if self.chain else 0
 
     @property
     def reach(self) -> int:
@@ -50,18 +56,33 @@ def prepare(unit: Unit, release: Release, *, zone: tzinfo, policies: Sequence[Po
         for channel in ADDRESSED
         if channel in draft.channels
     }
-    local = release.created_at.astimezone(zone)
+    chain = chain_of(unit, draft.supersedes)
+    first = chain[0] if chain else release
+    local = first.created_at.astimezone(zone)
     new_year = datetime(local.year, 1, 1, tzinfo=zone)
     return Inputs(
         release=release,
         template=pinned(draft.template, draft.template_version),
         policy=policy_for(draft, mode, policies),
         mode=mode,
-        number=numbers.ordinal(unit, release.id, release.created_at, since=new_year),
+        number=numbers.ordinal(unit, first.id, first.created_at, since=new_year),
         names=areas.names(unit, _canonical((*draft.areas, *wanted.areas))),
         list_version=version,
         counts=counts,
+        chain=chain,
     )
+
+
+def chain_of(unit: Unit, release_id: str) -> tuple[Release, ...]:
+    """`release_id` and what it replaced, the oldest first; () for ''.
+
+    What never was approved cannot have been replaced, so each of them has its identifier.
+    """
+    found: list[Release] = []
+    while release_id and (release := releases.get(unit, release_id)):
+        found.append(release)
+        release_id = release.draft.supersedes
+    return tuple(reversed(found))
 
 
 def prepare_stored(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from approval import aloud, letters
 from approval.freeze import Frozen
 from channels.codecs.cap_check import validate
 from channels.text import segments
@@ -31,8 +32,9 @@ def preview(frozen: Frozen) -> dict[str, Any]:
 def view(artefact: Artefact, headline: str = "", counts: Mapping[str, int] | None = None) -> dict[str, Any]:
     """One artefact: its text out of its bytes, hash, size, and what its channel makes of it.
 
-    SMS: encoding, units, segments and the text of each part; `reach` of the channel over all languages where
-    it has been counted. CAP: findings of the rules.
+    SMS: encoding, units, segments and the text of each part. E-mail: its subject. Broadcast: the seconds it
+    takes to read aloud. `reach` of the channel over all languages where it has been counted. CAP: findings of
+    the rules.
     """
     text = artefact.body.decode()
     shown: dict[str, Any] = {
@@ -55,6 +57,11 @@ def view(artefact: Artefact, headline: str = "", counts: Mapping[str, int] | Non
             "segments": counted.parts,
             "parts": list(counted.texts),
         }
+    if artefact.channel == "email":
+        subject = letters.subject_of(text)
+        shown |= {"subject": subject, "subject_characters": len(subject)}
+    if artefact.channel == "broadcast":
+        shown["seconds"] = aloud.seconds(text, artefact.language)
     if counts and artefact.channel in counts:
         shown["reach"] = counts[artefact.channel]
     if artefact.channel == "cap_feed":

@@ -18,7 +18,8 @@ _HIDDEN = frozenset(
 )  # control, format (bidi, zero width), unassigned
 _DENIALS = ("不是演习", "不是演练", "并非演习", "并非演练", "notadrill", "notanexercise")  # Hawaii 2018
 _MARKS = ("演习", "演练", "演習", "演練", "[演示]", "【演示】", "[test]", "[exercise]", "[drill]", "isadrill",
-          "thisisanexercise", "exercisemessage")  # fmt: skip
+          "thisisanexercise", "exercisemessage", "exercise,exercise", "thatwasanexercise", "以下是演示", "以上是演示",
+          "thisisonlyatest", "thatwasonlyatest")  # fmt: skip
 _CLAIMS = ("本条为官方",)  # only a shell around a message may say so
 
 

@@ -1,4 +1,4 @@
-"""Wire: CAP 1.2 files, the Atom feed that lists them and a JSON index, as static files.
+"""Wire: CAP 1.2 files and the feeds that list them, as static files: Atom, RSS 2.0, JSON Feed, GeoJSON, indexes.
 
 An entry's payloads: ``mul`` is the CAP file of the release; ``mul+correction`` or ``mul+lift`` that of its
 ending, once it has been published. Files hold the payload byte for byte. Feed practice: OASIS "Example
@@ -6,63 +6,28 @@ Practices: CAP Feeds 1.0" and what public readers ask of an entry (id, title, up
 application/cap+xml).
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 from feedgen.entry import FeedEntry
 from feedgen.ext.base import BaseEntryExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
-from channels.contract import Entry, File
+from channels.codecs import feed_items, feed_json, public_areas, versions
+from channels.codecs.feed_items import CAP_TYPE, LANGUAGES, Item, plain
+from channels.codecs.feed_json import Feed
+from channels.contract import Division, Entry, File
 from domain.artefact import Purpose
 from domain.errors import Flaw
 from domain.handling import Mode
-from domain.ids import is_id
-from domain.release import CURRENT, State
+from domain.release import Colour
 
-CAP_TYPE = "application/cap+xml"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # `updated` of a feed without entries: any constant, never the clock
-ENDED_ENTRIES = 100  # about 1 KB each: readers ask for feeds near 100 KB. Entries in force are always listed
 _MARKS = {Mode.LIVE: "", Mode.EXERCISE: "【演练】[EXERCISE] ", Mode.DEMO: "【演示】[TEST] "}
-_STATES = {
-    State.STOPPED: "已停止发送 Stopped",
-    State.CANCELLED: "已解除 Lifted",
-    State.CORRECTED: "误发已更正 Corrected",
-    State.SUPERSEDED: "已被替代 Superseded",
-    State.UNLIFTED: "到期未解除 Expired, not lifted",
-    State.EXPIRED: "已到期 Expired",
-}
-_ENDINGS = (Purpose.CORRECTION, Purpose.LIFT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Item:
-    """One CAP file with its line in the feed."""
-
-    entry: Entry
-    purpose: Purpose
-    body: bytes
-
-    @property
-    def name(self) -> str:
-        """rel_01J.... , or rel_01J....-lift for an ending."""
-        return self.entry.release_id + ("" if self.purpose is Purpose.MAIN else f"-{self.purpose}")
-
-    @property
-    def title(self) -> str:
-        """The headline with the state in words, so that a reader who shows titles only is not misled."""
-        headline = next(iter(self.entry.headlines.values()), "")
-        if self.purpose is not Purpose.MAIN:
-            return f"[{_ENDING_TITLES[self.purpose]}] {headline}"
-        said = _STATES.get(State(self.entry.state))
-        return f"[{said}] {headline}" if said else headline
-
-
-_ENDING_TITLES = {Purpose.CORRECTION: "更正 Correction", Purpose.LIFT: "解除 Lifted"}
+_TITLES = {"": "公开发布的预警和公告 Public warnings and notices", "zh-CN": "公开发布的预警和公告",
+           "en": "Public warnings and notices"}  # fmt: skip
 
 
 class CapFeed:
@@ -73,147 +38,189 @@ class CapFeed:
 
     def __init__(self, *, mode: Mode) -> None:
         self._mode = mode
+        self._program = versions.of_program()
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
-        """CAP files, then ``public/cap/index.json`` and ``public/alerts.atom``.
+        """CAP files, then the feeds: of all, by language, by level, by area; and ``public/cap/index.json``.
 
-        An entry that flaws() names is left out of the feed; the others are listed.
+        An entry that flaws() names is left out of the feeds; the others are listed.
         """
-        items = [item for entry in entries if not _unusable(entry) for item in _items(entry)]
-        listed = [item for item in items if _flaw(item) is None]
-        files = [File(path=f"public/cap/{i.name}.xml", body=i.body, media_type=CAP_TYPE) for i in items]
-        index = (
-            json.dumps([_row(i) for i in items], ensure_ascii=False, sort_keys=True, indent=1).encode()
-            + b"\n"
-        )
-        atom = _atom(_newest(listed), public_url.rstrip("/"), _MARKS[self._mode])
-        return [
-            *files,
-            File(path="public/cap/index.json", body=index, media_type="application/json", is_index=True),
-            File(path="public/alerts.atom", body=atom, media_type="application/atom+xml", is_index=True),
+        base = public_url.rstrip("/")
+        known = {e.release_id: versions.of_entry(e) for e in entries if feed_items.unwritable(e) is None}
+        files = [
+            file for e in entries if e.release_id in known for file in self._caps(e, known[e.release_id])
         ]
+        found = feed_items.items(entries)
+        newest = feed_items.newest(found)
+        make = partial(feed_json.index, newest)
+        files.append(self._file("public/cap/index.json", "application/json", newest, known, make, base))
+        for feed, division in self._feeds(found):
+            files += self._forms(feed, known, base)
+            if division:
+                make = partial(feed_json.area_book, feed, _about(division), base)
+                path = f"public/areas/{division.code}.json"
+                files.append(
+                    self._file(path, "application/json", feed.items, known, make, base, _about(division))
+                )
+        return files
 
     def flaws(self, entries: Sequence[Entry]) -> list[Flaw]:
-        """What is left out of the feed and why; pointers are release ids."""
-        found: list[Flaw] = []
-        for entry in entries:
-            reason = _unusable(entry) or next((r for r in map(_flaw, _items(entry)) if r), None)
-            if reason:
-                found.append(Flaw(entry.release_id[:40], reason))
-        return found
+        """What is left out of the feeds and why; pointers are release ids."""
+        return [Flaw(e.release_id[:40], reason) for e in entries if (reason := feed_items.flaw(e))]
+
+    def _caps(self, entry: Entry, version: str) -> Iterator[File]:
+        for key in ("mul+correction", "mul+lift", "mul"):
+            if key in entry.payloads:
+                name = entry.release_id + key.removeprefix("mul").replace("+", "-")
+                body = partial(entry.payloads.__getitem__, key)
+                yield File(path=f"public/cap/{name}.xml", body=body, media_type=CAP_TYPE,
+                           version=entry.hashes.get(key, version), about=entry.release_id)  # fmt: skip
+
+    def _feeds(self, found: Sequence[Item]) -> Iterator[tuple[Feed, Division | None]]:
+        """The first list is of all; an area without a list has never had a release."""
+        mark = _MARKS[self._mode]
+        for language in ("", *LANGUAGES):
+            spoken = [i for i in found if not language or i.entry.headlines.get(language)]
+            yield (
+                Feed(
+                    folder=f"public/{language}/" if language else "public/",
+                    title=mark + _TITLES[language],
+                    page="en/" if language == "en" else "",
+                    items=feed_items.newest(spoken),
+                    language=language,
+                ),
+                None,
+            )
+        for colour in Colour:
+            same = feed_items.newest([i for i in found if i.entry.colour == colour])
+            title = f"{mark}{feed_items.colour_words(colour)} · {_TITLES['']}"
+            yield Feed(folder=f"public/levels/{colour}/", title=title, page="", items=same), None
+        by_release: dict[str, list[Item]] = {}
+        for item in found:
+            by_release.setdefault(item.entry.release_id, []).append(item)
+        listed = list({item.entry.release_id: item.entry for item in found}.values())
+        for division, entries in public_areas.by_division(listed):
+            inside = [item for entry in entries for item in by_release[entry.release_id]]
+            names = dict.fromkeys(public_areas.name(division, language) for language in LANGUAGES)
+            title = f"{mark}{plain(' '.join(names))} · {_TITLES['']}"
+            code = division.code
+            yield Feed(folder=f"public/areas/{code}/", title=title, page=f"a/{code}/",
+                       items=feed_items.newest(inside)), division  # fmt: skip
+
+    def _forms(self, feed: Feed, known: dict[str, str], base: str) -> Iterator[File]:
+        forms: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
+            ("atom", "application/atom+xml", partial(_atom, feed, base)),
+            ("rss", "application/rss+xml", partial(_rss, feed, base)),
+            ("json", "application/feed+json", partial(feed_json.json_feed, feed, base, self._mode)),
+            ("geojson", "application/geo+json", partial(feed_json.geojson, feed, base, self._mode)),
+        )
+        for form, media_type, make in forms:
+            yield self._file(
+                f"{feed.folder}alerts.{form}", media_type, feed.items, known, make, base, feed.title
+            )
+
+    def _file(
+        self, path: str, media_type: str, items: Sequence[Item], known: dict[str, str],
+        make: Callable[[], bytes], base: str, more: object = "",
+    ) -> File:  # fmt: skip
+        listed = [(i.name, known[i.entry.release_id], i.before, i.after, i.earlier) for i in items]
+        version = versions.of(self._program, self._mode.value, base, path, listed, more)
+        return File(path=path, body=make, media_type=media_type, is_index=True, version=version)
 
 
-def _unusable(entry: Entry) -> str | None:
-    """Why no file can be written for the entry; its id becomes a path."""
-    if not is_id("rel", entry.release_id):
-        return "the release id is malformed"
-    if not all(at.tzinfo for at in (entry.sent, entry.changed_at, entry.expires)):
-        return "a time lacks its offset"
-    return None if "mul" in entry.payloads else "there is no CAP file"
+def _about(division: Division) -> dict[str, object]:
+    centre = list(division.centre) if division.centre else None
+    return {"code": division.code, "names": dict(division.names), "centre": centre}
 
 
-def _items(entry: Entry) -> Iterator[_Item]:
-    """The endings first: newest first, as in the rest of the feed."""
-    for purpose in _ENDINGS:
-        if (body := entry.payloads.get(f"mul+{purpose}")) is not None:
-            yield _Item(entry=entry, purpose=purpose, body=body)
-    if "mul" in entry.payloads:
-        yield _Item(entry=entry, purpose=Purpose.MAIN, body=entry.payloads["mul"])
-
-
-def _flaw(item: _Item) -> str | None:
-    """Why feedgen would refuse the entry, and the whole feed with it."""
-    try:
-        if not any(h.strip() for h in item.entry.headlines.values()):
-            return "there is no headline"
-        _feed_entry(item, "https://example.invalid").atom_entry()
-    except (ValueError, TypeError, AttributeError) as error:
-        return f"it cannot be written as Atom: {type(error).__name__}"
-    return None
-
-
-def _newest(items: Sequence[_Item]) -> list[_Item]:
-    ended = [i for i in items if i.entry.state not in CURRENT]
-    dropped = {id(i) for i in ended[ENDED_ENTRIES:]}
-    return [i for i in items if id(i) not in dropped]
-
-
-def _row(item: _Item) -> Mapping[str, Any]:
-    entry = item.entry
-    return {
-        "id": entry.release_id,
-        "purpose": item.purpose.value,
-        "identifier": entry.identifier,
-        "state": entry.state,
-        "sent": _utc(entry.sent),
-        "changed_at": _utc(entry.changed_at),
-        "expires": _utc(entry.expires),
-        "kind": entry.kind,
-        "colour": entry.colour,
-        "event_code": entry.event_code,
-        "issuer": entry.issuer,
-        "areas": list(entry.areas),
-        "headlines": dict(entry.headlines),
-        "file": f"{item.name}.xml",
-        "bytes": len(item.body),
-    }
-
-
-def _utc(at: datetime) -> str:
-    return at.astimezone(UTC).replace(microsecond=0).isoformat()
-
-
-def _atom(items: Sequence[_Item], base: str, mark: str) -> bytes:
-    feed = FeedGenerator()
-    feed.id(f"{base}/public/alerts.atom")
-    feed.title(f"{mark}公开发布的预警和公告 Public warnings and notices")
-    feed.author(name=next((i.entry.issuer for i in items), "Tocsin 警钟"))
-    feed.generator(generator="Tocsin")
-    feed.link(href=f"{base}/", rel="alternate", type="text/html")
-    feed.link(href=f"{base}/public/alerts.atom", rel="self", type="application/atom+xml")
+def _atom(feed: Feed, base: str) -> bytes:
+    made = _generator(feed, base, "atom")
+    made.author(name=next((plain(i.entry.issuer) for i in feed.items), "Tocsin 警钟"))
     # feedgen takes the clock when nothing is set: then the bytes change at each build and no cache ever hits
-    feed.updated(max((_whole(i.entry.changed_at) for i in items), default=NEVER))
-    for item in items:
-        feed.add_entry(_feed_entry(item, base), order="append")
-    body: bytes = feed.atom_str(pretty=True)
+    made.updated(max((i.updated for i in feed.items), default=NEVER))
+    for item in feed.items:
+        made.add_entry(_entry(item, feed, base), order="append")
+    body: bytes = made.atom_str(pretty=True)
     return body
 
 
-def _feed_entry(item: _Item, base: str) -> FeedEntry:
-    entry, made = item.entry, FeedEntry()
-    made.register_extension("links", _WholeLinks, atom=True, rss=False)
-    made.links.of = made
-    made.id(f"urn:x-tocsin:{item.name}")
-    made.title(item.title)
-    made.updated(_whole(entry.changed_at))
-    made.published(_whole(entry.sent))
-    made.author(name=entry.issuer)
-    made.summary("\n".join(entry.headlines.values()))
-    made.link(href=f"{base}/public/cap/{item.name}.xml", rel="alternate", type=CAP_TYPE)
-    made.link(href=f"{base}/alerts/{entry.release_id}/", rel="related", type="text/html", hreflang="zh-CN")
-    if item.purpose is not Purpose.MAIN:
-        made.link(href=f"{base}/public/cap/{entry.release_id}.xml", rel="related", type=CAP_TYPE)
-    made.category(
-        term=entry.state, scheme="urn:x-tocsin:state", label=_STATES.get(State(entry.state), "生效 In force")
-    )
-    for scheme, term in (("kind", entry.kind), ("colour", entry.colour), ("cn.eips", entry.event_code)):
-        if term:
-            made.category(term=term, scheme=f"urn:x-tocsin:{scheme}")
+def _rss(feed: Feed, base: str) -> bytes:
+    """RSS 2.0: an item has one date, so pubDate is that of the last change of state."""
+    made = _generator(feed, base, "rss")
+    made.description(feed.title)
+    made.language(feed.language or LANGUAGES[0])
+    made.lastBuildDate(max((i.updated for i in feed.items), default=NEVER))
+    for item in feed.items:
+        made.add_entry(_entry(item, feed, base, is_rss=True), order="append")
+    body: bytes = made.rss_str(pretty=True)
+    return body
+
+
+def _generator(feed: Feed, base: str, form: str) -> FeedGenerator:
+    own = f"{base}/{feed.folder}alerts.{form}"
+    made = FeedGenerator()
+    made.id(own)
+    made.title(feed.title)
+    made.generator(generator="Tocsin")
+    made.link(href=own, rel="self", type=f"application/{form}+xml")
+    made.link(
+        href=f"{base}/{feed.page}", rel="alternate", type="text/html"
+    )  # RSS takes the last one as <link>
     return made
 
 
-def _whole(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(microsecond=0)
+def _entry(item: Item, feed: Feed, base: str, *, is_rss: bool = False) -> FeedEntry:
+    entry, made = item.entry, FeedEntry()
+    made.register_extension("links", _WholeLinks, atom=True, rss=False)
+    made.id(item.id)
+    made.title(item.title(feed.language))
+    made.updated(item.updated)
+    made.published(item.updated if is_rss else item.published)
+    made.author(name=plain(entry.issuer))
+    made.summary(item.summary(feed.language))
+    cap = feed_json.cap_url(item, base)
+    if is_rss:
+        made.guid(item.id, permalink=False)
+        made.description(item.summary(feed.language))
+        # the length that RSS asks for is unknown here; 0 is what its profile says to write then
+        made.enclosure(url=cap, length="0", type=CAP_TYPE)
+        made.link(href=feed_json.page_url(item, feed.language, base) or cap)
+    else:
+        made.link(href=cap)  # feedgen refuses an entry without one
+        made.links.rows = list(_links(item, cap, base))
+    state = item.state(feed.language)
+    made.category(term=entry.state, scheme="urn:x-tocsin:state", label=state)
+    for scheme, term in (("kind", entry.kind), ("colour", entry.colour), ("cn.eips", entry.event_code),
+                         ("msgType", item.msg_type)):  # fmt: skip
+        if term:
+            made.category(term=plain(term), scheme=f"urn:x-tocsin:{scheme}")
+    return made
+
+
+def _links(item: Item, cap: str, base: str) -> Iterator[dict[str, str]]:
+    """The relations of versions are those of RFC 5829."""
+    release_id = item.entry.release_id
+    yield {"href": cap, "rel": "alternate", "type": CAP_TYPE}
+    for language in item.entry.headlines if "web_notice" in item.entry.channels else ():
+        if language in LANGUAGES:
+            page = feed_json.page_url(item, language, base)
+            yield {"href": page, "rel": "related", "type": "text/html", "hreflang": language}
+    if item.purpose is not Purpose.MAIN:
+        yield {"href": f"{base}/public/cap/{release_id}.xml", "rel": "related", "type": CAP_TYPE}
+    for relation, other in (("predecessor-version", item.before), ("successor-version", item.after)):
+        if other:
+            yield {"href": f"{base}/public/cap/{other}.xml", "rel": relation, "type": CAP_TYPE}
 
 
 class _WholeLinks(BaseEntryExtension):  # type: ignore[misc]
-    """feedgen 1.0.0 loses rel, type and hreflang of an entry's links (its issue 135): they are put back."""
+    """feedgen 1.0.0 loses rel, type and hreflang of an entry's links (its issue 135), and knows few relations."""
 
-    of: FeedEntry
+    rows: Sequence[dict[str, str]]
 
     def extend_atom(self, entry: etree._Element) -> etree._Element:
-        """Sets the attributes again, in the order in which the links were written."""
-        for element, link in zip(entry.iter("{*}link"), self.of.link(), strict=True):
-            for name, value in sorted(link.items()):
-                element.set(name, value)
+        """Writes `rows` where feedgen wrote its one link."""
+        (place,) = entry.findall("{*}link")
+        for row in self.rows:
+            place.addprevious(etree.Element(place.tag, row))
+        entry.remove(place)
         return entry

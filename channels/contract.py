@@ -4,8 +4,8 @@ To add a wire: one file here, its row in ``hub/wiring.py``, its simulator, its t
 ``tests/channels``, its line in the documents (ARCHITECTURE.md, "To add a channel").
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +32,15 @@ class Wire(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """An administrative division as a reader knows it; `centre` is (longitude, latitude), WGS 84 degrees."""
+
+    code: str  # 12 digits
+    names: Mapping[str, str]  # language -> name
+    centre: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One release as a publisher sees it: the frozen bytes, and where it stands now."""
 
@@ -47,17 +56,38 @@ class Entry:
     issuer: str
     areas: Sequence[str]
     headlines: Mapping[str, str]  # language -> headline
-    payloads: Mapping[str, bytes]  # language -> artefact body of this publisher's channel
+    payloads: Mapping[
+        str, bytes
+    ]  # language -> artefact body of this publisher's channel; may read when asked
+    hashes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # as payloads -> SHA-256; without it, they are read
+    digest: str = ""  # what was approved
+    number: int = 0  # 第12号: of the year in which it was drafted; 0 where unknown
+    supersedes: str = ""  # id of the release that this one replaced
+    channels: Sequence[str] = ("cap_feed", "web_notice")  # all on which it is released
+    is_recent: bool = True  # issued in a month of which all is told
+    divisions: Sequence[Division] = ()  # of `areas`, and what those lie in, where known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file of the public directory. Index files are written last."""
+    """One file of the public directory. Index files are written last.
+
+    `version` names all that `body` is made of: a file that lies there in that version is not made again.
+    """
 
     path: str  # relative, e.g. public/cap/rel_01J....xml
-    body: bytes
+    body: bytes | Callable[[], bytes]
     media_type: str
     is_index: bool = False
+    version: str = ""  # unknown: made and compared each time
+    is_passing: bool = False  # a further page of a list: taken away when the list no longer reaches it
+    about: str = ""  # id of the release whose payloads the body holds
+
+    def read(self) -> bytes:
+        """The bytes, made now where they are not made yet."""
+        return self.body if isinstance(self.body, bytes) else self.body()
 
 
 class Publisher(Protocol):
@@ -67,4 +97,7 @@ class Publisher(Protocol):
     channel: str
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
-        """The files of `entries` (newest first), byte-identical at each call."""
+        """The files of `entries` (newest first), byte-identical at each call.
+
+        Cheap: bodies are made when they are read, and payloads read when a body is made.
+        """

@@ -1,6 +1,6 @@
-"""The SMTP door: a mail is answered 250 once the hub holds it durably.
+"""Mail both ways: an SMTP door that answers 250 once the hub holds a mail, and a wire to a relay.
 
-Source: RFC 5321 §4.2.5 and §6.1: with the 250 the responsibility for the mail is ours.
+Source: RFC 5321 §4.2.5 and §6.1: with the 250 the responsibility for the mail is the server's.
 """
 
 import asyncio
@@ -10,17 +10,110 @@ import re
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from channels.codecs.mail_id import external_id
+from channels.codecs.mail_wrap import Letterhead, wrap
+from channels.codecs.return_path import Box
+from channels.codecs.smtp_answer import Said, judge
+from channels.codecs.smtp_relay import Line, Relay
 from channels.codecs.smtp_session import Conversation, Limits, Mail
-from domain.errors import Unavailable
+from domain.errors import NotNow, Unavailable
+from domain.parcel import Answer, DeliveryState, Part
 from domain.report import Inbound
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+# RFC 5321 §4.1.2 without quoted local parts, which no subscriber has; the rest could speak to the relay.
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?)"
+)
+_IDLE = timedelta(seconds=20)  # a kept connection; relays hang up after 30 s and more
+
+
+class Email:
+    """See `channels.contract.Wire`. One recipient a mail, so that a bounce can name its delivery."""
+
+    name = "email"
+    channel = "email"
+    items_per_call = 1
+
+    def __init__(
+        self,
+        *,
+        relay: Relay,
+        head: Letterhead,
+        now: Callable[[], datetime],
+        reaches_the_world: bool,
+        window: int = 4,
+    ) -> None:
+        """`window`: connections at once; relays begin to refuse at ten of one client."""
+        self.window = window
+        self.reaches_the_world = reaches_the_world
+        self._relay, self._head, self._now = relay, head, now
+        self._kept: list[tuple[Line, float]] = []  # with the loop's time of its last mail
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def call(self, part: Part) -> Sequence[Answer]:
+        """Hand over one mail around `part.payload`: subject, empty line, text.
+
+        Raises NotNow, Never(code="payload" | the relay's codes) or Unsure. A 250 means ACCEPTED: the relay has
+        it; a refused recipient is FAILED with the relay's codes, or ``bad_address`` when we did not ask.
+        """
+        (item,) = part.items
+        to, failed = _ascii(item.address), DeliveryState.FAILED
+        if not to:
+            return [Answer(delivery_id=item.delivery_id, state=failed, code="bad_address")]
+        path = self._head.path
+        message = wrap(part.payload, to=to, delivery_id=item.delivery_id, language=part.language,
+                       is_notice=part.is_notice, at=self._now(), head=self._head)  # fmt: skip
+        said = await self._hand_over(path.address(Box.BOUNCES, item.delivery_id), to, message)
+        if not judge(said):
+            return [Answer(delivery_id=item.delivery_id, state=failed, code=said.name)]
+        return [
+            Answer(
+                delivery_id=item.delivery_id,
+                state=DeliveryState.ACCEPTED,
+                provider_id=path.message_id(item.delivery_id),
+                code=said.name,
+            )
+        ]
+
+    async def aclose(self) -> None:
+        kept, self._kept = self._kept, []
+        if self._loop is asyncio.get_running_loop():
+            await asyncio.gather(*(line.leave() for line, _ in kept))
+
+    async def _hand_over(self, sender: str, to: str, message: bytes) -> Said:
+        """On a kept connection, or a new one when the relay has left the kept ones meanwhile."""
+        while True:
+            line, is_done = self._line(), False
+            try:
+                said = await line.hand_over(sender=sender, to=to, message=message)
+                is_done = True
+            except NotNow:
+                if line.is_open or not line.mails:
+                    raise
+            finally:
+                if is_done and line.is_open:
+                    self._kept.append((line, asyncio.get_running_loop().time()))
+                else:
+                    line.cut()
+            if is_done:
+                return said
+
+    def _line(self) -> Line:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._kept = loop, []
+        while self._kept:
+            line, used_at = self._kept.pop()
+            if line.is_open and loop.time() - used_at < _IDLE.total_seconds():
+                return line
+            line.cut()
+        return Line(self._relay)
 
 
 @dataclass(kw_only=True)
@@ -111,6 +204,16 @@ class Door:
             self.log("smtp.error", error=type(error).__name__)
             return "451 4.3.0 not taken, try again later"
         return f"250 2.0.0 {code}"
+
+
+def _ascii(address: str) -> str:
+    """The address as every relay takes it, its domain in punycode; '' for one that cannot be mailed to."""
+    local, at, domain = address.rpartition("@")
+    try:
+        address = f"{local}{at}{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
+    return address if _ADDRESS.fullmatch(address) and len(address) <= 254 else ""  # RFC 5321 §4.5.3.1.3
 
 
 def tls_context(*, certificate: Path, key: Path) -> ssl.SSLContext:

@@ -4,40 +4,29 @@ An entry's payloads: ``zh-CN`` and ``en`` are the inner HTML of the notice, as a
 ``zh-CN+correction`` (the same for ``en``) that of its ending, once published. A page is a shell around them.
 """
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from functools import lru_cache, partial
 from typing import Any
 
-from jinja2 import FunctionLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from channels.contract import Entry, File
-from domain.artefact import Purpose
+from channels.codecs import notice_parts, public_areas, versions
+from channels.codecs.chain import ENDINGS, Chains
+from channels.codecs.notice_parts import ROOM, cost, headline, languages, packed
+from channels.codecs.site import CHINA, FOLDERS, LANGUAGES, Site, other, root_of
+from channels.contract import Division, Entry, File
+from domain.errors import Tampered
 from domain.handling import Mode
-from domain.ids import is_id
-from domain.release import CURRENT, Colour, State
+from domain.release import CURRENT, State
 
-LANGUAGES = ("zh-CN", "en")
-_BASE = {"zh-CN": "", "en": "en/"}
-ROOM = 9_000  # bytes for the lines of one index page: the shell takes 4.6 KB of the 14 KB of one round trip
-LINE = 620  # bytes of a line beside its headline and issuer
+LARGEST = 14 * 1024  # one round trip of a new connection: 10 segments of 1,460 bytes (RFC 6928)
 ENDED = 5  # recently ended ones, behind the last that is in force
+MOST_STEPS = 12  # the first version and the last ones; each page in between links on
+MOST_AREAS = 12  # links to areas on a page; the notice names them all
+_MONTH = 60_000  # bytes of a page of the past: nobody waits for it in a storm
 _OVER = (State.CANCELLED, State.CORRECTED, State.SUPERSEDED, State.EXPIRED)
-_RANK = {c.value: n for n, c in enumerate(Colour)}  # red first
-_CHINA = timezone(timedelta(hours=8), "CST")  # Asia/Shanghai has had no other offset since 1991
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Moment:
-    """A time for a machine and for a reader."""
-
-    iso: str
-    words: str
+_FORMS = ("atom", "rss", "json", "geojson")
 
 
 class WebNotice:
@@ -46,177 +35,207 @@ class WebNotice:
     name = "web_notice"
     channel = "web_notice"
 
-    def __init__(self, *, mode: Mode, zone: tzinfo = _CHINA) -> None:
-        self._mode = "" if mode is Mode.LIVE else mode.value
-        self._zone = zone
-        # The shells lie with all other words in templates/; they are data here, the room is not imported.
-        self._shells = {
-            n: _shell(n) for n in ("shell.html", "notice.html", "index.html", "style.css", "words.toml")
-        }
-        self._words = tomllib.loads(self._shells["words.toml"])
-        self._env = ImmutableSandboxedEnvironment(
-            loader=FunctionLoader(self._shells.get),
-            undefined=StrictUndefined,
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+    def __init__(self, *, mode: Mode, zone: tzinfo = CHINA) -> None:
+        self._site = Site(mode=mode, zone=zone)
+        self._program = versions.of(versions.of_program(), mode.value, str(zone))
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
-        """A page for every entry and language, then the index pages. All links are relative.
+        """A page for every entry and language, then the lists. All links are relative.
 
-        An entry with a malformed id, an unknown state, a time without its offset or no readable notice gets
-        no page, and no line in the index.
+        An entry with a malformed id, an unknown state, a time without its offset or no notice gets no page,
+        and no line in a list. Reading a page raises Tampered where its notice is not text.
         """
-        known = [e for e in entries if _is_sound(e)]
-        pages = [self._notice(e, language) for e in known for language in _languages(e)]
-        return [*pages, *(f for language in LANGUAGES for f in self._indexes(known, language))]
+        known = [e for e in entries if notice_parts.is_sound(e)]
+        made = _Building(self._site, self._program, known, public_url.rstrip("/"))
+        pages = [made.notice(e, language) for e in known for language in languages(e)]
+        return [*pages, *(file for language in LANGUAGES for file in made.lists(language))]
 
-    def _notice(self, entry: Entry, language: str) -> File:
-        root = "../../" if language == "zh-CN" else "../../../"
-        place = f"alerts/{entry.release_id}/index.html"
-        other = next((x for x in _languages(entry) if x != language), "")
-        state = State(entry.state)
-        body = self._page(
-            "notice.html",
-            language,
-            root=root,
-            other=f"{root}{_BASE[other]}{place}" if other else "",
-            home=f"{root}{_BASE[language]}index.html",
-            cap=f"{root}public/cap/{entry.release_id}.xml",
-            state=state.value,
-            headline=_headline(entry, language)[0],
-            look="on"
-            if state in CURRENT - {State.UNLIFTED}
-            else "warn"
-            if state is State.UNLIFTED
-            else "end",
-            is_current=state in CURRENT,
-            is_over=state in _OVER,
-            expires=self._moment(entry.expires, language),
-            changed=self._moment(entry.changed_at, language),
-            notice=Markup(_text(entry.payloads[language])),  # noqa: S704 - approved bytes, escaped when frozen
-            ending=_ending(entry, language),
+
+class _Building:
+    """One build: the entries, who replaced whom, and the lines that several lists share.
+
+    Whatever a page shows is named in its `made_of`; its values are worked out when its bytes are asked for.
+    """
+
+    def __init__(self, site: Site, program: str, entries: Sequence[Entry], base: str) -> None:
+        self._site = site
+        self._program = versions.of(program, base)
+        self._base = base
+        self._entries = entries
+        self._chains = Chains(entries)
+        self._by_division = public_areas.by_division(entries)
+        numbers = {e.release_id: self._chains.number(e) for e in entries}
+        self._versions = {
+            e.release_id: versions.of(versions.of_entry(e), numbers[e.release_id]) for e in entries
+        }
+        self._line = lru_cache(maxsize=None)(
+            partial(_line, site, self._chains, {e.release_id: e for e in entries})
         )
-        return File(path=_BASE[language] + place, body=body, media_type="text/html")
 
-    def _indexes(self, entries: Sequence[Entry], language: str) -> list[File]:
-        current = sorted(
-            (e for e in entries if State(e.state) in CURRENT), key=lambda e: _RANK.get(e.colour, len(_RANK))
-        )
-        ended = [e for e in entries if State(e.state) not in CURRENT][:ENDED]
-        slices = _packed(current, language)
-        rest = ROOM - sum(_cost(e, language) for e in slices[-1])
-        shown = _packed(ended, language, rest)[0]
-        names = ["index.html", *(f"page-{n}.html" for n in range(2, len(slices) + 1))]
-        root = "../" * _BASE[language].count("/")
-        other = next(x for x in LANGUAGES if x != language)
-        changed = max((e.changed_at for e in entries), default=None)
-        found = []
-        for n, (name, part) in enumerate(zip(names, slices, strict=True)):
-            body = self._page(
-                "index.html",
-                language,
-                root=root,
-                other=f"{root}{_BASE[other]}index.html",
-                home=names[0],
-                current=[self._line(e, language, root) for e in part],
-                ended=[self._line(e, language, root) for e in shown] if n + 1 == len(names) else [],
-                back=names[n - 1] if n else "",
-                more=names[n + 1] if n + 1 < len(names) else "",
-                changed=self._moment(changed, language) if changed else None,
-            )
-            found.append(File(path=_BASE[language] + name, body=body, media_type="text/html", is_index=True))
-        return found
+    def notice(self, entry: Entry, language: str) -> File:
+        """The page of one release: how it stands, its ending, its text, its versions, how to check it."""
+        ending = f"{language}+{ENDINGS.get(State(entry.state), '')}"
+        keys = {"notice": language} | ({"ending": ending} if ending in entry.payloads else {})
+        return self._file(
+            f"alerts/{entry.release_id}/index.html", "notice.html", language,
+            [self._versions[step.entry.release_id] for step in self._chains.steps(entry)] + [entry.release_id],
+            lambda: self._standing(entry, language) | {"has_ending": "ending" in keys} | _texts(entry, keys),
+            style="notice.css", has_other=other(language) in languages(entry), about=entry.release_id,
+        )  # fmt: skip
 
-    def _line(self, entry: Entry, language: str, root: str) -> Mapping[str, Any]:
-        words = self._words[language]
-        headline, spoken = _headline(entry, language)
-        shown = language if language in _languages(entry) else _languages(entry)[0]
+    def _standing(self, entry: Entry, language: str) -> dict[str, Any]:
         state = State(entry.state)
+        newest = self._chains.steps(entry)[-1].entry
+        steps = notice_parts.steps(self._site, self._chains, entry, language)
         return {
-            "href": f"{root}{_BASE[shown]}alerts/{entry.release_id}/index.html",
-            "headline": headline,
-            "headline_language": spoken,
-            "colour": entry.colour if entry.colour in _RANK else "",
-            "level": words["colours"].get(entry.colour) or words["kinds"].get(entry.kind, ""),
-            "state": "" if state in CURRENT - {State.UNLIFTED} else words["states"][state.value],
-            "issuer": entry.issuer,
-            "sent": self._moment(entry.sent, language),
-            "expires": self._moment(entry.expires, language),
+            "state": state.value,
+            "headline": headline(entry, language)[0],
+            "number": notice_parts.number(self._site, self._chains, entry, language),
+            "look": "warn" if state is State.UNLIFTED else "on" if state in CURRENT else "end",
+            "is_current": state in CURRENT,
+            "is_over": state in _OVER,
+            "newest": self._line(newest.release_id, language) if newest is not entry else None,
+            "expires": self._site.moment(entry.expires, language),
+            "changed": self._site.moment(entry.changed_at, language),
+            "cap": f"public/cap/{entry.release_id}.xml" if "cap_feed" in entry.channels else "",
+            "steps": steps[:1] + steps[1:][1 - MOST_STEPS :],
+            "few": steps[:1] + steps[1:][-2:],
+            "areas": _links(public_areas.of_entry(entry)[:MOST_AREAS], language),
+            "entry": {"id": entry.release_id, "identifier": entry.identifier, "digest": entry.digest,
+                      "sha256": entry.hashes.get(language, "")},
+            "address": f"{self._base}/{FOLDERS[language]}alerts/{entry.release_id}/",
+        }  # fmt: skip
+
+    def lists(self, language: str) -> list[File]:
+        """What is in force, each area, each month, and where to subscribe; the first page last."""
+        files = self._months(language)
+        rows = []
+        for division, entries in self._by_division:
+            files += self._area(division, entries, language)
+            count = sum(State(e.state) in CURRENT for e in entries)
+            rows += [{**link, "count": count} for link in _links([division], language)]
+        files.append(self._file("a/index.html", "areas.html", language, rows, lambda: {"areas": rows}))
+        files.append(
+            self._file("feeds/index.html", "feeds.html", language, _FORMS, lambda: {"forms": _FORMS})
+        )
+        return files + self._current("", "index.html", self._entries, language, {})
+
+    def _area(self, division: Division, entries: Sequence[Entry], language: str) -> list[File]:
+        code = division.code
+        known = {d.code: d for e in entries for d in e.divisions}
+        inner = [d for d in known.values() if division in public_areas.within(d, known)]
+        has_feed = any("cap_feed" in e.channels and division in e.divisions for e in entries)
+        values = {
+            "name": public_areas.name(division, language),
+            "outer": _links(public_areas.within(division, known)[::-1], language),
+            "inner": _links(sorted(inner, key=lambda d: d.code)[:MOST_AREAS], language),
+            "feeds": f"public/areas/{code}/alerts." if has_feed else "",
+            "forms": _FORMS,
+        }
+        return self._current(f"a/{code}/", "area.html", entries, language, values)
+
+    def _current(
+        self, folder: str, template: str, entries: Sequence[Entry], language: str, values: Mapping[str, Any]
+    ) -> list[File]:
+        """What is in force, red first, on as many pages as it takes; behind it what ended last."""
+        current = sorted((e for e in entries if State(e.state) in CURRENT), key=notice_parts.rank)
+        ended = [e for e in entries if State(e.state) not in CURRENT]
+        ended = sorted(ended, key=lambda e: (e.changed_at, e.release_id), reverse=True)[:ENDED]
+        room = ROOM - (1_500 if values else 0)  # an area's page has its feeds and neighbours besides
+        slices = packed(current, language, most=room)
+        rest = room - sum(cost(e, language) for e in slices[-1])
+        shown = packed(ended, language, first=rest)[0]
+        changed = max((e.changed_at for e in entries), default=None)
+        moment = self._site.moment(changed, language) if changed else None
+        return self._pages(
+            folder, template, language, slices, {**values, "changed": moment}, shown, is_passing=True
+        )
+
+    def _months(self, language: str) -> list[File]:
+        """One list for each month; the entries are the newest first."""
+        months: dict[tuple[str, str], list[Entry]] = {}
+        for entry in self._entries:
+            if entry.is_recent:
+                months.setdefault(self._site.month(entry.sent, language), []).append(entry)
+        files = []
+        for (place, name), entries in months.items():
+            slices = packed(entries, language, most=_MONTH)
+            files += self._pages(f"past/{place}/", "month.html", language, slices, {"name": name})
+        rows = [{"path": f"past/{place}/index.html", "name": name, "count": len(months[place, name])}
+                for place, name in sorted(months, reverse=True)]  # fmt: skip
+        return [
+            *files,
+            self._file("past/index.html", "months.html", language, rows, lambda: {"months": rows}),
+        ]
+
+    def _pages(
+        self, folder: str, template: str, language: str, slices: Sequence[Sequence[Entry]],
+        values: Mapping[str, Any], ended: Sequence[Entry] = (), *, is_passing: bool = False,
+    ) -> list[File]:  # fmt: skip
+        names = ["index.html", *(f"page-{n}.html" for n in range(2, len(slices) + 1))]
+        files = []
+        for n, part in enumerate(slices):
+            is_last = n + 1 == len(slices)
+            turn = {
+                "back": folder + names[n - 1] if n else "",
+                "more": "" if is_last else folder + names[n + 1],
+            }
+            after = ended if is_last else ()
+            listed = [[self._versions[e.release_id] for e in some] for some in (part, after)]
+            files.append(self._file(
+                folder + names[n], template, language, [values, turn, listed],
+                partial(self._listing, {**values, **turn}, part, after, language),
+                has_other=not n, is_passing=is_passing and n > 0,
+            ))  # fmt: skip
+        return files
+
+    def _listing(
+        self, values: Mapping[str, Any], part: Sequence[Entry], after: Sequence[Entry], language: str
+    ) -> dict[str, Any]:
+        lines, ended = ([self._line(e.release_id, language) for e in some] for some in (part, after))
+        return {**values, "lines": lines, "ended": ended}
+
+    def _file(
+        self, place: str, template: str, language: str, made_of: object, values: Callable[[], dict[str, Any]],
+        *, style: str = "list.css", has_other: bool = True, about: str = "", is_passing: bool = False,
+    ) -> File:  # fmt: skip
+        path = FOLDERS[language] + place
+        root = root_of(path)
+        roots = {
+            "root": root,
+            "base": root + FOLDERS[language],
+            "other": f"{root}{FOLDERS[other(language)]}{place}" if has_other else "",
         }
 
-    def _page(self, name: str, language: str, **values: Any) -> bytes:
-        other = next(x for x in LANGUAGES if x != language)
-        page = self._env.get_template(name).render(
-            language=language,
-            other_language=other,
-            words=self._words[language],
-            mode=self._mode,
-            style=Markup(self._shells["style.css"].strip()),  # noqa: S704 - our own file
-            **values,
-        )
-        return page.strip().encode() + b"\n"
+        def body() -> bytes:
+            shown = values() | roots
+            for spare in range(
+                3
+            ):  # a notice near its limit: first the checks go, then what is no longer valid
+                page = self._site.page(template, language, style, {**shown, "spare": spare})
+                if not about or len(page) <= LARGEST:
+                    break
+            return page
 
-    def _moment(self, at: datetime, language: str) -> _Moment:
-        local = at.astimezone(self._zone).replace(microsecond=0)
-        if language == "zh-CN":
-            words = f"{local.year}年{local.month}月{local.day}日{local:%H:%M}"
-        else:
-            words = f"{local:%H:%M} on {local.day} {_MONTHS[local.month - 1]} {local.year}"
-        return _Moment(iso=local.isoformat(), words=words)
+        return File(
+            path=path, body=body, media_type="text/html", is_index=not about, is_passing=is_passing, about=about,
+            version=versions.of(self._program, language, template, has_other, made_of),
+        )  # fmt: skip
 
 
-def _shell(name: str) -> str:
-    return files("templates").joinpath("public", name).read_text(encoding="utf-8")
+def _line(
+    site: Site, chains: Chains, by_id: Mapping[str, Entry], release_id: str, language: str
+) -> Mapping[str, Any]:
+    return notice_parts.line(site, chains, by_id[release_id], language)
 
 
-def _is_sound(entry: Entry) -> bool:
-    """Whether the entry can be shown; its id becomes a path."""
-    is_aware = all(at.tzinfo for at in (entry.sent, entry.changed_at, entry.expires))
-    return (
-        is_id("rel", entry.release_id) and entry.state in set(State) and is_aware and bool(_languages(entry))
-    )
+def _links(divisions: Sequence[Division], language: str) -> list[dict[str, Any]]:
+    return [{"path": f"a/{d.code}/index.html", "name": public_areas.name(d, language)} for d in divisions]
 
 
-def _packed(entries: Sequence[Entry], language: str, room: int = ROOM) -> list[list[Entry]]:
-    """The entries on as few pages as hold them; `room` is that of the first, which may stay empty."""
-    pages: list[list[Entry]] = [[]]
-    for entry in entries:
-        cost = _cost(entry, language)
-        if cost > room and (pages[-1] or room < ROOM):  # an empty first page would say "none in force"
-            pages.append([])
-            room = ROOM
-        pages[-1].append(entry)
-        room -= cost
-    return pages
-
-
-def _cost(entry: Entry, language: str) -> int:
-    """Bytes of a line; escaping can make five of one, so it is counted as written."""
-    return LINE + sum(len(escape(text).encode()) for text in (_headline(entry, language)[0], entry.issuer))
-
-
-def _languages(entry: Entry) -> tuple[str, ...]:
-    """The languages that have a notice which is text."""
-    return tuple(x for x in LANGUAGES if _text(entry.payloads.get(x, b"")))
-
-
-def _text(payload: bytes) -> str:
+def _texts(entry: Entry, keys: Mapping[str, str]) -> dict[str, Markup]:
+    """Approved bytes, escaped when they were frozen."""
     try:
-        return payload.decode()
+        return {name: Markup(entry.payloads[key].decode()) for name, key in keys.items()}  # noqa: S704
     except UnicodeDecodeError:
-        return ""
-
-
-def _ending(entry: Entry, language: str) -> Markup:
-    found = (entry.payloads.get(f"{language}+{p}", b"") for p in (Purpose.CORRECTION, Purpose.LIFT))
-    return Markup("\n").join(Markup(t) for t in map(_text, found) if t)  # noqa: S704 - as the notice itself
-
-
-def _headline(entry: Entry, language: str) -> tuple[str, str]:
-    """The headline and the language it is in."""
-    for spoken in (language, *entry.headlines):
-        if entry.headlines.get(spoken):
-            return entry.headlines[spoken], spoken
-    return entry.identifier, language
+        raise Tampered("the notice is not text", code="artefact") from None

@@ -1,7 +1,7 @@
 """Names of things: prefixed ULIDs for rows, short codes for people."""
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SPOKEN = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0/O, 1/I/L, U: read aloud and copied by hand without slips
@@ -17,6 +17,19 @@ def is_id(prefix: str, text: str) -> bool:
     """Whether `text` has the shape that mint() gives."""
     body = text.removeprefix(f"{prefix}_")
     return len(body) == 26 and body != text and all(c in _CROCKFORD for c in body)
+
+
+def minted_at(row_id: str) -> datetime:
+    """When mint() made this id, to the millisecond. Raises ValueError for what it did not make."""
+    prefix, _, body = row_id.partition("_")
+    if not is_id(prefix, row_id):
+        raise ValueError("no id")
+    number = 0
+    for letter in body[:10]:
+        number = number << 5 | _CROCKFORD.index(letter)
+    if number >> 48:
+        raise ValueError("no id")
+    return datetime.fromtimestamp(number / 1000, UTC)
 
 
 def short_code() -> str:

@@ -94,6 +94,7 @@ DELIVERIES = Moves(
 )
 
 OPEN_DELIVERIES = (D.QUEUED, D.SENDING)
+REACHED = (D.UNSURE, D.ACCEPTED, D.SENT, D.DELIVERED, D.READ)  # they have it, or may: its ending goes to them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,7 @@ class Part:
     sha256: str  # of the payload, as approved; the caller has just compared them
     language: str
     items: tuple[Item, ...]
+    is_notice: bool = False  # a text to one person, which nobody has subscribed to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ MOVES = Moves(
         (State.FILED, "claim"): State.CLAIMED,
         (State.CLAIMED, "release_claim"): State.FILED,
         (State.CLAIMED, "take_over"): State.CLAIMED,
+        (State.VERIFIED, "take_over"): State.VERIFIED,
         (State.CLAIMED, "verify"): State.VERIFIED,
         (State.CLAIMED, "merge"): State.MERGED,
         (State.VERIFIED, "merge"): State.MERGED,
@@ -65,11 +66,30 @@ MOVES = Moves(
 )
 
 
+class Progress(StrEnum):
+    """What whoever reported may know of the report: never who has it, nor why it was closed."""
+
+    RECEIVED = "received"  # 已收到
+    ACCEPTED = "accepted"  # 已受理
+    SETTLED = "settled"  # 已处理
+
+
+PROGRESS = {
+    State.FILED: Progress.RECEIVED,
+    State.CLAIMED: Progress.ACCEPTED,
+    State.VERIFIED: Progress.ACCEPTED,
+    State.MERGED: Progress.ACCEPTED,  # as far as the report it was merged into: store.inbox.stand follows it
+    State.TRANSFERRED: Progress.ACCEPTED,  # another authority deals with it
+    State.SIGNED_FOR: Progress.ACCEPTED,
+    State.CLOSED: Progress.SETTLED,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
     """One message exactly as a door received it; never edited afterwards."""
 
-    channel: str  # the door: phone | email | sms | api
+    channel: str  # the door: phone | email | sms | api | web
     external_id: str  # unique per channel; the key against repeats
     raw: bytes
     media_type: str
@@ -95,7 +115,7 @@ class Fact:
     """A value with its origin: who or what says so."""
 
     value: str
-    origin: str  # caller | envelope | header | exif | parser | department | officer
+    origin: str  # caller | envelope | header | exif | parser | department | citizen | officer
     note: str = ""
 
 

@@ -20,8 +20,7 @@ def claim(unit: Unit, report_id: str, *, by: Person, at: datetime, revision: int
     if report.state is State.CLAIMED and report.claimed_by == by.id:
         return report  # a double click is no conflict
     if report.claimed_by:
-        holder = people.get(unit, report.claimed_by)
-        raise Conflict(f"already claimed by {holder.name}", code="already_claimed")
+        raise _taken(unit, report)
     return _move(unit, report, "claim", by, at, claimed_by=by.id, claimed_at=at)
 
 
@@ -36,10 +35,14 @@ def release_claim(
 def take_over(
     unit: Unit, report_id: str, *, by: Person, at: datetime, reason: str, revision: int | None = None
 ) -> Report:
-    """接手: take somebody else's claim, with a reason."""
+    """接手: the leader takes somebody else's claim, with a reason, whether or not it was verified since."""
+    by.must_be(Role.LEADER)
     report = _locked(unit, report_id, by, revision)
+    if report.claimed_by == by.id:
+        return report  # a double click
     wanted = _reason(reason)
-    return _move(unit, report, "take_over", by, at, reason=wanted, claimed_by=by.id, claimed_at=at)
+    changes = {"claimed_by": by.id, "claimed_at": at}
+    return _move(unit, report, "take_over", by, at, reason=wanted, told={"of": report.claimed_by}, **changes)
 
 
 def verify(unit: Unit, report_id: str, *, by: Person, at: datetime, revision: int | None = None) -> Report:
@@ -109,7 +112,7 @@ def draft_fields(report: Report) -> Mapping[str, Any]:
 
 
 def _locked(unit: Unit, report_id: str, by: Person, revision: int | None) -> Report:
-    by.must_be(Role.OFFICER, Role.APPROVER)
+    by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
@@ -122,17 +125,24 @@ def _held(unit: Unit, report_id: str, by: Person, revision: int | None) -> Repor
     """The report, when `by` has it or nobody has; another's claim is taken over, never overridden."""
     report = _locked(unit, report_id, by, revision)
     if report.claimed_by and report.claimed_by != by.id:
-        holder = people.get(unit, report.claimed_by)
-        raise Conflict(f"claimed by {holder.name}", code="already_claimed")
+        raise _taken(unit, report)
     return report
 
 
+def _taken(unit: Unit, report: Report) -> Conflict:
+    """Names who has it and since when (SCREENS T14)."""
+    holder = people.get(unit, report.claimed_by)
+    since = f" since {report.claimed_at.isoformat(timespec='seconds')}" if report.claimed_at else ""
+    return Conflict(f"already claimed by {holder.name}{since}", code="already_claimed")
+
+
 def _move(
-    unit: Unit, report: Report, action: str, by: Person, at: datetime, *, reason: str = "", **changes: Any
-) -> Report:
+    unit: Unit, report: Report, action: str, by: Person, at: datetime, *, reason: str = "",
+    told: Mapping[str, str] | None = None, **changes: Any,
+) -> Report:  # fmt: skip
     after = replace(report, state=MOVES.after(report.state, action), **changes)
     reports.change(unit, report, after)
-    detail = {"from": report.state.value, "to": after.state.value}
+    detail = {"from": report.state.value, "to": after.state.value, **(told or {})}
     if reason:
         detail["reason"] = reason
     journal.append(unit, "report", report.id, action, by=by.id, at=at, detail=detail)

@@ -1,5 +1,7 @@
 """The deployment's keys: made on the first day, mode 0600, never shared or sampled."""
 
+import hashlib
+import hmac
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,16 @@ class Keys:
     journal_head: bytes  # MACs the ends of the journal's streams
     journal_root: Ed25519PrivateKey  # signs the journal's roots
     cursor: bytes  # MACs list cursors
+
+    @property
+    def return_path(self) -> bytes:
+        """Proves the addresses that mail comes back to; derived, so that older data directories have it."""
+        return hmac.new(self.cursor, b"tocsin return path 1", hashlib.sha256).digest()
+
+    @property
+    def receipt(self) -> bytes:
+        """MACs the secret links of citizens; derived, so that a hub of an earlier version needs no new file."""
+        return hmac.new(self.cursor, b"tocsin receipt 1", hashlib.sha256).digest()
 
 
 def load(directory: Path, *, may_make: bool) -> Keys:

@@ -1,7 +1,8 @@
 """Every setting, read once from ``TOCSIN_*``; nothing below this room reads the environment."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
@@ -25,6 +26,9 @@ class Settings(BaseSettings):
     base_url: str = Field("", description="how officers reach the desk; empty: http://host:port")
     public_url: str = Field("", description="how the public reaches pages and feeds; empty: as base_url")
     allowed_hosts: str = Field("", description="further Host names that are answered, comma separated")
+    trusted_proxies: str = Field(
+        "", description="addresses whose X-Forwarded-For is believed, comma separated"
+    )
     zone: str = Field("Asia/Shanghai", description="time zone of screens and texts")
     region: str = Field("CN", description="country of phone numbers without one")
     area_code: str = Field("", description="area code of 7 and 8-digit local numbers, e.g. 0571")
@@ -40,17 +44,61 @@ class Settings(BaseSettings):
     twilio_webhook_url: str = Field("", description="address the provider signs for incoming SMS")
     twilio_status_url: str = Field("", description="address the provider signs for receipts")
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
+    email_relay_host: str = Field(
+        "", description="relay that takes mail; empty: no mail wire (the demo has its own)"
+    )
+    email_relay_port: int = Field(
+        25, ge=1, le=65535, description="port of the relay; 587 and 465 are usual too"
+    )
+    email_relay_tls: Literal["never", "offered", "starttls", "implicit"] = Field(
+        "offered", description="never, offered, starttls or implicit; the last two check the certificate"
+    )
+    email_relay_ca: Path | None = Field(None, description="PEM of an authority that the system does not know")
+    email_relay_user: str = Field("", description="login at the relay; needs starttls or implicit")
+    email_relay_password: SecretStr = Field(SecretStr(""), description="password of that login")
+    email_from: str = Field("", description="address that mail is from; empty: alerts@ the mail domain")
+    email_domain: str = Field(
+        "", description="domain whose mail comes to the SMTP door: bounces+... and unsubscribe+... live there"
+    )
+    emails_per_second: float = Field(20.0, gt=0, description="pace of this process towards the relay")
     metrics_token: SecretStr = Field(
         SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
     )
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
+    clock_file: Path | None = Field(
+        None, description="tests: seconds to add to the clock; a live hub refuses"
+    )
 
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         ZoneInfo(value)
         return value
+
+    @field_validator("email_domain")
+    @classmethod
+    def _short_domain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,38}[A-Za-z0-9])?", value):
+            raise ValueError("a domain in ASCII of at most 40 letters")
+        return value.lower()
+
+    @field_validator("email_from")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,250}", value):
+            raise ValueError("an address such as alerts@yj.example.gov.cn, without a name")
+        return value
+
+    @property
+    def mail_domain(self) -> str:
+        """Where mail of ours comes back to; '' when none can."""
+        return self.email_domain or self.email_from.rpartition("@")[2].lower()
+
+    @property
+    def mail_from(self) -> str:
+        """What stands in From."""
+        return self.email_from or f"alerts@{self.mail_domain}"
 
     @property
     def database(self) -> str:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,11 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from channels import email, twilio_sms
+from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
+from channels.codecs.mail_wrap import Letterhead
+from channels.codecs.return_path import DOMAIN_MAX, ReturnPath
+from channels.codecs.smtp_relay import Relay, Tls
 from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
 from channels.web_notice import WebNotice
@@ -18,11 +23,13 @@ from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
 from hub import birth, keys
+from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health
 from hub.log import log
 from hub.settings import Settings
-from intake import desk
+from intake import desk, secret_link
+from intake.acknowledge import Acknowledger
 from intake.filing import Filing
 from intake.reading import Locale
 from intake.spool import Spool
@@ -70,6 +77,7 @@ class Hub:
     health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
+    stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
 
     def close(self) -> None:
         """Finish the calls in flight, end the children, let the store finish."""
@@ -88,12 +96,18 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     made = keys.load(settings.data_dir / "keys", may_make=False)
     store = birth.open_store(settings, made)
     mode = store.read(hub_row.mode)
+    clock = clocks.of(mode, clock, settings.clock_file)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
-    filing = Filing(store=store, blobs=blobs, pool=pool, locale=locale, clock=clock)
     bell = Bell()
-    outgoing = _outgoing(settings, mode, store=store, bell=bell, clock=clock)
+    path = _return_path(settings, made)
+    wires = [*_wires(settings, mode), *_mail_wires(settings, mode, path, clock)]
+    outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
+    filing = Filing(
+        store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
+        acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
+    )  # fmt: skip
     return Hub(
         settings=settings,
         mode=mode,
@@ -112,6 +126,28 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         health=Health(store=store, data_dir=settings.data_dir, clock=clock),
         clock=clock,
         zone=ZoneInfo(settings.zone),
+        stopping=threading.Event(),
+    )
+
+
+def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Acknowledger:
+    """Who tells reporters that their report has arrived."""
+    is_reached = bool(settings.public_url or settings.base_url) or not mode.may_reach_the_world
+
+    def link(code: str) -> str:
+        return (
+            f"{settings.public_site.rstrip('/')}/report/s/{secret_link.token(key, code)}"
+            if is_reached
+            else ""
+        )
+
+    return Acknowledger(
+        mode=mode,
+        organisation=settings.organisation,
+        region=settings.region,
+        channels=channels,
+        ourselves={settings.twilio_from.lower(), settings.sender_id.lower()},
+        link=link,
     )
 
 
@@ -140,20 +176,26 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
 
 
 def _outgoing(
-    settings: Settings, mode: Mode, *, store: Store, bell: Bell, clock: Callable[[], datetime]
-) -> Outgoing:
+    settings: Settings, mode: Mode, wires: list[Wire], *, store: Store, bell: Bell,
+    clock: Callable[[], datetime],
+) -> Outgoing:  # fmt: skip
     publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    publishers.append(Broadcast(mode=mode, zone=ZoneInfo(settings.zone)))
     return Outgoing(
         store=store,
-        wires={wire.channel: wire for wire in _wires(settings, mode)},
+        wires={wire.channel: wire for wire in wires},
         publishers={publisher.channel: publisher for publisher in publishers},
-        paces={"sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4)},
+        paces={
+            "sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "email": Pace(settings.emails_per_second, burst=settings.emails_per_second / 4),
+        },
         courier=Courier(),
         clock=clock,
         bell=bell,
         stop_file=settings.data_dir / "STOP",
         public_dir=settings.data_dir / "public",
         public_url=settings.public_site,
+        zone=ZoneInfo(settings.zone),
     )
 
 
@@ -199,6 +241,40 @@ def _wires(settings: Settings, mode: Mode) -> list[Wire]:
     ]
 
 
+def _return_path(settings: Settings, made: keys.Keys) -> ReturnPath | None:
+    """None without a domain. Raises Refused for one that is too long for what a delivery keeps."""
+    domain = settings.mail_domain
+    if len(domain) > DOMAIN_MAX:
+        raise Refused(
+            f"TOCSIN_EMAIL_DOMAIN may have {DOMAIN_MAX} letters: set a shorter one", code="mail_domain"
+        )
+    return ReturnPath(key=made.return_path, domain=domain) if domain else None
+
+
+def _mail_wires(
+    settings: Settings, mode: Mode, path: ReturnPath | None, clock: Callable[[], datetime]
+) -> list[Wire]:
+    """The mail wire, when a relay is set; like `_wires`, and no password is said where others can listen."""
+    host, tls = settings.email_relay_host, Tls(settings.email_relay_tls)
+    if not host:
+        return []
+    if path is None:
+        raise Refused("a mail relay needs TOCSIN_EMAIL_DOMAIN or TOCSIN_EMAIL_FROM", code="mail_domain")
+    reaches_the_world = not _is_this_machine(host)
+    if reaches_the_world and not mode.may_reach_the_world:
+        raise Refused(f"a {mode.value} hub may not hold a wire to {host}", code="mode_forbids_wire")
+    if settings.email_relay_user and reaches_the_world and not tls.is_sure:
+        raise Refused(
+            "a login at the relay needs TOCSIN_EMAIL_RELAY_TLS=starttls or implicit", code="mail_login"
+        )
+    relay = Relay(
+        host=host, port=settings.email_relay_port, tls=tls, authority=str(settings.email_relay_ca or ""),
+        user=settings.email_relay_user, password=settings.email_relay_password.get_secret_value(), helo=path.domain,
+    )  # fmt: skip
+    head = Letterhead(name=settings.organisation, address=settings.mail_from, path=path)
+    return [email.Email(relay=relay, head=head, now=clock, reaches_the_world=reaches_the_world)]
+
+
 def _sms_door(settings: Settings) -> SmsDoor:
     token, sid = settings.twilio_auth_token.get_secret_value(), settings.twilio_account_sid
 
@@ -217,7 +293,10 @@ def _sms_door(settings: Settings) -> SmsDoor:
 
 
 def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    return _is_this_machine(urlsplit(url).hostname or "")
+
+
+def _is_this_machine(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,15 +1,18 @@
 """Behind the door: read a kept message and put it into the queue as a report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from channels.codecs.return_path import ReturnPath
 from channels.codecs.stop_word import is_stop
 from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
+from intake import bounces
 from intake import reading as readings
+from intake.acknowledge import Acknowledger
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from sandbox.pool import Pool
@@ -33,12 +36,16 @@ class Filing:
     pool: Pool
     locale: Locale
     clock: Callable[[], datetime]
+    return_path: ReturnPath | None = None  # None: no mail of ours can come back
+    acknowledger: Acknowledger | None = None  # None: nobody is written to
+    bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
 
     def file(self, inbound_id: str) -> str | None:
         """File one message; the report id, or None when there is nothing left to do.
 
         Safe to run twice and side by side: the arrival's move is a compare-and-set. Whatever the bytes
-        are, a report comes of them; what no parser got through is also on the shelf.
+        are, a report comes of them, unless a mail of ours came back; what no parser got through is also
+        on the shelf.
         """
         try:
             arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
@@ -46,18 +53,41 @@ class Filing:
             reason = error.code
             self.store.run(lambda unit: self._set_aside(unit, inbound_id, reason))
             return None
-        if arrived is None or arrived.state is not Arrival.RECEIVED:
+        if arrived is None or arrived.state is not Arrival.RECEIVED or self._is_trapped(arrived):
             return None
         try:
+            returned = bounces.examine(
+                arrived, self.return_path, self.pool, is_last_try=arrived.tries >= TRIES
+            )
+            if returned and self._is_settled(arrived, returned):
+                return None
             found, blobs = self._read(arrived)
+            found = bounces.marked(found, returned)
             content = self._content(found, blobs)
         except (HubError, OSError):
             at = self.clock()
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
-        done = self.store.run(lambda unit: _enter(unit, arrived, found, content, at))
-        return arrived.report_id if done else None
+        parcel = self.store.run(lambda unit: _enter(unit, arrived, found, content, self.acknowledger, at))
+        if parcel:
+            self.bell("deliver", parcel)
+        return None if parcel is None else arrived.report_id
+
+    def _is_trapped(self, arrived: Arrived) -> bool:
+        """Put aside what filled in the field that people do not see, once: from the shelf it may come back."""
+
+        def work(unit: Unit) -> bool:
+            if shelf.has_held(unit, "inbound", arrived.id):
+                return False
+            inbox.shelve(unit, arrived, "honeypot", self.clock())
+            return True
+
+        return bool(arrived.inbound.meta.get("trap")) and self.store.run(work)
+
+    def _is_settled(self, arrived: Arrived, returned: bounces.Verdict) -> bool:
+        at = self.clock()
+        return self.store.run(lambda unit: bounces.settle(unit, arrived, returned, at))
 
     def _read(self, arrived: Arrived) -> tuple[Reading, tuple[bytes, ...]]:
         parser, options = readings.parser_of(arrived.inbound)
@@ -99,24 +129,35 @@ class Filing:
         inbox.postpone(unit, inbound_id, self.clock() + timedelta(days=1))
 
 
-def _enter(unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime) -> bool:
-    """One transaction: arrival filed, report, version, blobs, journal."""
+def _enter(
+    unit: Unit,
+    arrived: Arrived,
+    found: Reading,
+    content: Content,
+    acknowledger: Acknowledger | None,
+    at: datetime,
+) -> str | None:
+    """One transaction: arrival filed, report, version, blobs, acknowledgement, journal.
+
+    The parcel of the acknowledgement, '' without one; None when there was nothing left to file.
+    """
     if not inbox.move(unit, arrived, "file"):
-        return False
+        return None
     if _is_only_a_stop(unit, arrived, content.text, at):
-        return False
+        return None
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
     if "unparsed" in content.findings:
         shelf.put(unit, "inbound", content.findings[0], origin=arrived.report_id, at=at)
+    parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
     journal.append(
         unit, "report", report.id, "file", by="system", at=at, is_first=True, content=content.text.encode(),
         detail={"inbound": arrived.id, "code": report.code, "channel": report.channel,
-                "attachments": [a.sha256 for a in content.attachments]},
+                "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
-    return True
+    return parcel
 
 
 def _is_only_a_stop(unit: Unit, arrived: Arrived, text: str, at: datetime) -> bool:

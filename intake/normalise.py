@@ -40,6 +40,7 @@ _ENGLISH = frozenset(
         "we",
     ]
 )
+_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{1,20})?")
 _ADDRESSES = re.compile(r"https?://\S{1,2000}|[^\s@]{1,64}@[^\s@]{1,255}")
 _WORD = re.compile(r"[a-z\u00c0-\u024f]+")
 
@@ -78,6 +79,18 @@ def position_from_exif(exif: Mapping[str, Any]) -> tuple[float, float] | None:
     if not (math.isfinite(lat) and math.isfinite(lon)) or abs(lat) > 90 or abs(lon) > 180:
         return None
     return float(lat), float(lon)
+
+
+def position(lat: str, lon: str) -> tuple[float, float] | None:
+    """(latitude, longitude) in degrees WGS 84 as a device wrote them, or None for anything else.
+
+    (0, 0) lies in the Gulf of Guinea and is what a device without a fix sends.
+    """
+    if not (_DEGREES.fullmatch(lat) and _DEGREES.fullmatch(lon)):
+        return None
+    found = float(lat), float(lon)
+    is_place = abs(found[0]) <= 90 and abs(found[1]) <= 180 and found != (0.0, 0.0)
+    return found if is_place else None
 
 
 def _east(count: Mapping[str, int]) -> str:

@@ -53,6 +53,14 @@ def phone(text: str, *, region: str = "CN", area_code: str = "") -> Phone | None
     return _by_library(body, extension, region, given)
 
 
+def mobile_of(text: str, region: str) -> str:
+    """E.164 of a mobile number of `region`, '' for anything else: fixed, foreign, premium, or no number."""
+    found = phone(text, region=region)
+    if found is None or found.kind != "mobile" or found.extension:
+        return ""
+    return found.e164 if found.e164.startswith(f"+{phonenumbers.country_code_for_region(region)}") else ""
+
+
 def _plain(given: str) -> str:
     """Full-width letters, dashes and labels made plain: １３８ becomes 138."""
     text = _DASHES.sub("-", unicodedata.normalize("NFKC", given))

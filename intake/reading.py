@@ -6,8 +6,10 @@ from typing import Any
 
 from channels.codecs import mail, slip, twilio_form
 from domain.report import Fact, Inbound
-from intake.normalise import clean
+from intake.normalise import clean, position
 from intake.phones import phone
+
+FILES = 5  # that the citizen's form asks for (PROMISES 5); more are kept all the same, and marked
 
 Facts = dict[str, tuple[Fact, ...]]
 Parser = Callable[[bytes, Mapping[str, Any]], tuple[dict[str, Any], list[bytes]]]
@@ -73,7 +75,7 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
 
 def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     """What `parsed` says in the words of the queue."""
-    by_door = {"email": _mail, "sms": _sms}
+    by_door = {"email": _mail, "sms": _sms, "web": _web}
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
 
@@ -111,6 +113,27 @@ def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     gathered = _Gathered()
     gathered.number(parsed["sender"], "caller", locale)
     return Reading(text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]))
+
+
+def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """A citizen's form. Whatever he put into its fields is kept: a position that is none stays as words."""
+    fields: Mapping[str, Any] = parsed["fields"]
+    gathered = _Gathered()
+    gathered.number(" ".join(str(fields.get("contact") or "").split()), "citizen", locale)
+    gathered.add("place", fields.get("place"), "citizen")
+    lat, lon = str(fields.get("lat") or "").strip(), str(fields.get("lon") or "").strip()
+    if found := position(lat, lon):
+        gathered.add("position", f"{found[0]},{found[1]}", "citizen")
+    elif lat or lon:
+        gathered.add("position", f"{lat[:80]},{lon[:80]}", "citizen", note="not a position")
+    gathered.positions(parsed["files"])
+    text = str(fields.get("text") or "")
+    findings = ["unverified_sender"] if fields.get("contact") else []
+    findings += ["text_cut"] if len(text) >= slip.FIELD_MAX else []
+    findings += ["many_files"] if len(parsed["files"]) > FILES else []
+    return Reading(
+        text=clean(text), facts=gathered.done(), files=tuple(parsed["files"]), findings=tuple(findings)
+    )
 
 
 def _slip(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

@@ -108,7 +108,7 @@ def _carry(
 ) -> list[Outcome]:
     calls = calls_of(
         wire, slots, payload=held.payload, sha256=held.sha256, language=held.language,
-        name=lambda seq: receipt_book.delivery_id(held.parcel, seq),
+        name=lambda seq: receipt_book.delivery_id(held.parcel, seq), is_notice=held.purpose == "notice",
     )  # fmt: skip
 
     def guard() -> Guard:

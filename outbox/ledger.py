@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from domain.artefact import Artefact, Purpose
 from domain.errors import BadInput, IllegalMove
@@ -13,6 +14,11 @@ from domain.release import Release, State
 from store import promises
 from store.promises import Dispatch
 from store.unit import Unit
+
+ENDING_LASTS = timedelta(
+    hours=24
+)  # who got a warning is told of its end for a day, however short its own life
+_ENDED = {State.CANCELLED: Purpose.LIFT, State.CORRECTED: Purpose.CORRECTION}
 
 
 def put(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], at: datetime) -> list[str]:
@@ -30,6 +36,28 @@ def put(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], at: date
     ]
 
 
+def put_ending(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], at: datetime) -> list[str]:
+    """Promise the frozen ending of a release in every channel and language that has begun; the dispatch ids.
+
+    Its addresses are those that its warning reached, or may have (outbox/relay). Nothing has left where no
+    lane had begun, so nothing ends there. The caller commits, with the state. Raises IllegalMove unless the
+    release is cancelled or corrected.
+    """
+    purpose = _ENDED.get(release.state)
+    if purpose is None:
+        raise IllegalMove("only a lifted or corrected release has an ending to send")
+    begun = {
+        (d.channel, d.language): d.id
+        for d in promises.of_release(unit, release.id)
+        if d.purpose == Purpose.MAIN.value and d.tries > 0
+    }
+    return [
+        promises.add(unit, _ending(release, artefact, begun[artefact.channel, artefact.language], at), at)
+        for artefact in artefacts
+        if artefact.purpose is purpose and (artefact.channel, artefact.language) in begun
+    ]
+
+
 def put_notice(unit: Unit, notice: Notice, at: datetime) -> str:
     """Promise one notice to one address; the parcel to ring for, '' when it was promised before.
 
@@ -44,6 +72,11 @@ def put_notice(unit: Unit, notice: Notice, at: datetime) -> str:
         expires=notice.expires, cursor="", expanded=1, is_expanded=True,
     )  # fmt: skip
     return promises.add_notice(unit, promise, notice, at)
+
+
+def _ending(release: Release, artefact: Artefact, ends: str, at: datetime) -> Dispatch:
+    promise = _promise(release, artefact, at)
+    return replace(promise, expires=at + ENDING_LASTS, purpose=artefact.purpose.value, ends=ends)
 
 
 def _promise(release: Release, artefact: Artefact, at: datetime) -> Dispatch:

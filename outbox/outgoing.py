@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
 from channels.contract import Publisher, Wire
 from outbox.pace import Pace
 from outbox.window import Courier
 from store.database import Store
+
+CHINA = timezone(timedelta(hours=8), "CST")  # Asia/Shanghai has had no other offset since 1991
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Outgoing:
     stop_file: Path  # data/STOP: while it exists nothing new leaves
     public_dir: Path  # root of the public files: /public/alerts.atom lies at public_dir/public/alerts.atom
     public_url: str
+    zone: tzinfo = CHINA  # of printed numbers and months
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,12 @@
 """How far a release has got: counts by channel and state that add up to its reach at every moment."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from domain.artefact import Purpose
 from domain.errors import NotFound
-from domain.parcel import DeliveryState, DispatchState
+from domain.parcel import REACHED, DeliveryState, DispatchState
+from domain.release import Release
 from store import audience, parcels, promises, releases
 from store.promises import Dispatch
 from store.unit import Unit
@@ -15,30 +18,57 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
     """What a monitor shows. Raises NotFound.
 
     {"release", "state", "reach", "adds_up", "channels": {channel: {"dispatches": [{"id", "language",
-    "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at"}}}.
+    "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at"}},
+    "endings": {"lift" | "correction": channels as above}}.
     `unexpanded` counts addresses that are not yet rows; `adds_up` says that states and unexpanded make
     up the reach. Times are of the first and the last attempt or receipt, None before. A channel that
-    publishes to everyone has reach None.
+    publishes to everyone has reach None. The reach of an ending is whom its warning reached, or may have.
     """
     release = releases.get(unit, release_id)
     if release is None:
         raise NotFound("no such release")
-    channels: dict[str, Any] = {}
-    for dispatch in promises.of_release(unit, release_id):
-        channel = channels.setdefault(dispatch.channel, _empty())
-        one = {"id": dispatch.id, "language": dispatch.language, "state": dispatch.state.value}
-        channel["dispatches"].append(one)
-    for row in parcels.tally(unit, release_id):
-        _count(channels[row.channel], row)
+    dispatches = promises.of_release(unit, release_id)
+    tally = parcels.tally(unit, release_id)
+    channels = _channels(dispatches, tally, Purpose.MAIN)
     for name, channel in channels.items():
-        mine = [d for d in promises.of_release(unit, release_id) if d.channel == name]
-        _reach(unit, release_id, name, channel, mine)
+        mine = [d for d in dispatches if d.channel == name and d.purpose == Purpose.MAIN]
+        _reach(unit, release, name, channel, mine)
+    endings = {
+        purpose.value: found
+        for purpose in (Purpose.LIFT, Purpose.CORRECTION)
+        if (found := _channels(dispatches, tally, purpose))
+    }
+    for name, channel in ((n, c) for found in endings.values() for n, c in found.items()):
+        _reach_of_ending(channels[name], channel)
     total = sum(c["reach"] or 0 for c in channels.values())
     return {
         "release": release_id, "state": release.state.value, "reach": release.reach,
         "adds_up": total == release.reach and all(c["adds_up"] for c in channels.values()),
-        "channels": channels,
+        "channels": channels, "endings": endings,
     }  # fmt: skip
+
+
+def _channels(dispatches: Sequence[Dispatch], tally: Sequence[Any], purpose: Purpose) -> dict[str, Any]:
+    channels: dict[str, Any] = {}
+    for dispatch in dispatches:
+        if dispatch.purpose == purpose:
+            channel = channels.setdefault(dispatch.channel, _empty())
+            one = {"id": dispatch.id, "language": dispatch.language, "state": dispatch.state.value}
+            channel["dispatches"].append(one)
+    for row in tally:
+        if row.purpose == purpose:
+            _count(channels[row.channel], row)
+    return channels
+
+
+def _reach_of_ending(main: dict[str, Any], channel: dict[str, Any]) -> None:
+    if main["reach"] is None:
+        return
+    rows = sum(channel["states"].values())
+    reached = sum(main["states"].get(state.value, 0) for state in REACHED)
+    # a receipt may still turn "sent" into "failed", or the other way: what is a row stays one
+    channel["reach"] = max(reached, rows)
+    channel["unexpanded"] = channel["reach"] - rows
 
 
 def _empty() -> dict[str, Any]:
@@ -55,11 +85,10 @@ def _count(channel: dict[str, Any], row: Any) -> None:
         channel["last_at"] = max(last, row.last_at) if last else row.last_at
 
 
-def _reach(unit: Unit, release_id: str, name: str, channel: dict[str, Any], mine: list[Dispatch]) -> None:
+def _reach(unit: Unit, release: Release, name: str, channel: dict[str, Any], mine: list[Dispatch]) -> None:
     rows = sum(channel["states"].values())
     is_published = all(d.is_expanded and not d.expanded for d in mine) and not rows
-    release = releases.get(unit, release_id)
-    if release is None or is_published:
+    if is_published:
         return
     if all(d.is_expanded for d in mine):
         channel["reach"] = sum(d.expanded for d in mine)

@@ -5,29 +5,28 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from channels.contract import Entry, File, Publisher
-from domain.artefact import Artefact, Purpose
+from domain.artefact import Artefact
 from domain.errors import Tampered, Unavailable
 from domain.handling import Handling
 from domain.parcel import DispatchState
-from domain.release import Release, State
-from outbox import ending
+from outbox import ending, told
+from outbox.book import Book
 from outbox.outgoing import Outgoing
+from outbox.told import Told
 from store import journal, promises, releases, shelf
 from store.promises import Dispatch
 from store.unit import Unit
 
-LISTED = timedelta(days=30)  # an index names what ended that long ago; its files stay for ever
+MOST_MADE = (
+    400  # pages of releases in one turn: 1 s of work on an idle machine; the next turn follows within seconds
+)
 LOCK_PATIENCE_SECONDS = 5.0  # writing takes milliseconds; whoever has it longer is stuck
 _HELD_BACK = timedelta(seconds=2)
-_TOLD = (State.APPROVED, State.PUBLISHING, State.PUBLISHED, State.STOPPED, State.CANCELLED, State.CORRECTED,
-         State.SUPERSEDED, State.UNLIFTED, State.EXPIRED)  # fmt: skip
-_ON_ITS_WAY = (State.APPROVED, State.PUBLISHING)
-_ENDINGS = {State.CORRECTED: Purpose.CORRECTION, State.CANCELLED: Purpose.LIFT}
 
 
 class Published(StrEnum):
@@ -60,7 +59,7 @@ def publish(out: Outgoing, dispatch_id: str) -> Published:
     except Tampered:
         out.store.run(lambda unit: _refuse(unit, dispatch, out.clock()))
         return Published.TAMPERED
-    _write_channel(out, publisher)
+    _write_channel(out, publisher, dispatch.release)
     is_done = out.store.run(lambda unit: ending.close(unit, dispatch_id, out.clock()))
     return Published.DONE if is_done else Published.NOT_OPEN
 
@@ -84,52 +83,6 @@ def refresh(out: Outgoing) -> list[str]:
     return changed
 
 
-def entries(unit: Unit, channel: str, at: datetime) -> list[Entry]:
-    """What `channel` tells the public, newest first: public releases that its lane has begun.
-
-    A release whose artefact is no longer what was approved is left out.
-    """
-    found: dict[str, Entry] = {}
-    for dispatch in promises.started(unit, channel, at - 12 * LISTED):
-        release = releases.get(unit, dispatch.release)
-        if release is None or release.id in found or not _is_told(release, at):
-            continue
-        with contextlib.suppress(Tampered):
-            found[release.id] = _entry(unit, release, dispatch.channel)
-    return sorted(found.values(), key=lambda e: (e.sent, e.release_id), reverse=True)
-
-
-def _is_told(release: Release, at: datetime) -> bool:
-    is_recent = release.draft.expires > at - LISTED or release.state is State.UNLIFTED
-    return release.draft.handling is Handling.PUBLIC and release.state in _TOLD and is_recent
-
-
-def _entry(unit: Unit, release: Release, channel: str) -> Entry:
-    """Raises Tampered."""
-    sent = release.sent or release.approved_at or release.created_at
-    is_on_its_way = release.state in (*_ON_ITS_WAY, State.PUBLISHED)
-    changed_at = (release.approved_at or sent) if is_on_its_way else releases.state_at(unit, release.id)
-    promised = {d.artefact: d for d in promises.of_release(unit, release.id)}
-    payloads: dict[str, bytes] = {}
-    for artefact in releases.artefacts(unit, release.id, release.digest):
-        if artefact.channel != channel:
-            continue
-        if artefact.purpose is Purpose.MAIN:
-            _compare(artefact, promised.get(artefact.id))
-            payloads[artefact.language] = artefact.body
-        elif artefact.purpose is _ENDINGS.get(release.state):
-            payloads[f"{artefact.language}+{artefact.purpose}"] = artefact.body
-    draft = release.draft
-    return Entry(
-        release_id=release.id, identifier=release.identifier,
-        # to a reader it is published from its first byte on; what the lanes still do is for the monitor
-        state=(State.PUBLISHED if release.state in _ON_ITS_WAY else release.state).value,
-        sent=sent, changed_at=changed_at, expires=draft.expires, kind=draft.kind.value,
-        colour=draft.colour.value if draft.colour else "", event_code=draft.event_code, issuer=draft.issuer,
-        areas=draft.areas, headlines=releases.headlines(unit, release.id, release.digest), payloads=payloads,
-    )  # fmt: skip
-
-
 def _checked(unit: Unit, dispatch: Dispatch) -> None:
     _compare(releases.artefact(unit, dispatch.artefact), dispatch)
 
@@ -146,22 +99,40 @@ def _refuse(unit: Unit, dispatch: Dispatch, at: datetime) -> None:
                        detail={"dispatch": dispatch.id})  # fmt: skip
 
 
-def _write_channel(out: Outgoing, publisher: Publisher) -> list[str]:
-    """Read, build and write under one lock, so that of two processes the one that read last writes last."""
-    with _lock(out.public_dir):
+def _write_channel(out: Outgoing, publisher: Publisher, telling: str = "") -> list[str]:
+    """Read, build and write under one lock, so that of two processes the one that read last writes last.
+
+    `telling` is the release whose turn it is. Others that their lane has not finished are listed only where
+    their files lie already: what the kill switch holds or a stop overtook is not told by the way.
+    """
+    root = out.public_dir
+    with _lock(root):
         at = out.clock()
         generation = out.store.read(lambda unit: _generation(unit, at))
-        told = out.store.read(lambda unit: entries(unit, publisher.channel, at))
-        files = publisher.build(told, public_url=out.public_url)
-        changed = _write(out.public_dir, files, at)
-        _generation_file(out, publisher.channel).write_text(generation)
-    return changed
+        begun = told.read(out.store, publisher.channel, at, out.zone)
+        waiting = [t for t in begun if not t.is_kept and t.entry.release_id != telling]
+        lying = {f.about for f in _build(out, publisher, waiting) if f.about and (root / f.path).exists()}
+        out_there = [t for t in begun if t not in waiting or t.entry.release_id in lying]
+        book = Book(root, publisher.channel)
+        turn = _Turn(root, at, book)
+        turn.write_pages(_build(out, publisher, out_there), [t.entry for t in out_there])
+        sound = [t for t in out_there if t.entry.release_id not in turn.refused]
+        turn.write([f for f in _build(out, publisher, sound) if not f.about])
+        for path in book.strike_out():
+            (root / path).unlink(missing_ok=True)
+            turn.changed.append(path)
+        book.close()
+        _generation_file(out, publisher.channel).write_text(generation if turn.is_whole else "")
+    return turn.changed
+
+
+def _build(out: Outgoing, publisher: Publisher, begun: Sequence[Told]) -> Sequence[File]:
+    return publisher.build([t.entry for t in begun], public_url=out.public_url)
 
 
 def _generation(unit: Unit, at: datetime) -> str:
-    count, last = promises.public_state(
-        unit, Handling.PUBLIC.value, [s.value for s in _TOLD], at - 12 * LISTED
-    )
+    since = told.first_month(at, UTC)
+    count, last = promises.public_state(unit, Handling.PUBLIC.value, [s.value for s in told.STATES], since)
     return f"{count} {last} {at.date()}"
 
 
@@ -173,16 +144,49 @@ def _last_generation(out: Outgoing, channel: str) -> str:
     return _generation_file(out, channel).read_text()
 
 
-def _write(root: Path, files: Sequence[File], at: datetime) -> list[str]:
-    """Write what differs, indexes after the pages they name; the paths that changed."""
-    changed = []
-    for file in sorted(files, key=lambda f: f.is_index):
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts:
-            raise Tampered("a publisher names a file outside the public directory", code="path")
-        if _replace(root / path, file.body, at):
-            changed.append(file.path)
-    return changed
+class _Turn:
+    """One writing of a channel's files. `refused`: releases whose bytes are not as approved."""
+
+    def __init__(self, root: Path, at: datetime, book: Book) -> None:
+        self._root = root
+        self._at = at
+        self._book = book
+        self.changed: list[str] = []
+        self.refused: set[str] = set()
+        self.is_whole = True
+
+    def write_pages(self, files: Sequence[File], entries: Sequence[Entry]) -> None:
+        """Write what speaks of one release, the last change first, and leave what is too much for the next turn.
+
+        After an upgrade every old page is made again; a new warning must not wait for that.
+        """
+        latest = sorted(entries, key=lambda e: (e.changed_at, e.release_id), reverse=True)
+        rank = {entry.release_id: n for n, entry in enumerate(latest)}
+        made = 0
+        for file in sorted((f for f in files if f.about), key=lambda f: rank[f.about]):
+            if file.about in self.refused or self._book.holds(file):
+                continue
+            if made >= MOST_MADE:
+                self.is_whole = False
+                continue
+            before = len(self.changed)
+            try:
+                self.write([file])
+            except Tampered:
+                self.refused.add(file.about)
+            made += bool(file.version) or len(self.changed) > before
+
+    def write(self, files: Sequence[File]) -> None:
+        """Write what differs, indexes after the pages they name."""
+        for file in sorted(files, key=lambda f: f.is_index):
+            path = PurePosixPath(file.path)
+            if path.is_absolute() or ".." in path.parts:
+                raise Tampered("a publisher names a file outside the public directory", code="path")
+            if self._book.holds(file):
+                continue
+            if _replace(self._root / path, file.read(), self._at):
+                self.changed.append(file.path)
+            self._book.note(file)
 
 
 def _replace(path: Path, body: bytes, at: datetime) -> bool:
@@ -192,11 +196,13 @@ def _replace(path: Path, body: bytes, at: datetime) -> bool:
     and the length, and would answer "not modified" for another page (R34).
     """
     stamp = at.timestamp()
+    is_new = False
     try:
         if path.read_bytes() == body:
             return False
         stamp = max(stamp, path.stat().st_mtime // 1 + 1)
     except FileNotFoundError:
+        is_new = True
         _make(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     with temporary.open("wb") as file:
@@ -206,7 +212,10 @@ def _replace(path: Path, body: bytes, at: datetime) -> bool:
         os.utime(file.fileno(), (stamp, stamp))
         os.fsync(file.fileno())
     temporary.rename(path)
-    _sync(path.parent)
+    if (
+        is_new
+    ):  # of a replaced file a power cut leaves the old or the new one, and the start compares them all
+        _sync(path.parent)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from domain.artefact import Purpose
 from domain.parcel import DispatchState
 from outbox import ending
 from store import journal, parcels, promises
@@ -13,12 +14,14 @@ def stop(unit: Unit, release_id: str, *, by: str, at: datetime, reason: str) -> 
 
     The tombstone is what stops running workers: their guard reads it at most 200 ms old. Queues of stopped
     parcels are emptied here for the first ones and by the sweep for the rest, so that a million rows do not
-    hold up the commit; progress counts them as stopped from now on. Safe to repeat.
+    hold up the commit; progress counts them as stopped from now on. Endings are not stopped: they are what
+    follows. Safe to repeat.
     """
     is_new = promises.add_tombstone(unit, release_id, by=by, at=at, reason=reason)
     dispatches = 0
     for dispatch in promises.of_release(unit, release_id, lock=True):
-        if dispatch.state in (DispatchState.READY, DispatchState.OPEN):
+        is_going = dispatch.state in (DispatchState.READY, DispatchState.OPEN)
+        if is_going and dispatch.purpose == Purpose.MAIN.value:
             dispatches += promises.move(unit, dispatch, "stop", at)
     count = {"dispatches": dispatches, "parcels": parcels.stop(unit, release_id)}
     if is_new:

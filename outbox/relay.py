@@ -3,15 +3,17 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from domain.artefact import Purpose
 from domain.parcel import BATCH, DispatchState
 from outbox import ending
 from outbox.outgoing import Outgoing
-from store import audience, promises, releases
+from store import audience, endings, parcels, promises, releases
 from store.audience import PARCELS_PER_CHUNK, Selector
 from store.promises import Dispatch
 from store.unit import Unit
 
 IN_HAND = timedelta(seconds=4)  # of one step; a dead worker's promise is offered again after it
+CALLS_END = timedelta(seconds=1)  # between looks whether the calls of a stopped warning have ended
 LOOK_AGAIN = timedelta(seconds=5)  # whether an expanded dispatch is done, in case its last worker died
 
 
@@ -21,6 +23,7 @@ class Relayed(StrEnum):
     NOT_DUE = "not_due"
     NO_LANE = "no_lane"  # neither a wire nor a publisher for its channel in this process
     PUBLISHING = "publishing"
+    WAITS = "waits"  # an ending: calls of its warning are under way, and may reach somebody
     EXPANDED = "expanded"
 
 
@@ -36,13 +39,16 @@ def relay(out: Outgoing, dispatch_id: str) -> Relayed:
     if dispatch.channel not in out.wires:
         out.store.run(lambda unit: promises.postpone(unit, dispatch_id, at + timedelta(minutes=1)))
         return Relayed.NO_LANE
+    step = _expand if dispatch.purpose == Purpose.MAIN.value else _expand_ending
     while not dispatch.is_expanded:
-        found = out.store.run(lambda unit: _expand(unit, out, dispatch_id))
+        found = out.store.run(lambda unit: step(unit, out, dispatch_id))
         if found is None:
             return Relayed.NOT_DUE
         names, dispatch = found
         for name in names:
             out.bell("deliver", name)
+        if dispatch.next_due <= out.clock() + CALLS_END:  # it waits for the warning's last calls
+            return Relayed.WAITS
     out.store.run(lambda unit: ending.finish(unit, dispatch_id, out.clock()))
     return Relayed.EXPANDED
 
@@ -92,6 +98,30 @@ def _expand(unit: Unit, out: Outgoing, dispatch_id: str) -> tuple[list[str], Dis
     promises.note_expanded(
         unit, dispatch_id, cursor=cursor, expanded=dispatch.expanded + size, is_expanded=is_over,
         next_due=at + (LOOK_AGAIN if is_over else IN_HAND),
+    )  # fmt: skip
+    after = promises.get(unit, dispatch_id)
+    return (names, after) if after else None
+
+
+def _expand_ending(unit: Unit, out: Outgoing, dispatch_id: str) -> tuple[list[str], Dispatch] | None:
+    """One chunk of those whom the warning reached; None when the dispatch is no longer open, or is expanded.
+
+    First everybody reached so far, at once. Then, when no call of the warning is under way, those whom its
+    last calls have reached. An attempt that is under way may end either way: whoever has not got the warning
+    gets no ending of it.
+    """
+    at = out.clock()
+    dispatch = promises.get(unit, dispatch_id, lock=True)
+    if dispatch is None or dispatch.state is not DispatchState.OPEN or dispatch.is_expanded:
+        return None
+    names: list[str] = []
+    cursor, size, next_due = dispatch.cursor, 0, at + CALLS_END
+    if cursor != endings.BEHIND or not parcels.is_sending(unit, dispatch.ends):
+        names, cursor, size = endings.expand(unit, dispatch, at)
+        next_due = at + (LOOK_AGAIN if cursor == endings.DONE else IN_HAND)
+    promises.note_expanded(
+        unit, dispatch_id, cursor=cursor, expanded=dispatch.expanded + size,
+        is_expanded=cursor == endings.DONE, next_due=next_due,
     )  # fmt: skip
     after = promises.get(unit, dispatch_id)
     return (names, after) if after else None

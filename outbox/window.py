@@ -178,12 +178,13 @@ class Courier:
 
 
 def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,
-             name: Callable[[int], str]) -> list[Call]:  # fmt: skip
+             name: Callable[[int], str], is_notice: bool = False) -> list[Call]:  # fmt: skip
     """Cut a slice into calls of at most the wire's items; `name` gives the delivery id of a sequence number."""
     calls = []
     for start in range(0, len(slots), max(wire.items_per_call, 1)):
         some = tuple(slots[start : start + max(wire.items_per_call, 1)])
         items = tuple(Item(delivery_id=name(s.seq), address=s.address, attempt=s.attempt) for s in some)
-        part = Part(channel=wire.channel, payload=payload, sha256=sha256, language=language, items=items)
+        part = Part(channel=wire.channel, payload=payload, sha256=sha256, language=language, items=items,
+                    is_notice=is_notice)  # fmt: skip
         calls.append(Call(part=part, slots=some))
     return calls

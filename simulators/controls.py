@@ -10,7 +10,7 @@ from starlette.routing import Route
 from domain.errors import BadInput
 from simulators.callbacks import form_of_inbound
 from simulators.phones import new_sid
-from simulators.script import Script, parse
+from simulators.script import USUAL, Script, parse
 from simulators.twilio_state import Simulator
 
 
@@ -25,7 +25,7 @@ async def _script(request: Request) -> Response:
     simulator = of(request)
     if request.method == "POST":
         try:
-            simulator.script = parse(json.loads(await request.body()))
+            simulator.script = parse(json.loads(await request.body()), USUAL)
         except BadInput as error:
             flaws = [{"pointer": flaw.pointer, "detail": flaw.detail} for flaw in error.flaws]
             return JSONResponse({"detail": error.detail, "errors": flaws}, status_code=400)
@@ -49,7 +49,7 @@ async def _reset(request: Request) -> Response:
     simulator = of(request)
     simulator.callbacks.forget()
     simulator.book.clear()
-    simulator.script = Script()
+    simulator.script = Script(USUAL)
     return Response(status_code=204)
 
 

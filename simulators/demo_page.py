@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from simulators.phone_words import STATES, words
 from simulators.presets import PRESETS, USUAL, script
+from simulators.script import USUAL as ANSWERS
 from simulators.script import parse
 from simulators.twilio_state import Simulator
 
@@ -76,7 +77,7 @@ def routes(
         name = str(form.get("preset", ""))
         if name not in PRESETS:
             return JSONResponse({"detail": f"one of {', '.join(PRESETS)}"}, 400)
-        simulator.script = parse(script(name))
+        simulator.script = parse(script(name), ANSWERS)
         language = "en" if form.get("lang") == "en" else "zh-CN"
         return RedirectResponse(f"/demo/outbox?lang={language}", 303, HEADERS)
 
@@ -110,7 +111,7 @@ def _page(simulator: Simulator, language: str, *, is_live: bool, sections: Seque
 def _lever(simulator: Simulator, language: str) -> str:
     say = words(language)
     rules = simulator.script.to_json()["rules"]
-    current = next((name for name in PRESETS if parse(script(name)).to_json()["rules"] == rules), "")
+    current = next((name for name in PRESETS if parse(script(name), ANSWERS).to_json()["rules"] == rules), "")
     options = "".join(
         f'<option value="{name}"{" selected" if name == current else ""}>{say[f"preset_{name}"]}</option>'
         for name in PRESETS

@@ -1,11 +1,11 @@
 """What a simulated provider does with the next messages: rules, matched in order."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from domain.errors import BadInput, Flaw
 
@@ -45,12 +45,18 @@ class Calls(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule. `to` is a pattern as of file names; `times` counts the calls left, None for ever."""
+class AnyRule:
+    """What rules of every provider have. `to` is a pattern as of file names."""
 
     to: str = "*"
-    times: int | None = None
+    times: int | None = None  # calls left, None for ever
     percent: float = 100.0  # of the calls that match, drawn with the script's seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(AnyRule):
+    """One rule for a text message."""
+
     act: Act = Act.TAKE
     code: int = 21211
     retry_after: str = ""
@@ -62,29 +68,31 @@ class Rule:
 
 
 USUAL = Rule()
+R = TypeVar("R", bound=AnyRule)
 
 
-class Script:
-    """Rules with what is left of them; changed by the scripter only."""
+class Script(Generic[R]):
+    """Rules with what is left of them; changed by the scripter only. `usual` is for what no rule matches."""
 
-    def __init__(self, rules: Sequence[Rule] = (), *, seed: int = 1) -> None:
+    def __init__(self, usual: R, rules: Sequence[R] = (), *, seed: int = 1) -> None:
         self.seed = seed
+        self._usual = usual
         self._rules = list(rules)
         self._left = [rule.times for rule in rules]
         self._dice = random.Random(seed)  # noqa: S311  repeatable on purpose
 
-    def draw(self, to: str) -> Rule:
-        """The first rule that is for `to` and has calls left; USUAL when none has."""
+    def draw(self, to: str, *, where: Callable[[R], bool] = lambda _: True) -> R:
+        """The first rule that is for `to`, and `where` it holds, with calls left; the usual when none has."""
         for n, rule in enumerate(self._rules):
             left = self._left[n]
-            if left == 0 or not fnmatchcase(to, rule.to):
+            if left == 0 or not where(rule) or not fnmatchcase(to, rule.to):
                 continue
             if rule.percent < 100 and self._dice.random() * 100 >= rule.percent:
                 continue
             if left is not None:
                 self._left[n] = left - 1
             return rule
-        return USUAL
+        return self._usual
 
     def to_json(self) -> dict[str, Any]:
         """As parse() takes it, `times` being what is left."""
@@ -92,34 +100,36 @@ class Script:
         return {"seed": self.seed, "rules": rules}
 
 
-def parse(body: Any) -> Script:
+def parse(body: Any, usual: R) -> Script[R]:
     """A script from JSON: {"seed": 1, "rules": [{"to": "+8613*", "times": 3, "act": "throttle"}]}.
+
+    Rules are of the class of `usual`, and have its values where they say nothing.
 
     Raises BadInput with the place of every flaw.
     """
     if not isinstance(body, Mapping) or not isinstance(body.get("rules", []), list):
         raise BadInput("a script is an object with a list of rules", flaws=[Flaw("/rules", "not a list")])
     flaws: list[Flaw] = []
-    rules = [_rule(n, one, flaws) for n, one in enumerate(body.get("rules", []))]
+    rules = [_rule(n, one, flaws, usual) for n, one in enumerate(body.get("rules", []))]
     if not isinstance(body.get("seed", 1), int):
         flaws.append(Flaw("/seed", "not a whole number"))
     if flaws:
         raise BadInput("the script does not hold", flaws=flaws)
-    return Script(rules, seed=body.get("seed", 1))
+    return Script(usual, rules, seed=body.get("seed", 1))
 
 
-def _rule(n: int, one: Any, flaws: list[Flaw]) -> Rule:
+def _rule(n: int, one: Any, flaws: list[Flaw], usual: R) -> R:
     if not isinstance(one, Mapping):
         flaws.append(Flaw(f"/rules/{n}", "not an object"))
-        return USUAL
+        return usual
+    known = {field.name for field in fields(usual)}
     values: dict[str, Any] = {}
     for name, value in one.items():
-        usual = getattr(USUAL, str(name), None) if name in Rule.__slots__ else None
         try:
-            values[name] = _value(name, value, usual)
+            values[name] = _value(name, value, getattr(usual, name) if name in known else None)
         except (ValueError, TypeError):
             flaws.append(Flaw(f"/rules/{n}/{name}", "no such field, or not a value of it"))
-    return USUAL if flaws else Rule(**values)
+    return usual if flaws else type(usual)(**values)
 
 
 def _value(name: str, value: Any, usual: Any) -> Any:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from simulators.callbacks import Callbacks
 from simulators.phones import LedgerFile, Message, Phones, as_resource
-from simulators.script import Calls, Rule, Script
+from simulators.script import USUAL, Calls, Rule, Script
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Simulator:
 
     def __init__(self, config: TwilioSimConfig) -> None:
         self.config = config
-        self.script = Script()
+        self.script = Script(USUAL)
         self.book = Phones()
         self.callbacks = Callbacks(
             account_sid=config.account_sid,

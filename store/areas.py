@@ -36,3 +36,19 @@ def listing(unit: Unit, under: str = "", limit: int = 500) -> list[sa.Row[Any]]:
     if under:
         query = query.where(t.area.c.code.startswith(prefix(under)))
     return unit.rows(query)
+
+
+def search(unit: Unit, text: str, limit: int) -> list[sa.Row[Any]]:
+    """Divisions whose name holds `text`, or whose code begins with it, in code order."""
+    a = t.area.c
+    fits = sa.or_(
+        a.name_zh.contains(text, autoescape=True),
+        a.name_en.icontains(text, autoescape=True),
+        a.code.startswith(text, autoescape=True),
+    )
+    return unit.rows(sa.select(t.area).where(fits).order_by(a.code).limit(limit))
+
+
+def rows(unit: Unit, codes: Iterable[str]) -> list[sa.Row[Any]]:
+    """The divisions of these canonical codes, in code order; unknown codes are left out."""
+    return unit.rows(sa.select(t.area).where(t.area.c.code.in_(list(codes))).order_by(t.area.c.code))

@@ -47,8 +47,8 @@ def add(unit: Unit, rows: Iterable[Mapping[str, Any]], at: datetime) -> int:
     number = _next_version(unit)
     for page in _pages(rows):
         fresh = [_row(row, number, at) for row in page]
-        known = _on_list(unit, {row["channel"] for row in fresh}, {row["address"] for row in fresh})
-        missing = {_place(row): row for row in fresh if _place(row) not in known}
+        known = on_list(unit, {row["channel"] for row in fresh}, {row["address"] for row in fresh}, number)
+        missing = {place(row): row for row in fresh if place(row) not in known}
         if missing:
             unit.execute(t.recipient.insert(), list(missing.values()))
     return number
@@ -61,6 +61,20 @@ def remove(unit: Unit, channel: str, address: str) -> int:
     mine = (r.c.channel == channel, r.c.address == address, r.c.until.is_(None))
     unit.execute(r.update().where(*mine).values(until=number))
     return number
+
+
+def place(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes a row the same as another one: the name may differ."""
+    return (row["channel"], row["address"], row["area"], row["group"], row["language"])
+
+
+def on_list(unit: Unit, channels: set[str], addresses: set[str], number: int) -> set[tuple[str, ...]]:
+    """place() of the rows in list version `number` that hold one of `addresses`; rows to come are not in it."""
+    r = t.recipient.c
+    query = sa.select(r.channel, r.address, r.area, r.group, r.language).where(
+        r.channel.in_(channels), r.address.in_(addresses), r.until.is_(None), r.since <= number
+    )
+    return {(row.channel, row.address, row.area, row.group, row.language) for row in unit.rows(query)}
 
 
 def count(
@@ -81,6 +95,56 @@ def count(
     return number, int(unit.scalar(query) or 0)
 
 
+def count_silenced(
+    unit: Unit,
+    *,
+    channel: str,
+    areas: Sequence[str],
+    groups: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    list_version: int | None = None,
+) -> int:
+    """Those of count() to whom nothing leaves, because they opted out and hold no office."""
+    number = version(unit) if list_version is None else list_version
+    chosen = Selector(channel=channel, list_version=number, areas=tuple(areas),
+                      groups=tuple(groups), languages=tuple(languages))  # fmt: skip
+    r, o = t.recipient, t.opt_out.c
+    office = t.recipient.alias("office")
+    holds_one = sa.exists().where(
+        office.c.address == o.address, office.c.group == RESPONSIBLE,
+        *_chosen(office, chosen, area=office.c.area.concat("")),
+    )  # fmt: skip
+    is_chosen = sa.exists().where(r.c.address == o.address, *_chosen(r, chosen, area=r.c.area.concat("")))
+    out = (o.channel == channel, o.scope == SUBSCRIPTIONS)
+    query = sa.select(sa.func.count()).select_from(t.opt_out).where(*out, is_chosen, sa.not_(holds_one))
+    return int(unit.scalar(query) or 0)
+
+
+def groups(unit: Unit) -> list[str]:
+    """The groups that the present list names."""
+    r = t.recipient.c
+    return [
+        row.group for row in unit.rows(sa.select(r.group).where(*_present(unit)).distinct().order_by(r.group))
+    ]
+
+
+def numbers(unit: Unit) -> list[sa.Row[Any]]:
+    """The present list in numbers: (channel, group, area, n)."""
+    r = t.recipient.c
+    columns = (r.channel, r.group, r.area)
+    query = sa.select(*columns, sa.func.count().label("n")).where(*_present(unit)).group_by(*columns)
+    return unit.rows(query.order_by(*columns))
+
+
+def count_opted_out(unit: Unit) -> dict[str, int]:
+    """channel -> addresses whose subscriptions have ended."""
+    o = t.opt_out.c
+    query = (
+        sa.select(o.channel, sa.func.count().label("n")).where(o.scope == SUBSCRIPTIONS).group_by(o.channel)
+    )
+    return {row.channel: row.n for row in unit.rows(query)}
+
+
 def opt_out(unit: Unit, channel: str, address: str, *, inbound: str, at: datetime) -> str:
     """End the subscriptions of an address; what it ended.
 
@@ -88,7 +152,7 @@ def opt_out(unit: Unit, channel: str, address: str, *, inbound: str, at: datetim
     """
     r = t.recipient.c
     held = sa.select(r.id).where(
-        r.channel == channel, r.address == address, r.group == RESPONSIBLE, r.until.is_(None)
+        r.channel == channel, r.address == address, r.group == RESPONSIBLE, *_present(unit)
     )
     scope = RESPONSIBLE if unit.scalar(held.limit(1)) else SUBSCRIPTIONS
     row = {"channel": channel, "address": address, "scope": scope, "at": at, "inbound": inbound}
@@ -204,6 +268,11 @@ def _chosen(
     return conditions
 
 
+def _present(unit: Unit) -> tuple[sa.ColumnElement[bool], ...]:
+    r = t.recipient.c
+    return (r.since <= version(unit), r.until.is_(None))
+
+
 def _next_version(unit: Unit) -> int:
     """The hub's row stays locked to the commit, so versions become visible in their order."""
     number = unit.execute(t.hub.update().values(list_version=t.hub.c.list_version + 1)).rowcount
@@ -220,17 +289,6 @@ def _row(row: Mapping[str, Any], number: int, at: datetime) -> dict[str, Any]:
         "area": canonical(row["area"]), "language": row.get("language", "zh-CN"),
         "group": row.get("group", "subscriber"), "name": row.get("name", ""), "since": number,
     }  # fmt: skip
-
-
-def _place(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (row["channel"], row["address"], row["area"], row["group"], row["language"])
-
-
-def _on_list(unit: Unit, channels: set[str], addresses: set[str]) -> set[tuple[str, ...]]:
-    r = t.recipient.c
-    query = sa.select(r.channel, r.address, r.area, r.group, r.language)
-    rows = unit.rows(query.where(r.channel.in_(channels), r.address.in_(addresses), r.until.is_(None)))
-    return {(row.channel, row.address, row.area, row.group, row.language) for row in rows}
 
 
 def _pages(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

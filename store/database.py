@@ -102,6 +102,7 @@ class Store:
 
     def _commit(self, batch: list[tuple[Callable[[Unit], Any], Future[Any]]]) -> None:
         failure: HubError = Unavailable("the database does not answer")
+        may_be_one_s_fault = True
         for attempt in range(RETRIES):
             try:
                 outcomes = self._transaction([work for work, _ in batch])
@@ -113,15 +114,15 @@ class Store:
                 failure = Unavailable("the database does not answer")
                 failure.__cause__ = error
                 time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
-            except Unavailable as error:  # the write lock is held elsewhere
-                failure = error
+            except Unavailable as error:  # the lock is held elsewhere: one by one each would wait for it
+                failure, may_be_one_s_fault = error, False
                 break
             else:
                 for (_, future), (is_ok, value) in zip(batch, outcomes, strict=True):
                     future.set_result(value) if is_ok else future.set_exception(value)
                 return
-        if len(batch) > 1 and not isinstance(failure, CommitUnknown):
-            for job in batch:  # one of them may be the cause: the others must not pay for it
+        if len(batch) > 1 and may_be_one_s_fault and not isinstance(failure, CommitUnknown):
+            for job in batch:  # the others must not pay for it
                 self._commit([job])
             return
         for _, future in batch:

@@ -12,7 +12,7 @@ from store.unit import Unit
 def page(
     unit: Unit, release_id: str, *, limit: int, after: tuple[str, int] | None = None, state: str = ""
 ) -> list[sa.Row[Any]]:
-    """Rows (parcel, seq, channel, language, address, state, attempts, provider_id, code, changed_at).
+    """Rows (parcel, seq, purpose, channel, language, address, state, attempts, provider_id, code, changed_at).
 
     At most `limit`, after `after` = (parcel, seq). What is queued in a stopped parcel is stopped, as the
     summary counts it.
@@ -21,8 +21,8 @@ def page(
     is_stopped = sa.and_(p.state == ParcelState.STOPPED.value, d.state == DeliveryState.QUEUED.value)
     shown = sa.case((is_stopped, DeliveryState.STOPPED.value), else_=d.state).label("state")
     query = (
-        sa.select(d.parcel, d.seq, x.channel, x.language, d.address, shown, d.attempts, d.provider_id, d.code,
-                  d.changed_at)
+        sa.select(d.parcel, d.seq, x.purpose, x.channel, x.language, d.address, shown, d.attempts, d.provider_id,
+                  d.code, d.changed_at)
         .join(t.parcel_row, p.id == d.parcel)
         .join(t.dispatch, x.id == p.dispatch)
         .where(x.release == release_id)

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from domain.errors import NotFound
 from domain.handling import Handling
-from domain.report import ARRIVALS, Arrival, Inbound, Kept
+from domain.report import ARRIVALS, MOVES, PROGRESS, Arrival, Inbound, Kept, Progress, State
 from store import journal, shelf
 from store import tables as t
 from store.unit import Unit
@@ -29,6 +30,16 @@ class Arrived:
     inbound: Inbound
     blob: str
     raw_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """How far a report is, as whoever sent it may know it."""
+
+    code: str
+    progress: Progress
+    received_at: datetime
+    changed_at: datetime  # the last act upon it
 
 
 def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: datetime) -> Kept:
@@ -55,7 +66,7 @@ def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: date
             "blob": blob or None,
             "raw_sha256": hashlib.sha256(inbound.raw).hexdigest(),
             "sender": key.seal("inbound.sender", inbound.sender.encode()),
-            "sender_index": unit.vault.index(inbound.sender) if inbound.sender else "",
+            "sender_index": _index(unit, inbound.sender),
             "meta": key.seal("inbound.meta", meta),
             "organisation": inbound.organisation,
             "handling": inbound.handling.value,
@@ -136,3 +147,68 @@ def by_report(unit: Unit, report_id: str) -> sa.Row[tuple[str, str, str]] | None
         sa.select(i.id, i.code, i.state, i.received_at, i.channel, i.organisation, i.raw_sha256, i.media_type)
         .where(i.report == report_id)
     )  # fmt: skip
+
+
+def acknowledge(unit: Unit, inbound_id: str, at: datetime) -> None:
+    """Write down that an acknowledgement was promised to the sender."""
+    i = t.inbound
+    unit.execute(i.update().where(i.c.id == inbound_id).values(acknowledged_at=at))
+
+
+def acknowledged(unit: Unit, sender: str, since: datetime) -> int:
+    """How many messages of `sender` were acknowledged after `since`, however he wrote his address."""
+    i = t.inbound.c
+    query = sa.select(sa.func.count()).where(
+        i.sender_index == _index(unit, sender), i.acknowledged_at > since
+    )
+    return int(unit.scalar(query) or 0)
+
+
+def stand(unit: Unit, code: str) -> Stand | None:
+    """How far the report of this short code is; None for an unknown code. A merged one goes with its other."""
+    i, r, into = t.inbound.c, t.report_row.c, t.report_row.alias("into")
+    query = (
+        sa.select(
+            i.code, i.state, i.received_at, r.id, r.state.label("of_report"), into.c.state.label("of_other")
+        )
+        .outerjoin(t.report_row, r.inbound == i.id)
+        .outerjoin(into, into.c.id == r.merged_into)
+        .where(i.code == code)
+    )
+    row = unit.row(query)
+    if row is None:
+        return None
+    if row.id is None:  # kept and not filed yet, on the shelf, or settled at the door (an exact STOP)
+        is_settled = row.state == Arrival.FILED.value
+        progress = Progress.SETTLED if is_settled else Progress.RECEIVED
+        return Stand(
+            code=row.code, progress=progress, received_at=row.received_at, changed_at=row.received_at
+        )
+    j = t.journal.c
+    acts = sorted({"file", *(action for _, action in MOVES.table)})
+    last = sa.select(sa.func.max(j.at)).where(j.kind == "report", j.entity == row.id, j.act.in_(acts))
+    return Stand(
+        code=row.code, progress=PROGRESS[State(row.of_other or row.of_report)], received_at=row.received_at,
+        changed_at=unit.scalar(last) or row.received_at,
+    )  # fmt: skip
+
+
+def sender_of(unit: Unit, code: str) -> str:
+    """Who sent the message of this short code; '' for an unknown code, after the same work.
+
+    A guesser must not learn from the time it takes which codes exist.
+    """
+    i = t.inbound.c
+    row = unit.row(sa.select(i.report, i.sender).where(i.code == code))
+    try:
+        key = unit.vault.key(unit.connection, row.report if row else "nobody")
+    except NotFound:  # unknown code, or the key was destroyed
+        key, _ = unit.vault.new_key("nobody")
+        row = None
+    sealed = row.sender if row else key.seal("inbound.sender", b"")
+    return key.open("inbound.sender", sealed).decode()
+
+
+def _index(unit: Unit, sender: str) -> str:
+    """The blind index of an address. Mail is delivered whatever its case, so case is no other sender."""
+    return unit.vault.index(sender.strip().casefold()) if sender else ""

@@ -223,12 +223,16 @@ def recover(unit: Unit, at: datetime, limit: int = 50) -> list[tuple[str, str, s
 
 
 def stop(unit: Unit, release_id: str) -> int:
-    """Stop every parcel of the release that is not finished; how many. Their queue is emptied by drain()."""
+    """Stop every parcel of the release's warning that is not finished; how many.
+
+    Their queue is emptied by drain(). Parcels of an ending are not stopped.
+    """
     p = t.parcel_row
     going = (ParcelState.READY, ParcelState.LEASED)
     after = {PARCELS.after(state, "stop").value for state in going}.pop()
     mine = (p.c.release == release_id, p.c.state.in_([s.value for s in going]))
-    dispatches = sa.select(t.dispatch.c.id).where(t.dispatch.c.release == release_id)  # an index to walk
+    x = t.dispatch.c
+    dispatches = sa.select(x.id).where(x.release == release_id, x.purpose == "main")  # an index to walk
     update = p.update().where(p.c.dispatch.in_(dispatches), *mine).values(state=after)
     return unit.execute(update).rowcount
 
@@ -269,6 +273,14 @@ def is_going(unit: Unit, dispatch_id: str) -> bool:
     return unit.scalar(query) is not None
 
 
+def is_sending(unit: Unit, dispatch_id: str) -> bool:
+    """Whether a call for one of the dispatch's addresses may be under way."""
+    p, d = t.parcel_row.c, t.delivery.c
+    query = sa.select(d.seq).join(t.parcel_row, p.id == d.parcel)
+    query = query.where(p.dispatch == dispatch_id, d.state == DeliveryState.SENDING.value).limit(1)
+    return unit.scalar(query) is not None
+
+
 def counts_of(unit: Unit, parcel_id: str) -> Mapping[str, int]:
     """state -> deliveries of one parcel."""
     d = t.delivery.c
@@ -277,12 +289,12 @@ def counts_of(unit: Unit, parcel_id: str) -> Mapping[str, int]:
 
 
 def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
-    """Rows (channel, language, state, n, first_at, last_at); a stopped parcel's queue counts as stopped."""
+    """Rows (purpose, channel, language, state, n, first_at, last_at); a stopped parcel's queue is stopped."""
     p, d, x = t.parcel_row.c, t.delivery.c, t.dispatch.c
     is_stopped = sa.and_(p.state == ParcelState.STOPPED.value, d.state == DeliveryState.QUEUED.value)
     state = sa.case((is_stopped, DeliveryState.STOPPED.value), else_=d.state).label("state")
     each = (
-        sa.select(x.channel, x.language, state, d.changed_at)
+        sa.select(x.purpose, x.channel, x.language, state, d.changed_at)
         .join(t.parcel_row, p.id == d.parcel)
         .join(t.dispatch, x.id == p.dispatch)
         .where(x.release == release_id)
@@ -290,8 +302,8 @@ def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
     )
     e = each.c
     times = (sa.func.min(e.changed_at).label("first_at"), sa.func.max(e.changed_at).label("last_at"))
-    query = sa.select(e.channel, e.language, e.state, sa.func.count().label("n"), *times)
-    return unit.rows(query.group_by(e.channel, e.language, e.state))
+    what = (e.purpose, e.channel, e.language, e.state)
+    return unit.rows(sa.select(*what, sa.func.count().label("n"), *times).group_by(*what))
 
 
 def _holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domain.artefact import Purpose
 from domain.notice import Notice
 from domain.parcel import DISPATCHES, DeliveryState, DispatchState, ParcelState
 from store import tables as t
@@ -32,6 +33,8 @@ class Dispatch:
     cursor: str
     expanded: int
     is_expanded: bool
+    purpose: str = Purpose.MAIN.value  # or lift, correction, notice
+    ends: str = ""  # of an ending: the dispatch whose addresses it goes to
 
 
 def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
@@ -41,7 +44,7 @@ def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
         "id": dispatch.id, "release": dispatch.release, "artefact": dispatch.artefact,
         "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
         "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
-        "expires": dispatch.expires, "created_at": at,
+        "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose, "ends": dispatch.ends,
     }  # fmt: skip
     if unit.add_once(t.dispatch, row):
         return dispatch.id
@@ -175,5 +178,5 @@ def _dispatch(row: sa.Row[Any]) -> Dispatch:
         id=row.id, release=row.release or "", artefact=row.artefact or "", channel=row.channel,
         language=row.language, sha256=row.sha256, state=DispatchState(row.state), next_due=row.next_due,
         tries=row.tries, expires=row.expires, cursor=row.cursor, expanded=row.expanded,
-        is_expanded=row.is_expanded,
+        is_expanded=row.is_expanded, purpose=row.purpose, ends=row.ends,
     )  # fmt: skip

@@ -23,6 +23,7 @@ class Filter:
     channel: str = ""
     area_prefix: str = ""
     organisation: str = ""
+    holder: str = ""  # person id
     grade: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -116,11 +117,30 @@ def change(unit: Unit, before: Report, after: Report) -> None:
         raise Conflict("somebody else has just changed this report", code="report_changed")
 
 
-def counts(unit: Unit) -> dict[str, int]:
-    """How many reports stand in each state."""
+def fits(report: Report, wanted: Filter) -> bool:
+    """Whether a report is of a list narrowed by states, channel and holder."""
+    return (
+        (not wanted.states or report.state in wanted.states)
+        and wanted.channel in ("", report.channel)
+        and wanted.holder in ("", report.claimed_by)
+    )
+
+
+def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
+    """How many reports stand in each state; with `holder`, of those that person has."""
     r = t.report_row.c
     query = sa.select(r.state, sa.func.count().label("n")).group_by(r.state)
+    if holder:
+        query = query.where(r.claimed_by == holder)
     return {row.state: row.n for row in unit.rows(query)}
+
+
+def claimed(unit: Unit, holder: str = "") -> list[Report]:
+    """Reports that somebody has in hand, or only `holder`; the oldest claim first."""
+    r = t.report_row.c
+    query = sa.select(t.report_row).where(r.state.in_((State.CLAIMED.value, State.VERIFIED.value)))
+    query = query.where(r.claimed_by == holder if holder else r.claimed_by.is_not(None))
+    return [_report(unit, row) for row in unit.rows(query.order_by(r.claimed_at, r.id))]
 
 
 def versions(unit: Unit, report_id: str) -> int:
@@ -140,7 +160,8 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         conditions.append(r.state.in_(wanted.states))
     if wanted.area_prefix:
         conditions.append(r.area.startswith(wanted.area_prefix, autoescape=True))
-    for column, value in ((r.channel, wanted.channel), (r.organisation, wanted.organisation)):
+    same = (r.channel, wanted.channel), (r.organisation, wanted.organisation), (r.claimed_by, wanted.holder)
+    for column, value in same:
         if value:
             conditions.append(column == value)
     if wanted.grade is not None:

@@ -27,6 +27,12 @@ def pending(unit: Unit, limit: int = 200) -> list[sa.Row[Any]]:
     return unit.rows(query.limit(limit))
 
 
+def has_held(unit: Unit, kind: str, origin: str) -> bool:
+    """Whether something of `origin` was ever shelved; what comes back from there is not shelved for the same reason."""
+    s = t.shelf.c
+    return unit.scalar(sa.select(s.id).where(s.kind == kind, s.origin == origin).limit(1)) is not None
+
+
 def settle(unit: Unit, shelf_id: str, by: str, at: datetime) -> bool:
     """Mark as dealt with; False if it was already."""
     s = t.shelf

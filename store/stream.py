@@ -28,10 +28,30 @@ def after(unit: Unit, cursor: Cursor, limit: int = 500) -> list[sa.Row[Any]]:
         .order_by(j.xid, j.seq)
         .limit(limit)
     )
-    if unit.is_postgres:
-        oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
-        query = query.where(j.xid < numbered(oldest))
-    return unit.rows(query)
+    return unit.rows(_settled(unit, query))
+
+
+def head(unit: Unit) -> Cursor:
+    """The place after which everything is still to come."""
+    j = t.journal.c
+    query = sa.select(j.xid, j.seq).order_by(j.xid.desc(), j.seq.desc()).limit(1)
+    row = unit.row(_settled(unit, query))
+    return Cursor(row.xid, row.seq) if row else Cursor()
+
+
+def distance(unit: Unit, cursor: Cursor, most: int) -> int:
+    """How many entries there are after `cursor`, counted up to `most`."""
+    j = t.journal.c
+    query = sa.select(j.seq).where(sa.tuple_(j.xid, j.seq) > sa.tuple_(*map(sa.literal, cursor))).limit(most)
+    return int(unit.scalar(sa.select(sa.func.count()).select_from(query.subquery())))
+
+
+def _settled(unit: Unit, query: sa.Select[Any]) -> sa.Select[Any]:
+    """`query` without what a transaction still running could come before."""
+    if not unit.is_postgres:
+        return query
+    oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
+    return query.where(t.journal.c.xid < numbered(oldest))
 
 
 def numbered(xid: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

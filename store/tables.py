@@ -441,6 +441,7 @@ journal = Table(
     Column("detail", Json, nullable=False),  # ids, states, reasons: never personal data
     Column("content", sa.String(64), nullable=False, server_default=""),  # keyed digest of what was acted on
     UniqueConstraint("kind", "entity", "n"),
+    Index("ix_journal_order", "xid", "seq"),
 )
 
 journal_head = Table(

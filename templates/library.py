@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,10 +20,17 @@ from domain.artefact import Purpose
 from domain.errors import BadInput, Flaw, NotFound
 from domain.handling import Mode
 from domain.release import Colour, Kind
+from templates import moments, shape
 
 LANGUAGES = ("zh-CN", "en")
 _NEEDED = ("number", "issuer", "mode", "zone", "areas", "sent", "expires", "fields")
-_TEXT_CHANNELS = {"sms": "sms.{}.txt", "web_notice": "web_notice.{}.html"}
+# channel -> its file, and what makes the channel's text of the rendered one
+_TEXT_CHANNELS: Mapping[str, tuple[str, Callable[[str, Mode, str], str]]] = {
+    "sms": ("sms.{}.txt", shape.message),
+    "email": ("email.{}.txt", shape.letter),
+    "web_notice": ("web_notice.{}.html", shape.page),
+    "broadcast": ("broadcast.{}.txt", shape.script),
+}
 
 # 突发事件应对法 art. 63: four levels, red the first. The words are those of warning titles in use.
 _COLOURS = {
@@ -31,25 +39,11 @@ _COLOURS = {
     Colour.YELLOW: {"zh-CN": ("黄色", "Ⅲ级", "较重"), "en": ("yellow", "Level III", "moderate")},
     Colour.BLUE: {"zh-CN": ("蓝色", "Ⅳ级", "一般"), "en": ("blue", "Level IV", "minor")},
 }
-_MARKS = {
-    Mode.DEMO: {
-        "zh-CN": ("【演示】", "演示信息，并非真实发布"),
-        "en": ("[TEST]", "Demonstration only: not a real message"),
-    },
-    Mode.EXERCISE: {
-        "zh-CN": ("【演练】", "演练信息"),
-        "en": ("[EXERCISE]", "This is an exercise message"),
-    },
-}
 # What would pass for our marks, or deny them: the Hawaii text of 2018 said "This is not a drill".
 _RESERVED = re.compile(
     r"【\s*演[示练习]\s*】|\[\s*(?:TEST|EXERCISE|DRILL)\s*\]|不是演[习练示]|not\s+a\s+drill", re.IGNORECASE
 )
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn a line round
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +51,15 @@ class Field:
     """A value that an author gives. `options` of an enum: value -> language -> words."""
 
     name: str
-    type: str  # text | enum | datetime | number
+    type: str  # text | enum | datetime | number | decimal
     labels: Mapping[str, str]
     example: str | int
     is_required: bool = True
     max_length: int = 0  # characters of a text
-    least: int = 0  # of a number
+    least: int = 0  # of a number or decimal
     most: int = 0
+    places: int = 0  # digits after the point of a decimal, which is a text: "5.4" (manifests hold no floats)
+    is_past: bool = False  # a datetime that has happened
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -135,23 +131,23 @@ def check_fields(template: Template, fields: Mapping[str, Any]) -> list[Flaw]:
 def render(
     template: Template, purpose: Purpose, channel: str, language: str, context: Mapping[str, Any]
 ) -> str:
-    """The text of an SMS, or the inner HTML of a web notice.
+    """The text of an SMS, a letter (first line its subject), a script, or the inner HTML of a web notice.
 
     `context`: number (the short number: 第12号), issuer (text, or language -> text), mode, zone (tzinfo),
-    areas (language -> names, or names), sent, expires, fields; and where there are any: update (which one:
-    更新2), colour (Colour), effective, onset. Times are aware. In a demo or exercise the text starts and ends
-    with the mark. Raises BadInput when a value is missing, NotFound for a channel or language without a text.
+    areas (language -> names, or names), sent, expires, fields; and where there are any: colour (Colour),
+    effective, onset, update (0 for a first message, else 2, 3, ...) and previous, the message that an update
+    replaces, with sent and colour. Times are aware. In a demo or exercise the text starts and ends with the
+    mark. Raises BadInput when a value is missing, NotFound for a channel or language without a text.
     """
     if channel not in _TEXT_CHANNELS or channel not in template.channels:
         raise NotFound("this template has no text for that channel")
-    found = _load(template, purpose, _TEXT_CHANNELS[channel], language)
+    form, shaped = _TEXT_CHANNELS[channel]
+    found = _load(template, purpose, form, language)
     values = _values(template, language, context)
-    with_mark = _marked_html if channel == "web_notice" else _marked
     try:
-        body = found.render(values)
+        return shaped(found.render(values), Mode(context["mode"]), language)
     except (TemplateError, TypeError, ValueError) as error:
         raise _incomplete(template, error) from None
-    return with_mark(body if channel == "web_notice" else _flow(body, language), context, language)
 
 
 def parts(template: Template, purpose: Purpose, language: str, context: Mapping[str, Any]) -> Parts:
@@ -159,10 +155,11 @@ def parts(template: Template, purpose: Purpose, language: str, context: Mapping[
     found = _load(template, purpose, "feed.{}.txt", language)
     try:
         module = found.make_module(_values(template, language, context))
-        texts = {name: _flow(str(getattr(module, name)()), language) for name in Parts.__slots__}
+        texts = {name: str(getattr(module, name)()) for name in Parts.__slots__}
     except (TemplateError, TypeError, ValueError) as error:
         raise _incomplete(template, error) from None
-    return Parts(**{name: _marked(text, context, language) for name, text in texts.items()})
+    mode = Mode(context["mode"])
+    return Parts(**{name: shape.message(text, mode, language) for name, text in texts.items()})
 
 
 def headline(template: Template, purpose: Purpose, language: str, context: Mapping[str, Any]) -> str:
@@ -222,7 +219,15 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
     )
     env.globals.clear()  # no range, lipsum, cycler: a message needs none of them
-    env.filters.update(clock=_clock, moment=_moment, stamp=_stamp, iso=_iso)
+    env.filters.update(
+        clock=_clock,
+        moment=_moment,
+        stamp=_stamp,
+        iso=_iso,
+        spoken_clock=_spoken_clock,
+        spoken=_spoken,
+        flow=_flow,
+    )
     return env
 
 
@@ -257,13 +262,19 @@ def _values(template: Template, language: str, context: Mapping[str, Any]) -> di
         raise BadInput("this template needs a colour", code="incomplete")
     name, level, word = _COLOURS[Colour(colour)][language] if colour else ("", "", "")
     given = context["fields"]
-    fields = {f.name: given.get(f.name) if given.get(f.name) is not None else "" for f in template.fields}
+    # what is required and missing stays undefined, so that the text that uses it is refused and never has a hole
+    fields = {
+        f.name: _given(given, f) for f in template.fields if not f.is_required or _given(given, f) != ""
+    }
     chosen = {
-        f.name: f.options[fields[f.name]][language] for f in template.fields if fields[f.name] in f.options
+        f.name: f.options[fields[f.name]][language]
+        for f in template.fields
+        if fields.get(f.name) in f.options
     }
     return {
         "number": str(context["number"]),
         "update": context.get("update") or 0,
+        **_of_previous(context.get("previous"), colour, language),
         "issuer": _in(context["issuer"], language),
         "event": template.events[language],
         "colour": str(Colour(colour)) if colour else "",
@@ -281,6 +292,26 @@ def _values(template: Template, language: str, context: Mapping[str, Any]) -> di
     }
 
 
+def _given(fields: Mapping[str, Any], wanted: Field) -> Any:
+    value = fields.get(wanted.name)
+    return "" if value is None else value
+
+
+def _of_previous(previous: Any, colour: Colour | str | None, language: str) -> dict[str, Any]:
+    """What a text says of the message that it replaces; change is raised, lowered or kept, or '' of no colour."""
+    if previous is None:
+        return {"change": "", "previous_sent": "", "previous_colour_name": ""}
+    if not previous.colour or not colour:
+        return {"change": "", "previous_sent": previous.sent, "previous_colour_name": ""}
+    before, ranks = Colour(previous.colour), list(Colour)  # red, the first level, comes first
+    step = ranks.index(Colour(colour)) - ranks.index(before)
+    return {
+        "change": "raised" if step < 0 else "lowered" if step else "kept",
+        "previous_sent": previous.sent,
+        "previous_colour_name": colour_name(before, language),
+    }
+
+
 def _in(value: Any, language: str) -> Any:
     """The words of that language, else the first there are."""
     if isinstance(value, Mapping):
@@ -294,65 +325,45 @@ def _joined(names: Sequence[str], language: str) -> str:
     return " and ".join(n for n in (", ".join(names[:-1]), *names[-1:]) if n)
 
 
-def _flow(text: str, language: str) -> str:
-    """Template lines become running text; an empty line starts a paragraph."""
-    between = "" if language == "zh-CN" else " "
-    paragraphs = re.split(r"\n[ \t]*\n", text.strip())
-    return "\n".join(
-        between.join(line.strip() for line in p.splitlines() if line.strip()) for p in paragraphs
-    )
+# ---- filters: every time is shown in the zone and language of the context
 
 
-def _marked(text: str, context: Mapping[str, Any], language: str) -> str:
-    if (mode := Mode(context["mode"])) not in _MARKS or not text:
-        return text
-    mark = _MARKS[mode][language][0]
-    return f"{mark}{text}{mark}" if language == "zh-CN" else f"{mark} {text} {mark}"
-
-
-def _marked_html(body: str, context: Mapping[str, Any], language: str) -> str:
-    if (mode := Mode(context["mode"])) not in _MARKS:
-        return body.strip() + "\n"
-    mark, words = _MARKS[mode][language]
-    line = f'<p class="mark">{mark} {words} {mark}</p>'
-    return f"{line}\n{body.strip()}\n{line}\n"
-
-
-# ---- filters: every time is shown in the zone of the context
-
-
-def _local(context: Context, value: datetime | str) -> datetime:
+def _local(context: Context, value: datetime | str | int | None) -> datetime:
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     zone: tzinfo = context["zone"]
-    if at.tzinfo is None:
-        raise ValueError("naive time")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise ValueError("no time with its offset")
     return at.astimezone(zone)
 
 
 @pass_context
 def _clock(context: Context, value: datetime | str) -> str:
-    """14:05."""
-    return f"{_local(context, value):%H:%M}"
+    return moments.clock(_local(context, value))
 
 
 @pass_context
 def _moment(context: Context, value: datetime | str) -> str:
-    """11月23日14:05 / 14:05 on 23 November."""
-    at = _local(context, value)
-    if context["language"] == "zh-CN":
-        return f"{at.month}月{at.day}日{at:%H:%M}"
-    return f"{at:%H:%M} on {at.day} {_MONTHS[at.month - 1]}"
+    return moments.moment(_local(context, value), context["language"])
 
 
 @pass_context
 def _stamp(context: Context, value: datetime | str) -> str:
-    """2026年11月23日14:05 / 14:05 on 23 November 2026."""
-    at = _local(context, value)
-    return (
-        f"{at.year}年{_moment(context, at)}"
-        if context["language"] == "zh-CN"
-        else f"{_moment(context, at)} {at.year}"
-    )
+    return moments.stamp(_local(context, value), context["language"])
+
+
+@pass_context
+def _spoken_clock(context: Context, value: datetime | str) -> str:
+    return moments.spoken_clock(_local(context, value), context["language"])
+
+
+@pass_context
+def _spoken(context: Context, value: datetime | str) -> str:
+    return moments.spoken(_local(context, value), context["language"])
+
+
+@pass_context
+def _flow(context: Context, value: str) -> str:
+    return shape.flow(value, context["language"])
 
 
 @pass_context
@@ -399,11 +410,24 @@ def _number_flaw(wanted: Field, value: Any) -> str:
     return "" if is_inside else f"is a whole number from {wanted.least} to {wanted.most}"
 
 
+def _decimal_flaw(wanted: Field, value: Any) -> str:
+    """One way to write a number, so that what is printed is what was typed: 5.4, never 05.4, 5,4 or 5.40."""
+    written = rf"(0|[1-9][0-9]{{0,3}})\.[0-9]{{{wanted.places}}}"
+    is_written = isinstance(value, str) and re.fullmatch(written, value) is not None
+    is_inside = is_written and wanted.least <= Decimal(value) <= wanted.most
+    return (
+        ""
+        if is_inside
+        else f"is a number from {wanted.least} to {wanted.most}, written like {wanted.example}"
+    )
+
+
 _CHECKS: Mapping[str, Callable[[Field, Any], str]] = {
     "text": _text_flaw,
     "enum": _enum_flaw,
     "datetime": _datetime_flaw,
     "number": _number_flaw,
+    "decimal": _decimal_flaw,
 }
 
 

@@ -19,6 +19,7 @@ from domain.errors import Flaw
 
 LANGUAGES = ("zh-CN", "en")
 SOURCE = "zh-CN"  # what the pages are written in; other languages have a catalogue
+SCRIPTS = ("htmx", "hx-sse", "desk")  # in the order in which a page needs them
 _STEPS = ((86400, "{n} 天", "{n} d"), (3600, "{n} 小时", "{n} h"), (60, "{n} 分钟", "{n} min"))
 
 
@@ -26,8 +27,9 @@ def render(name: str, *, language: str, zone: tzinfo, at: datetime, **values: An
     """The page `name` of templates/console; `at` is what ages are counted from."""
     page = _environment().get_template(name)
     return page.render(
-        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(), **values
-    )
+        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(),
+        script_names=list(scripts()), **values,
+    )  # fmt: skip
 
 
 def translator(language: str) -> Callable[[str], str]:
@@ -40,6 +42,12 @@ def word(section: str, code: object, language: str) -> str:
     """What a code is called, e.g. word("report_state", "filed", "en"); an unknown code stays as it is."""
     found = codes().get(section, {}).get(str(code))
     return translator(language)(found) if found else str(code)
+
+
+def confirm_word(act: str, mode: str, language: str) -> str:
+    """What is typed to confirm an ending: another word in an exercise, so that no hand does it by habit."""
+    table = _read_codes()["confirm"][language]
+    return str(table.get(mode, "") + table[act])
 
 
 def explain(flaw: Flaw, language: str) -> str:
@@ -63,6 +71,14 @@ def style() -> bytes:
 def style_name() -> str:
     """The style sheet's address changes with its bytes, so it may be cached for ever."""
     return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
+
+
+@lru_cache(maxsize=1)
+def scripts() -> Mapping[str, bytes]:
+    """Address -> bytes of the scripts in templates/console/static; an address changes with its bytes."""
+    place = files("templates").joinpath("console", "static")
+    found = {name: place.joinpath(f"{name}.js").read_bytes() for name in SCRIPTS}
+    return {f"{name}-{hashlib.sha256(body).hexdigest()[:12]}.js": body for name, body in found.items()}
 
 
 @lru_cache(maxsize=1)
@@ -109,12 +125,16 @@ def _environment() -> Environment:
         when=_when,
         clock=_clock,
         age=_age,
+        left=_left,
         size=_size,
         say=_say,
         explain=_explain,
         lines=_lines,
         anchor=_anchor,
         note=_note,
+        hands=_hands,
+        moment=_moment,
+        elapsed=_elapsed,
     )
     return env
 
@@ -141,6 +161,30 @@ def _clock(context: Context, at: datetime) -> Markup:
 
 
 @pass_context
+def _moment(context: Context, text: str) -> Markup | str:
+    """A time written by a program, as a person reads it; anything else stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return _when(context, at) if at.tzinfo else text
+
+
+@pass_context
+def _hands(context: Context, at: datetime) -> str:
+    """14:05:09, the clock on the wall."""
+    return f"{at.astimezone(context['zone']):%H:%M:%S}"
+
+
+@pass_context
+def _elapsed(context: Context, since: datetime) -> Markup:
+    """How long it has been going on, 3:05; the page's script counts on from there."""
+    seconds = max(0, int((context["at"] - since) / timedelta(seconds=1)))
+    shown = f"{seconds // 60}:{seconds % 60:02d}"
+    return Markup('<span class="num" data-since="{}">{}</span>').format(since.isoformat(), shown)
+
+
+@pass_context
 def _age(context: Context, at: datetime) -> Markup:
     """How long ago: 12 分钟 / 12 min."""
     seconds = max(0, int((context["at"] - at) / timedelta(seconds=1)))
@@ -150,6 +194,14 @@ def _age(context: Context, at: datetime) -> Markup:
                 context, at, (chinese if context["language"] == SOURCE else english).format(n=seconds // step)
             )
     return _time(context, at, context["_"]("刚刚"))
+
+
+@pass_context
+def _left(context: Context, at: datetime) -> str:
+    """How long until then: 10 小时 16 分 / 10 h 16 min."""
+    minutes = max(0, int((at - context["at"]) / timedelta(minutes=1)))
+    shape = "{h} 小时 {m} 分" if context["language"] == SOURCE else "{h} h {m} min"
+    return shape.format(h=minutes // 60, m=minutes % 60)
 
 
 def _time(context: Context, at: datetime, shown: str) -> Markup:

@@ -91,9 +91,9 @@ def store(database_url: str, at: datetime) -> Iterator[Store]:
 
 @pytest.fixture
 def people(store: Store, at: datetime) -> dict[str, Person]:
-    """Two officers, two approvers, an admin, an auditor, and an approver who also drafts."""
+    """Two officers, a leader, two approvers, an admin, an auditor, and an approver who also drafts."""
     roles = {
-        "officer": {Role.OFFICER}, "officer2": {Role.OFFICER}, "approver": {Role.APPROVER},
+        "officer": {Role.OFFICER}, "officer2": {Role.OFFICER}, "leader": {Role.LEADER}, "approver": {Role.APPROVER},
         "approver2": {Role.APPROVER}, "both": {Role.OFFICER, Role.APPROVER}, "admin": {Role.ADMIN},
         "auditor": {Role.AUDITOR},
     }  # fmt: skip

@@ -1,10 +1,15 @@
 #!/bin/sh
-# Installs the servers that the tests start, when they are missing and this user may install packages.
+# Installs the servers that the tests start, and the programs named as arguments, when they are missing and this
+# user may install packages.
 set -u
 missing=""
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-noto-cjk"
+for program in "$@"; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+    [ "$program" != gcc ] || echo '#include <dlfcn.h>' | gcc -E - >/dev/null 2>&1 || missing="$missing libc6-dev"
+done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "not installed:$missing (tests that need them are skipped, and fail with CI=true)"

@@ -26,6 +26,7 @@ from tocsin.people import SCOPES, add_person, new_key, new_link
 
 LINK_LASTS = timedelta(minutes=10)
 NUMBER = "+8610690000000"  # what the simulated provider sends from
+MAIL_DOMAIN = "tocsin.example"  # RFC 2606: mail to it cannot go astray
 _FORGOTTEN = ("anchors.jsonl", hold.STOP, hold.RESTORED, "backup.json", "simulator.json")
 PEOPLE = (
     ("officer", "值班员甲", (Role.OFFICER,)),
@@ -82,7 +83,7 @@ def seed(hub: Hub, made: Secrets, at: datetime) -> dict[str, Person]:
 
     def fill(unit: Unit) -> None:
         areas.put(unit, demo_world.areas())
-        audience.add(unit, list(demo_world.recipients()), at)
+        audience.add(unit, [*demo_world.recipients(), *demo_world.mail_recipients()], at)
 
     hub.store.run(fill)
     for inbound in _morning(at):

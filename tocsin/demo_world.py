@@ -56,6 +56,25 @@ def recipients() -> Iterator[dict[str, Any]]:
             }
 
 
+def mail_recipients() -> Iterator[dict[str, Any]]:
+    """Three mailboxes of every county: the duty room, and two subscribers, one of whom reads English."""
+    counties = [row for row in areas() if not row["code"].endswith("00")]
+    for n, row in enumerate(counties, start=1):
+        for name, group, language in (
+            (f"duty{n:02d}", "responsible", "zh-CN"),
+            (f"resident{n:02d}", "subscriber", "zh-CN"),
+            (f"visitor{n:02d}", "subscriber", "en"),
+        ):
+            yield {
+                "channel": "email",
+                "address": f"{name}@mail.example",  # RFC 2606, and the demo's relay delivers nothing
+                "area": row["code"],
+                "language": language,
+                "group": group,
+                "name": f"{row['name_zh']}{'值班室' if group == 'responsible' else '居民'}",
+            }
+
+
 CALLS: tuple[dict[str, Any], ...] = (
     {"caller": "0571-88001234转802", "caller_name": "陈女士", "place": "临江区江滨路88号小区", "area": "990101",
      "text": "地下车库进水，水深约三十厘米，还在涨，有两辆车被淹，暂无人员被困。", "told": ["物业"]},

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
-
-from hub.wiring import SmtpDoor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +30,14 @@ DEMO = Patience(
 PRODUCTION = Patience(
     last_word=timedelta(seconds=1), drain=timedelta(seconds=4), part=timedelta(seconds=2)
 )  # 10 s
+
+
+class Door(Protocol):
+    """What listens for mail: the SMTP door, or the demo's relay."""
+
+    async def start(self) -> object: ...
+
+    async def stop(self, *, grace: timedelta = ...) -> None: ...
 
 
 class Server(uvicorn.Server):
@@ -103,7 +109,7 @@ class House:
     def __init__(self, patience: Patience = DEMO) -> None:
         self._patience = patience
         self._servers: list[tuple[Server, asyncio.Task[None]]] = []
-        self._doors: list[SmtpDoor] = []
+        self._doors: list[Door] = []
 
     async def __aenter__(self) -> "House":
         return self
@@ -119,8 +125,8 @@ class House:
                 raise RuntimeError("a server ended while starting")
             await asyncio.sleep(0.005)
 
-    async def open_door(self, door: SmtpDoor) -> None:
-        """Open the SMTP door."""
+    async def open_door(self, door: Door) -> None:
+        """Open a door for mail."""
         await door.start()
         self._doors.append(door)
 

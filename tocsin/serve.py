@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from approval import desk as approval_desk
 from domain.handling import Mode
+from duty import addressbook
 from hub import anchor, birth, hold
 from hub.health import Trouble
 from hub.log import log, where
@@ -22,7 +23,8 @@ from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
 from outbox import publish, sweep
-from simulators import demo_page
+from simulators import demo_page, mailbox_page, smtp_controls
+from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import inbox, migrate
@@ -41,6 +43,7 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     with alone(settings.data_dir / "up.lock"):
         web_socket = sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
+        relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
             update={
                 "port": sockets.port_of(web_socket),
@@ -48,14 +51,15 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
             }
         )
         made = None
-        if provider_socket is not None:
+        if provider_socket is not None and relay_socket is not None:
             made = demo.load_secrets(settings.data_dir)
             settings = _with_simulator(settings, made, sockets.port_of(provider_socket))
+            settings = _with_relay(settings, sockets.port_of(relay_socket))
             steps = birth.prepare(settings, Mode.DEMO, now())
         else:
             steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
-            asyncio.run(_up(hub, web_socket, provider_socket, made, steps, ready_file))
+            asyncio.run(_up(hub, web_socket, (provider_socket, relay_socket), made, steps, ready_file))
 
 
 def web(settings: Settings) -> None:
@@ -104,7 +108,7 @@ def anchors(settings: Settings) -> dict[int, str]:
 
 
 async def _up(
-    hub: Hub, web_socket: Any, provider_socket: Any, made: demo.Secrets | None, steps: tuple[int, int],
+    hub: Hub, web_socket: Any, outside: tuple[Any, Any], made: demo.Secrets | None, steps: tuple[int, int],
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
@@ -113,7 +117,7 @@ async def _up(
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
             if made is not None:
-                app = await _open_demo(house, hub, made, provider_socket, app)
+                app = await _open_demo(house, hub, made, outside, app)
             door = smtp_door(hub)
             await house.open_door(door)
             await house.open_web(app, web_socket)
@@ -123,10 +127,11 @@ async def _up(
             welcome.show(hub, ready, steps)
             sockets.tell("READY=1")
             await told.wait()
+            hub.stopping.set()
 
 
-async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket: Any, app: Any) -> Any:
-    """Start the simulated provider, and put its phones beside the hub's pages."""
+async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[Any, Any], app: Any) -> Any:
+    """Start the simulated provider and relay, and put phones and mailboxes beside the hub's pages."""
     settings = hub.settings
     provider = twilio_app(
         TwilioSimConfig(
@@ -137,12 +142,19 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, provider_socket
             now=now,
         )
     )
+    provider_socket, relay_socket = outside
     await house.open_web(provider, provider_socket)
-    where = {"url": settings.twilio_base_url, "base_url": settings.site,
-             "smtp": [settings.smtp_host, settings.smtp_port]}  # fmt: skip
-    demo.write_private(settings.data_dir / "simulator.json", json.dumps(where))
-    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings))
-    return Starlette(routes=[*phones, Mount("/", app)])
+    door = (settings.smtp_host, settings.smtp_port)
+    sink = Sink(SinkConfig(door=door, now=now, bound=relay_socket))
+    controls = sockets.listen("127.0.0.1", 0)
+    await house.open_door(sink)
+    await house.open_web(smtp_controls.app(sink), controls)
+    known = {"url": settings.twilio_base_url, "base_url": settings.site, "smtp": list(door),
+             "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
+    demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
+    mail = mailbox_page.section(sink)
+    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail])
+    return Starlette(routes=[*phones, *mailbox_page.routes(sink), Mount("/", app)])
 
 
 async def _web(hub: Hub, bound: Any) -> None:
@@ -153,6 +165,7 @@ async def _web(hub: Hub, bound: Any) -> None:
             log("web.ready", port=sockets.port_of(bound))
             sockets.tell("READY=1")
             await told.wait()
+            hub.stopping.set()
 
 
 async def _smtp(hub: Hub, bound: Any) -> None:
@@ -275,6 +288,9 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         _spool_chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
+        Chore(
+            name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())
+        ),
     ]
 
 
@@ -289,6 +305,19 @@ def _with_simulator(settings: Settings, made: demo.Secrets, port: int) -> Settin
             "twilio_base_url": f"http://127.0.0.1:{port}",
             "twilio_webhook_url": f"{settings.site}/hooks/sms/twilio",
             "twilio_status_url": f"{settings.site}/hooks/dlr/twilio",
+        }
+    )
+
+
+def _with_relay(settings: Settings, port: int) -> Settings:
+    """The demo's mail wire leads to the relay on this machine, whatever the environment says."""
+    relay = {"host": "127.0.0.1", "port": port, "tls": "never", "ca": None, "user": ""}
+    return type(settings)(
+        **{
+            **settings.model_dump(),
+            **{f"email_relay_{name}": value for name, value in relay.items()},
+            "email_domain": demo.MAIL_DOMAIN,
+            "email_from": f"alerts@{demo.MAIL_DOMAIN}",
         }
     )
 
@@ -313,6 +342,10 @@ def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
         ready["simulators"] = {
             "twilio": {
                 "url": settings.twilio_base_url, "account_sid": made.account_sid, "auth_token": made.auth_token
-            }
+            },
+            "smtp": {
+                "host": settings.email_relay_host, "port": settings.email_relay_port,
+                "url": json.loads((settings.data_dir / "simulator.json").read_text())["mail_url"],
+            },
         }  # fmt: skip
     return ready

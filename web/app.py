@@ -14,21 +14,26 @@ from web import ops, problems, public
 from web.access import AccessLog
 from web.api.app import api_app
 from web.api.openapi import docs_routes
+from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.doors import Doors
+from web.live import Live
 from web.shell import Shell
 
 
 def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
-    api = api_app(hub)
+    live = Live(hub)
+    api = api_app(hub, live)
+    api.state.citizen = citizen = Citizen(hub)
     app = Starlette(
         routes=[
             *ops.routes(),
             *Doors(hub).routes(),
             *docs_routes(api),
             Mount("/v1", api),
-            *console_routes(hub),
+            *console_routes(hub, live),
+            *citizen.routes(),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

@@ -14,8 +14,8 @@ from web import problems
 
 LANGUAGE_COOKIE = "lang"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -46,13 +46,15 @@ def show(
     headers: Mapping[str, str] | None = None,
     **values: Any,
 ) -> Response:
-    """A page. `values` may hold done (an act's code), problem (a sentence), flaws, flaw_names, refresh (seconds)."""
+    """A page. `values` may hold done (an act's code), problem (a sentence), flaws, flaw_names,
+    refresh (seconds between reloads), standing (what is around the page; None without a session).
+    """
     language = language_of(request, person)
     given: dict[str, Any] = {
         "mode": hub.mode.value, "organisation": hub.settings.organisation, "person": person, "csrf": csrf,
         "may_act": bool(person and person.roles & _ACTING), "here": request.url.path,
         "other": next(x for x in pages.LANGUAGES if x != language), "done": "", "problem": "", "flaws": (),
-        "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone,
+        "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone, "standing": None,
         "banners": [t.value for t in hub.health.troubles] if person else [],
     }  # fmt: skip
     text = pages.render(name, language=language, zone=hub.zone, at=hub.clock(), **{**given, **values})

@@ -19,6 +19,8 @@ _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".xml": "application/cap+xml",  # CAP 1.2 §3.3.1: every .xml of ours is an alert
     ".atom": "application/atom+xml",
+    ".rss": "application/rss+xml",
+    ".geojson": "application/geo+json",
     ".json": "application/json",
     ".css": "text/css; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
@@ -26,6 +28,7 @@ _TYPES = {
     ".png": "image/png",
     ".ico": "image/x-icon",
 }
+_FEED = "alerts.json"  # JSON Feed 1.1; every other .json of ours is a plain list
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -69,7 +72,10 @@ class Directory:
 
     def _load(self, place: Path, stamp: tuple[int, int], modified: float) -> Page:
         body = place.read_bytes()
-        media_type = _TYPES.get(place.suffix, "application/octet-stream")
+        is_feed = place.name == _FEED
+        media_type = (
+            "application/feed+json" if is_feed else _TYPES.get(place.suffix, "application/octet-stream")
+        )
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         page = Page(body=body, etag=etag, modified=modified, media_type=media_type, stamp=stamp)
         with self._lock:
@@ -83,14 +89,15 @@ class Directory:
 
 
 def routes(root: Path) -> list[Route]:
-    """GET and HEAD of the index, pages, English pages and everything below /public."""
+    """GET and HEAD of the index, pages, lists, their English twins and everything below /public."""
     directory = Directory(root)
 
     async def serve(request: Request) -> Response:
         page = await anyio.to_thread.run_sync(directory.page, request.url.path)
         return _response(request, page)
 
-    places = ("/", "/index.html", "/page-{n:int}.html", "/alerts/{rest:path}", "/en", "/en/{rest:path}",
+    places = ("/", "/index.html", "/page-{n:int}.html", "/alerts/{rest:path}", "/past", "/past/{rest:path}",
+              "/a", "/a/{rest:path}", "/feeds", "/feeds/{rest:path}", "/en", "/en/{rest:path}",
               "/public/{rest:path}")  # fmt: skip
     return [Route(place, serve, methods=["GET", "HEAD"], name="public") for place in places]
 

@@ -59,7 +59,7 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
     if data.isascii() and not name.startswith(("utf-16", "utf-32")):
         text, is_escaped = _seven_bit(data)
         return text, is_escaped or (bool(declared.strip()) and not name and _is_unknown(declared))
-    if name and (text := _nearly(data, name)) is not None:
+    if name and (text := _nearly(data, name)) is not None and (name != "utf-8" or _has_letters(text)):
         return text, True
     return _guess(data), True
 
@@ -113,6 +113,11 @@ def _nearly(data: bytes, name: str) -> str | None:
     return text if broken <= max(1, BROKEN_SHARE * len(text)) and len(text) > 10 * broken else None
 
 
+def _has_letters(text: str) -> bool:
+    """Whether something beyond ASCII was read: else nothing shows that the bytes are of that set at all."""
+    return any(letter > "\x7f" and letter != "\ufffd" for letter in text)
+
+
 def _seven_bit(data: bytes) -> tuple[str, bool]:
     for pattern, name in ((_HZ, "hz"), (_JIS, "iso2022_jp_ext")):
         if pattern.search(data) and (text := _strict(data, name)) is not None:
@@ -130,7 +135,7 @@ def _guess(data: bytes) -> str:
     if scores[best] > 0.7:
         return data.decode(best, "replace")
     nearly = _nearly(data, "utf-8")
-    if nearly is not None and any(letter > "\x7f" and letter != "\ufffd" for letter in nearly):
+    if nearly is not None and _has_letters(nearly):
         return nearly
     text_or_none = _strict(data, "cp1252")
     return text_or_none if text_or_none is not None else data.decode("utf-8", "replace")

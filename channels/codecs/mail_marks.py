@@ -8,15 +8,15 @@ from channels.codecs.mail_headers import Fields, addresses, parameters
 from channels.codecs.mime import Walk, first
 
 # Chinese providers send both without Auto-Submitted and without a delivery-status part (STANDARDS §8).
-_AUTO_SUBJECT = re.compile(
+AUTO_SUBJECT = re.compile(
     r"^\W{0,3}(?:自动回复|自动答复|自动应答|自動回覆|自動回應|auto(?:matic)?[ -]?(?:reply|response)"
     r"|out of (?:the )?office)",
     re.IGNORECASE,
 )
-_BOUNCE_SUBJECT = re.compile(
-    r"系统退信|系統退信|^退信|邮件退回|退信通知|投递失败|无法投递"
+BOUNCE_SUBJECT = re.compile(
+    r"系统退信|系統退信|^退信|邮件退回|退信通知|投递失败|无法投递|投递延迟|メールエラー通知|配信不能"
     r"|undeliver(?:ed|able)|returned mail|failure notice|delivery status notification"
-    r"|mail delivery (?:failed|failure|subsystem)|delivery (?:failure|has failed)",
+    r"|mail delivery (?:failed|failure|subsystem)|delivery (?:failure|has failed|delayed|warning)",
     re.IGNORECASE,
 )
 _DAEMON = re.compile(rb"\b(?:mailer-daemon|mail-daemon)@|^\s*mailer-daemon\b", re.IGNORECASE)
@@ -24,16 +24,18 @@ _ENCRYPTED = ("application/pgp-encrypted", "application/x-pkcs7-mime", "applicat
 
 
 def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """encrypted, signed, auto_reply, bounce, list_mail, two_from, no_from, two_subjects, no_message_id."""
+    """encrypted, signed, auto_reply, bounce, list_mail, no_answer_wanted, two_from, no_from, two_subjects, no_message_id."""
     names = [name for name, _ in fields]
     yield from _protection(walk)
-    if _is_auto_reply(fields, subject):
+    if is_auto_reply(fields, subject):
         yield "auto_reply"
     if _is_bounce(fields, walk, subject, options):
         yield "bounce"
     precedence = first(fields, "precedence").strip().lower()
     if {"list-id", "list-post", "list-unsubscribe"} & set(names) or precedence in (b"list", b"bulk"):
         yield "list_mail"
+    if _wants_no_answer(fields, precedence):
+        yield "no_answer_wanted"
     if names.count("from") > 1:
         yield "two_from"
     if not first(fields, "from"):
@@ -74,14 +76,22 @@ def _protection(walk: Walk) -> Iterator[str]:
             yield "signed" if part.content_type.text("smime-type").lower() == "signed-data" else "encrypted"
 
 
-def _is_auto_reply(fields: Fields, subject: str) -> bool:
+def is_auto_reply(fields: Fields, subject: str) -> bool:
+    """Whether a program answered: by RFC 3834 §5, or by the older fields and subjects that say so."""
     submitted = first(fields, "auto-submitted").split(b";")[0].strip().lower()  # RFC 3834 §5
     if submitted and submitted != b"no":
         return True
     names = {name for name, _ in fields}
-    if {"x-autoreply", "x-autorespond", "x-autoresponse"} & names or _AUTO_SUBJECT.search(subject):
+    if {"x-autoreply", "x-autorespond", "x-autoresponse"} & names or AUTO_SUBJECT.search(subject):
         return True
     return first(fields, "precedence").strip().lower() == b"auto_reply"
+
+
+def _wants_no_answer(fields: Fields, precedence: bytes) -> bool:
+    """Precedence: junk, any List-* field (RFC 2369, RFC 2919), X-Auto-Response-Suppress ([MS-OXCMAIL] §2.2.3.2.14)."""
+    suppressed = {word.strip() for word in first(fields, "x-auto-response-suppress").lower().split(b",")}
+    is_list = any(name.startswith("list-") for name, _ in fields)
+    return precedence == b"junk" or is_list or bool(suppressed & {b"all", b"oof", b"autoreply"})
 
 
 def _is_bounce(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> bool:
@@ -93,4 +103,4 @@ def _is_bounce(fields: Fields, walk: Walk, subject: str, options: Mapping[str, A
     is_report = top.value == "multipart/report" and top.text("report-type").lower() != "feedback-report"
     if is_report or any(p.kind == "message/delivery-status" for p in walk.leaves):
         return True
-    return bool(_BOUNCE_SUBJECT.search(subject) or _DAEMON.search(first(fields, "from")[:500]))
+    return bool(BOUNCE_SUBJECT.search(subject) or _DAEMON.search(first(fields, "from")[:500]))

@@ -19,6 +19,7 @@ CANDIDATES_MAX = 100_000  # lines that look like a boundary and are none; more i
 
 _BLANK = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r(?!\n)")
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _INK = re.compile(rb"[^ \t\r\n]")
 _GUESSED_BOUNDARY = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]*(?:\r\n|\n|\r)content-", re.IGNORECASE)
 _TAIL = re.compile(rb"[ \t]{0,1000}(?:\r\n|\n|\r|\Z)")
@@ -204,7 +205,8 @@ def transfer_decoded(body: bytes, encoding: bytes) -> bytes:
     if name == b"base64":
         return base64_bytes(body)
     if name == b"quoted-printable":
-        return binascii.a2b_qp(body)
+        # Of a soft break "=\r" the library throws away everything up to the next "\n", here the whole rest.
+        return binascii.a2b_qp(_LONE_CR.sub(b"\n", body))
     if name in (b"x-uuencode", b"uuencode", b"x-uue", b"uue") or (not name and _UU_BEGIN.match(body)):
         return _uu_decoded(body)
     return body

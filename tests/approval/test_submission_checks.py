@@ -5,17 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from approval import checks, desk, gather, wording
+from approval import aloud, checks, desk, gather, wording
 from approval.preview import preview
 from channels.codecs.cap_check import validate
 from channels.text import segments
-from domain.artefact import digest
+from domain.artefact import Purpose, digest
 from domain.errors import BadInput
 from domain.handling import Handling, Mode
 from domain.release import Audience, Colour, Kind
 from store import audience
 from templates import library as messages
-from templates.library import library
+from templates.library import LANGUAGES, library
+from templates.shape import spoken_marks
 from tests.approval import releases_made as made
 
 # What is checked here does not depend on the database: one of them is enough.
@@ -39,7 +40,8 @@ def test_the_example_of_every_template_may_be_submitted_in_every_mode(
 ) -> None:
     frozen, flaws, _ = trial(store, people, at, template, mode)
     assert flaws == set()
-    assert len(frozen.artefacts) == 15  # (2 SMS + 2 notices + 1 alert) x (main, correction, lift)
+    # (SMS, mail, notice and script in two languages + 1 alert) x (main, correction, lift)
+    assert len(frozen.artefacts) == 27
     for artefact in frozen.artefacts:
         if artefact.channel == "cap_feed":
             assert [f for f in validate(artefact.body, as_output=True) if f.is_error] == []
@@ -102,7 +104,6 @@ def test_every_input_of_the_freeze_is_in_the_digest(store, people, areas, at, ch
         ("/grade", {"grade": 5}),
         ("/response_level", {"response_level": 2}),
         ("/response_level", {"kind": Kind.RESPONSE_START}),
-        ("/supersedes", {"supersedes": "rel_1"}),
         ("/fields/hours", {"fields": {"hours": 99}}),
         ("/fields/hazards", {"fields": {"hazards": "sharks"}}),
         ("/fields/unknown", {"fields": {"unknown": 1}}),
@@ -113,6 +114,30 @@ def test_a_flaw_is_named_by_its_pointer(store, people, areas, at, pointer: str, 
         changes = {"fields": {**library()["heavy_rain"].example_fields, **changes["fields"]}}
     _, flaws, _ = trial(store, people, at, **changes)
     assert pointer in flaws
+
+
+@pytest.mark.parametrize(
+    ("occurred", "is_flaw"),
+    [
+        (timedelta(0), False),
+        (timedelta(days=-1), False),
+        (timedelta(minutes=1), False),
+        (timedelta(minutes=2), True),
+    ],
+)
+def test_what_has_happened_does_not_lie_in_the_future(
+    store, people, areas, at, occurred, is_flaw: bool
+) -> None:
+    for template in ("earthquake", "hazmat_leak"):
+        fields = library()[template].example_fields | {"occurred": (at + occurred).isoformat()}
+        flaws = trial(store, people, at, template, fields=fields)[1]
+        assert flaws == ({"/fields/occurred"} if is_flaw else set())
+
+
+@pytest.mark.parametrize("value", ["2026-11-23T14:05:00", "soon", 5, ""])
+def test_a_past_time_that_cannot_be_read_is_named_and_breaks_nothing(store, people, areas, at, value) -> None:
+    fields = library()["earthquake"].example_fields | {"occurred": value}
+    assert "/fields/occurred" in trial(store, people, at, "earthquake", fields=fields)[1]
 
 
 def test_a_colour_on_a_notice_is_a_flaw(store, people, areas, at) -> None:
@@ -156,7 +181,8 @@ def test_a_character_that_cannot_be_seen_is_refused(store, people, areas, at, wh
 @pytest.mark.parametrize(
     "words",
     ["这不是演习", "演　练", "[演练]", "【演示】", "THIS IS NOT A DRILL", "ｎｏｔ ａ ｄｒｉｌｌ", "[ Exercise ]", "[TEST]",
-     "本条为官方消息", "防汛演習"],
+     "本条为官方消息", "防汛演習",
+     "以下是演示内容", "This is only a test", "That was only a test", "Exercise, exercise"],
 )  # fmt: skip
 def test_words_that_mark_exercises_are_not_the_authors(store, people, areas, at, words: str) -> None:
     fields = library()["heavy_rain"].example_fields | {"places_zh": words}
@@ -184,6 +210,94 @@ def test_an_sms_of_eleven_segments_is_a_flaw(store, people, areas, at) -> None:
     assert {"/artefacts/sms/zh-CN/main", "/artefacts/sms/en/main"} <= flaws
     sms = next(a for a in frozen.artefacts if a.channel == "sms")
     assert segments(sms.body.decode()).parts > 10
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_script_of_more_than_thirty_seconds_is_a_flaw_and_its_marks_are_not_counted(
+    store, people, areas, at, mode
+) -> None:
+    """An exercise plays the text that would be read live: what may be read then may be read now."""
+    frozen, flaws, inputs = trial(store, people, at, mode=mode)
+    assert flaws == set()
+    said = {a.language: a for a in frozen.artefacts if a.channel == "broadcast" and a.purpose is Purpose.MAIN}
+    for language, word in (("zh-CN", "雨"), ("en", " rain")):
+        text = said[language].body.decode()
+        spare = 30 + aloud.seconds(spoken_marks(mode, language), language) - aloud.seconds(text, language)
+        for more, is_flaw in ((spare - 2, False), (spare + 2, True)):
+            words = int(
+                more * (aloud.SYLLABLES_PER_SECOND if language == "zh-CN" else aloud.WORDS_PER_SECOND)
+            )
+            longer = replace(said[language], body=(text + word * words).encode())
+            found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(longer,)), zone=made.ZONE)
+            assert any("seconds to read aloud" in f.detail for f in found) is is_flaw
+
+
+def test_too_many_areas_for_a_script_are_named_before_anybody_reads_it(store, people, areas, at) -> None:
+    long = "示例省" + "应急管理" * 12
+    _, flaws, _ = trial(store, people, at, issuer=long)
+    assert flaws == {
+        f"/artefacts/broadcast/{language}/{purpose}" for language in LANGUAGES for purpose in Purpose
+    }
+    assert (
+        trial(store, people, at, issuer=long, channels=("sms", "email", "web_notice", "cap_feed"))[1] == set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "seconds"),
+    [
+        ("", "zh-CN", 0),
+        ("暴雨", "zh-CN", 1),
+        ("暴" * 120, "zh-CN", 30),
+        ("暴" * 121, "zh-CN", 31),
+        ("，。！【】" * 50, "zh-CN", 0),
+        ("Ⅱ级" * 60, "zh-CN", 30),
+        ("12345" * 24, "zh-CN", 30),
+        ("rain " * 75, "en", 30),
+        ("rain " * 76, "en", 31),
+        ("12345", "en", 2),
+        ("50 14 2", "en", 2),
+        ("示例省气象台", "en", 2),
+        ("don't", "en", 1),
+    ],
+)
+def test_reading_time_counts_what_is_said(database_url: str, text: str, language: str, seconds: int) -> None:
+    assert aloud.seconds(text, language) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ("", "has no subject"),
+        ("\n\n正文", "has no subject"),
+        ("标题", "has no body below its subject"),
+        ("标题\n\n \n", "has no body below its subject"),
+        ("标题\n正文", "has no body below its subject"),
+        ("题" * 79 + "\n\n正文", "has a subject of 79 characters; at most 78"),
+        ("标题\n\n" + "正" * 6_000, "is 18008 bytes long; at most 16000"),
+    ],
+)
+def test_a_letter_without_its_form_is_a_flaw(store, people, areas, at, body: str, detail: str) -> None:
+    frozen, _, inputs = trial(store, people, at)
+    letter = replace(next(a for a in frozen.artefacts if a.channel == "email"), body=body.encode())
+    found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(letter,)), zone=made.ZONE)
+    assert ("/artefacts/email/zh-CN/main", detail) in {(f.pointer, f.detail) for f in found}
+
+
+def test_elements_are_found_though_a_letter_breaks_its_lines_and_a_script_says_its_times(
+    store, people, areas, at
+) -> None:
+    issuer, onset = "Shili Province Weather Observatory", at + timedelta(minutes=55)
+    for more in range(3):  # the line breaks at another word each time
+        _, flaws, _ = trial(store, people, at, issuer=issuer + " of it" * more, onset=onset)
+        assert {f for f in flaws if "broadcast" not in f} == set()
+    frozen, _, inputs = trial(store, people, at, onset=onset)
+    for artefact in frozen.artefacts:
+        if artefact.channel == "broadcast" and artefact.purpose is Purpose.MAIN:
+            silent = artefact.body.decode().replace("15时", "").replace("3 pm", "")
+            spoiled = replace(frozen, artefacts=(replace(artefact, body=silent.encode()),))
+            details = [f.detail for f in checks.flaws_of_bytes(inputs, spoiled, zone=made.ZONE)]
+            assert any("起始时间" in d for d in details)
 
 
 def test_a_page_too_large_for_a_bad_line_is_a_flaw(store, people, areas, at) -> None:
@@ -266,6 +380,11 @@ def test_a_preview_shows_the_bytes_that_would_leave(store, people, areas, at) ->
             counted = segments(one["text"])
             assert (one["segments"], one["encoding"]) == (counted.parts, counted.encoding)
             assert "".join(one["parts"]) == one["text"]
+        if artefact.channel == "email":
+            assert one["subject"] == one["text"].splitlines()[0]
+            assert one["subject_characters"] == len(one["subject"]) <= 78
+        if artefact.channel == "broadcast":
+            assert 5 < one["seconds"] == aloud.seconds(one["text"], artefact.language)
         if artefact.channel == "cap_feed":
             assert [f for f in one["findings"] if f["severity"] == "error"] == []
 

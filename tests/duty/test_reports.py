@@ -5,6 +5,7 @@ import pytest
 from domain.errors import BadInput, Conflict, IllegalMove, NotAllowed, NotFound
 from domain.handling import Handling
 from domain.report import Content, Inbound, Report, State
+from duty import refusals
 from duty import reports as duty
 from intake import desk
 from store import journal, reports
@@ -53,7 +54,10 @@ def test_the_whole_life_of_a_report(store, people, report, at) -> None:
     run(lambda u: duty.claim(u, report, by=a, at=at))
     with pytest.raises(Conflict):
         run(lambda u: duty.close(u, report, by=b, at=at, reason="not mine"))
-    run(lambda u: duty.take_over(u, report, by=b, at=at, reason="换班"))
+    with pytest.raises(NotAllowed):
+        run(lambda u: duty.take_over(u, report, by=b, at=at, reason="换班"))
+    run(lambda u: duty.release_claim(u, report, by=a, at=at))
+    run(lambda u: duty.claim(u, report, by=b, at=at))
     run(lambda u: duty.verify(u, report, by=b, at=at))
     after = run(lambda u: duty.classify(u, report, by=b, at=at, event_code="11B03", grade=2, area="990101"))
     assert (after.event_code, after.grade, after.area) == ("11B03", 2, "990101000000")
@@ -61,7 +65,39 @@ def test_the_whole_life_of_a_report(store, people, report, at) -> None:
     assert run(lambda u: duty.reopen(u, report, by=a, at=at)).claimed_by == a.id
     assert run(lambda u: duty.release_claim(u, report, by=a, at=at)).state is State.FILED
     acts = [e.act for e in store.read(lambda u: journal.entries(u, "report", report))]
-    assert acts == ["file", "claim", "take_over", "verify", "classify", "close", "reopen", "release_claim"]
+    assert acts == ["file", "claim", "release_claim", "claim", "verify", "classify", "close", "reopen",
+                    "release_claim"]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_verified", [False, True])
+def test_the_leader_takes_over_any_claim_with_a_reason(store, people, report, at, is_verified) -> None:
+    officer, leader = people["officer"], people["leader"]
+    store.run(lambda u: duty.claim(u, report, by=officer, at=at))
+    if is_verified:
+        store.run(lambda u: duty.verify(u, report, by=officer, at=at))
+    with pytest.raises(BadInput):
+        store.run(lambda u: duty.take_over(u, report, by=leader, at=at, reason=" "))
+    after = store.run(lambda u: duty.take_over(u, report, by=leader, at=at, reason="换班"))
+    assert (after.claimed_by, after.state) == (leader.id, State.VERIFIED if is_verified else State.CLAIMED)
+    assert store.run(lambda u: duty.take_over(u, report, by=leader, at=at, reason="x")) == after
+    entry = store.read(lambda u: journal.entries(u, "report", report))[-1]
+    assert (entry.act, entry.by) == ("take_over", leader.id)
+    assert (entry.detail["reason"], entry.detail["of"]) == ("换班", officer.id)
+
+
+def test_what_nobody_has_is_claimed_and_not_taken_over(store, people, report, at) -> None:
+    with pytest.raises(IllegalMove):
+        store.run(lambda u: duty.take_over(u, report, by=people["leader"], at=at, reason="x"))
+
+
+def test_a_refusal_is_in_the_journal_of_the_report_or_of_who_tried(store, people, report, at) -> None:
+    officer = people["officer"]
+    for name, where in ((report, ("report", report)), ("rep_none", ("person", officer.id))):
+        refusals.note(
+            store, NotAllowed(code="role_missing"), act="take_over", report_id=name, by=officer, at=at
+        )
+        entry = store.read(lambda u, where=where: journal.entries(u, *where))[-1]
+        assert (entry.act, entry.detail) == ("refused", {"act": "take_over", "code": "role_missing"})
 
 
 @pytest.mark.parametrize("who", ["admin", "auditor"])

@@ -28,3 +28,11 @@ def test_a_bad_key_stops_the_start_by_name(tmp_path, harm, code) -> None:
     with pytest.raises(Unavailable) as refused:
         keys.load(tmp_path, may_make=False)
     assert refused.value.code == code
+
+
+def test_the_key_of_return_paths_is_none_of_the_others_and_needs_no_file(tmp_path) -> None:
+    made = keys.load(tmp_path / "keys", may_make=True)
+    assert made.return_path not in (made.field, made.journal_head, made.cursor)
+    assert len(made.return_path) == 32
+    assert keys.load(tmp_path / "keys", may_make=False).return_path == made.return_path
+    assert keys.load(tmp_path / "others", may_make=True).return_path != made.return_path

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -85,7 +85,7 @@ class Pages:
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
         pages = [
-            File(path=f"alerts/{e.release_id}/index.html", media_type="text/html",
+            File(path=f"alerts/{e.release_id}/index.html", media_type="text/html", about=e.release_id,
                  body=e.state.encode() + b"\n" + b"\n".join(v for _, v in sorted(e.payloads.items())))
             for e in entries
         ]  # fmt: skip
@@ -138,6 +138,7 @@ def approve(
     store: Store, at: datetime, *, channels: Sequence[str] = ("sms",), languages: Sequence[str] = ("zh-CN",),
     areas: Sequence[str] = ("990100000000",), lasts: timedelta = timedelta(hours=6),
     wanted: Audience | None = None, handling: Handling = Handling.PUBLIC, colour: Colour | None = Colour.ORANGE,
+    texts: Mapping[str, str] = TEXT,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """An approved release with its promises, as the approving transaction leaves it: (id, dispatch ids)."""
     draft = Draft(
@@ -148,7 +149,7 @@ def approve(
     )  # fmt: skip
     artefacts = [
         Artefact(id=mint("art", at), channel=channel, language=language, media_type="text/plain",
-                 body=TEXT[language].encode())
+                 body=texts[language].encode())
         for channel in channels for language in languages
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from domain.errors import Tampered
 from domain.handling import Handling
 from domain.release import State
 from outbox import publish, recall, relay, sweep
+from outbox.book import Book
 from outbox.publish import Published
 from store import journal, releases, shelf
 from store import tables as t
@@ -118,7 +119,8 @@ def test_the_kill_switch_holds_new_files_back(store, at, tmp_path):
 def test_a_publisher_cannot_write_outside_its_directory(store, at, tmp_path):
     for path in ("../x", "/etc/x", "a/../../x"):
         with pytest.raises(Tampered):
-            publish._write(tmp_path / "public", [File(path=path, body=b"", media_type="x")], at)
+            files = [File(path=path, body=b"", media_type="x")]
+            publish._Turn(tmp_path / "public", at, Book(tmp_path, "x")).write(files)
 
 
 def test_an_index_is_written_after_the_pages_it_names(store, at, tmp_path):
@@ -130,7 +132,7 @@ def test_an_index_is_written_after_the_pages_it_names(store, at, tmp_path):
         publish._replace = lambda path, *a: written.append(path.name) or publish_replace(path, *a)
         files = [File(path="index.html", body=b"i", media_type="t", is_index=True),
                  File(path="a/page.html", body=b"p", media_type="t")]  # fmt: skip
-        publish._write(out.public_dir, files, at)
+        publish._Turn(out.public_dir, at, Book(tmp_path, "x")).write(files)
     finally:
         publish._replace = publish_replace
     assert written == ["page.html", "index.html"]
@@ -173,13 +175,13 @@ def test_a_warning_that_is_over_stays_current_and_a_notice_expires(store, at, tm
     assert found == {warning: State.UNLIFTED, plain: State.EXPIRED}
 
 
-def test_a_release_is_listed_for_thirty_days_and_its_page_stays(store, at, tmp_path):
+def test_lists_reach_back_two_years_and_the_page_stays(store, at, tmp_path):
     release_id, _ = notice(store, at, colour=None)
     times = [at]
     out = outgoing(store, at, tmp_path, clock=lambda: times[0])
     run_all(out)
     store.run(lambda u: sweep.expire(u, at + timedelta(hours=6)))
-    for days, is_listed in ((29, True), (31, False)):
+    for days, is_listed in ((720, True), (750, False)):
         times[0] = at + timedelta(days=days)
         publish.republish(out, "web_notice")
         assert (release_id in (out.public_dir / "index.html").read_text()) is is_listed

@@ -1,7 +1,11 @@
 """Group commit, savepoints and what an error at COMMIT means."""
 
+import fcntl
 import itertools
+import os
+import shutil
 import threading
+from concurrent.futures import FIRST_COMPLETED, wait
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +14,7 @@ from domain.errors import Unavailable
 from store import journal, shelf
 from store import tables as t
 from store.database import Store
+from tests.conftest import open_store
 
 
 def _count(store: Store) -> int:
@@ -85,3 +90,21 @@ def test_a_caller_that_goes_away_cancels_nothing_and_the_writer_lives(store: Sto
     assert not any(f.cancel() for f in futures)
     store.run(lambda u: shelf.put(u, "test", "after", at=at))
     assert _count(store) == 21
+
+
+def test_all_who_wait_for_a_held_lock_are_told_together_so_that_doors_can_spool(
+    sqlite_model, tmp_path, at
+) -> None:
+    shutil.copy(sqlite_model, tmp_path / "tocsin.db")
+    store = open_store(f"sqlite:///{tmp_path}/tocsin.db")
+    handle = os.open(tmp_path / "tocsin.db.lock", os.O_RDWR)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        futures = [store.submit(lambda u: shelf.put(u, "test", "held", at=at)) for _ in range(12)]
+        wait(futures[2:], return_when=FIRST_COMPLETED)  # the first may have begun before the others came
+    finally:
+        os.close(handle)
+    assert all(isinstance(f.exception(), Unavailable) for f in futures)
+    store.run(lambda u: shelf.put(u, "test", "after", at=at))
+    assert _count(store) == 1
+    store.close()

@@ -62,7 +62,16 @@ def test_the_ready_file_is_private_and_names_everything_that_answers(running) ->
     assert set(ready["logins"]) == {"officer", "approver", "admin"}
     assert set(ready["api_keys"]) == {"department", "officer", "approver"}
     assert set(ready["simulators"]["twilio"]) == {"url", "account_sid", "auth_token"}
-    for path in ("/healthz", "/readyz", "/api/openapi.json", "/demo/outbox", "/demo/outbox.json"):
+    assert set(ready["simulators"]["smtp"]) == {"host", "port", "url"}
+    assert get(ready["simulators"]["smtp"]["url"] + "/sim/mailbox.json") == []
+    for path in (
+        "/healthz",
+        "/readyz",
+        "/api/openapi.json",
+        "/demo/outbox",
+        "/demo/outbox.json",
+        "/demo/mailbox.json",
+    ):
         get(ready["base_url"] + path)
     get(ready["public_url"] + "/")
     for link in ready["logins"].values():

@@ -79,6 +79,21 @@ class House:
     def start_again(self, name: str) -> None:
         self.start(name, *self.commands[name][3:])
 
+    def step(self, seconds: float) -> None:
+        """Move the clock of all its processes; the hub was made with `clock_file`."""
+        clock = self.settings.clock_file
+        assert clock is not None
+        fresh = clock.with_suffix(".new")
+        fresh.write_text(str(float(clock.read_text()) + seconds))
+        fresh.rename(clock)
+
+    def tocsin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on its data."""
+        command = [sys.executable, "-m", "tocsin", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
@@ -128,6 +143,16 @@ def until(claim: Callable[[], bool], what: str, seconds: float = 120) -> None:
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def ready(made: House) -> None:
+    """Wait until its doors answer."""
+    until(lambda: get(f"{made.url}/readyz") is not None, "the hub answers")
+
+
+def worker_of(made: House) -> str:
+    """The process whose death hurts most."""
+    return "all" if "all" in made.processes else "worker1"
+
+
 @contextmanager
 def provider(secrets: demo.Secrets, hub_port: int) -> Iterator[Provider]:
     port = free_port()
@@ -151,50 +176,47 @@ def provider(secrets: demo.Secrets, hub_port: int) -> Iterator[Provider]:
 
 
 @contextmanager
-def house(directory: Path, *, database_url: str = "", redis_url: str = "") -> Iterator[House]:
-    """A demo hub on this machine, filled, not yet started; embedded, or spread over processes."""
+def house(directory: Path, *, database_url: str = "", redis_url: str = "", **more: Any) -> Iterator[House]:
+    """A demo hub on this machine, filled, not yet started; embedded, or spread over processes.
+
+    `more` are settings on top, e.g. `clock_file`.
+    """
     secrets = demo.load_secrets(directory)
     port = free_port()
     with provider(secrets, port) as twilio:
-        settings = Settings(
-            data_dir=directory,
-            database_url=database_url,
-            redis_url=redis_url,
-            port=port,
-            smtp_port=free_port(),
-            twilio_account_sid=secrets.account_sid,
-            twilio_auth_token=SecretStr(secrets.auth_token),
-            twilio_from=demo.NUMBER,
-            twilio_base_url=twilio.url,
-            twilio_webhook_url=f"http://127.0.0.1:{port}/hooks/sms/twilio",
-            twilio_status_url=f"http://127.0.0.1:{port}/hooks/dlr/twilio",
-            sms_calls_per_second=400,
-        )
-        birth.prepare(settings, Mode.DEMO, datetime.now(UTC))
-        hub = build(settings)
-        demo.seed(hub, secrets, datetime.now(UTC))
-        hub.close()
-        made = House(settings=settings, secrets=secrets, provider=twilio, environment=_environment(settings))
+        places = {"database_url": database_url, "redis_url": redis_url, "port": port}
+        made = furnish(directory, secrets, twilio, **places, **more)
         try:
             yield made
         finally:
             made.stop()
 
 
+def furnish(directory: Path, secrets: demo.Secrets, twilio: Any, **settings: Any) -> House:
+    """A filled demo hub whose SMS wire leads to `twilio.url`; `settings` name at least the port."""
+    hooks = f"http://127.0.0.1:{settings['port']}/hooks"
+    usual = {
+        "data_dir": directory,
+        "smtp_port": free_port(),
+        "twilio_account_sid": secrets.account_sid,
+        "twilio_auth_token": SecretStr(secrets.auth_token),
+        "twilio_from": demo.NUMBER,
+        "twilio_base_url": twilio.url,
+        "twilio_webhook_url": f"{hooks}/sms/twilio",
+        "twilio_status_url": f"{hooks}/dlr/twilio",
+        "sms_calls_per_second": 400,
+    }
+    chosen = Settings(**usual | settings)
+    birth.prepare(chosen, Mode.DEMO, datetime.now(UTC))
+    hub = build(chosen)
+    demo.seed(hub, secrets, datetime.now(UTC))
+    hub.close()
+    return House(settings=chosen, secrets=secrets, provider=twilio, environment=_environment(chosen))
+
+
 def _environment(settings: Settings) -> dict[str, str]:
-    names = (
-        "data_dir",
-        "database_url",
-        "redis_url",
-        "port",
-        "smtp_port",
-        "twilio_account_sid",
-        "twilio_from",
-        "twilio_base_url",
-        "twilio_webhook_url",
-        "twilio_status_url",
-        "sms_calls_per_second",
-    )
-    given = {f"TOCSIN_{name.upper()}": str(getattr(settings, name)) for name in names}
-    given["TOCSIN_TWILIO_AUTH_TOKEN"] = settings.twilio_auth_token.get_secret_value()
+    """This process's environment with every setting that was chosen, and no other one of ours."""
+    chosen = {name: getattr(settings, name) for name in settings.model_fields_set}
+    plain = {k: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for k, v in chosen.items()}
+    given = {f"TOCSIN_{name.upper()}": value for name, value in plain.items()}
     return {**{k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")}, **given}

@@ -1,53 +1,15 @@
 """Walk A and walk B over real sockets, with what does the work killed in the middle of each."""
 
 import hashlib
-import secrets
 import smtplib
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from lxml import etree
 
-from tests.servers import redis
-from tests.walks.houses import House, get, house, until
+from tests.walks.houses import House, get, ready, until, worker_of
 
 SEEDED = 5  # reports that a demo begins with
-
-
-@pytest.fixture(params=["embedded", "spread"])
-def home(request: pytest.FixtureRequest, tmp_path) -> Iterator[House]:
-    """SQLite and everything in one process; or PostgreSQL, Redis, and three processes with two workers."""
-    if request.param == "embedded":
-        with house(tmp_path / "data") as made:
-            made.start("all", "up")
-            _await(made)
-            yield made
-        return
-    server = request.getfixturevalue("postgres_url")
-    from tests.conftest import _psql
-
-    name = f"w{secrets.token_hex(4)}"
-    _psql(server, f"CREATE DATABASE {name}")
-    (tmp_path / "redis").mkdir()
-    with (
-        redis(tmp_path / "redis") as redis_url,
-        house(tmp_path / "data", database_url=f"{server}/{name}", redis_url=redis_url) as made,
-    ):
-        made.start("web", "web")
-        made.start("smtp", "smtp")
-        made.start("worker1", "worker")
-        made.start("worker2", "worker")
-        _await(made)
-        yield made
-
-
-def _await(made: House) -> None:
-    until(lambda: get(f"{made.url}/readyz") is not None, "the hub answers")
-
-
-def _worker(made: House) -> str:
-    return "all" if "all" in made.processes else "worker1"
 
 
 def _reports(made: House) -> list[dict]:
@@ -65,14 +27,14 @@ def test_walk_a_thirty_sms_and_ten_mails_become_forty_reports_though_the_worker_
 ) -> None:
     for n in range(15):
         home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}", times=3)
-    home.kill(_worker(home))
-    if _worker(home) == "worker1":  # the doors stay open without a worker
+    home.kill(worker_of(home))
+    if worker_of(home) == "worker1":  # the doors stay open without a worker
         for n in range(15, 30):
             home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}")
         home.start_again("worker1")
     else:
         home.start_again("all")
-        _await(home)
+        ready(home)
         for n in range(15, 30):
             home.provider.text(f"+8613800138{n:03d}", f"河堤漏水 {n}")
     with smtplib.SMTP(home.settings.smtp_host, home.settings.smtp_port, timeout=20) as mail:
@@ -96,9 +58,9 @@ def test_walk_b_an_approved_warning_reaches_everybody_once_though_the_worker_is_
         home.api("POST", f"/v1/releases/{release}/approve", {"digest": submitted["digest"]})
     home.api("POST", f"/v1/releases/{release}/approve", {"digest": submitted["digest"]}, key="approver")
     until(lambda: len(home.provider.ledger()) > 40, "the first messages are out")
-    home.kill(_worker(home))
-    home.start_again(_worker(home))
-    _await(home)
+    home.kill(worker_of(home))
+    home.start_again(worker_of(home))
+    ready(home)
 
     def summary() -> dict:
         return home.api("GET", f"/v1/releases/{release}/summary")

@@ -40,6 +40,7 @@ KEYS = {  # name -> (organisation, person or None, scopes)
     "reader": ("示例省气象局", None, {Scope.READ}),
     "officer": (ORGANISATION, Role.OFFICER, {Scope.REPORT, Scope.READ, Scope.DESK, Scope.RELEASE}),
     "officer2": (ORGANISATION, Role.OFFICER, {Scope.REPORT, Scope.READ, Scope.DESK, Scope.RELEASE}),
+    "leader": (ORGANISATION, Role.LEADER, {Scope.READ, Scope.DESK}),
     "approver": (ORGANISATION, Role.APPROVER, {Scope.READ, Scope.DESK, Scope.RELEASE, Scope.APPROVE}),
     "auditor": (ORGANISATION, Role.AUDITOR, {Scope.READ}),
 }
@@ -99,8 +100,8 @@ def token(who: str, *, kind: str = "test") -> str:
     return f"tocsin_{kind}_{hashlib.sha256(who.encode()).hexdigest()}"
 
 
-def settings_of(directory: Path, url: str = "") -> Settings:
-    return Settings(
+def settings_of(directory: Path, url: str = "", **more: Any) -> Settings:
+    return Settings(**more,
         data_dir=directory, database_url=url, port=8000, twilio_account_sid=SID, twilio_auth_token=AUTH,
         twilio_from=NUMBER, twilio_base_url="http://127.0.0.1:9", organisation=ORGANISATION,
         twilio_webhook_url="https://hub.example/hooks/sms/twilio",
@@ -110,14 +111,21 @@ def settings_of(directory: Path, url: str = "") -> Settings:
 
 @contextmanager
 def world(
-    directory: Path, at: datetime, *, url: str = "", mode: Mode = Mode.DEMO, model: Path | None = None
+    directory: Path,
+    at: datetime,
+    *,
+    url: str = "",
+    mode: Mode = Mode.DEMO,
+    model: Path | None = None,
+    **more: Any,
 ) -> Iterator[World]:
-    """An open hub over a fresh database, with the keys of KEYS. `model`: a migrated SQLite file to copy."""
+    """An open hub over a fresh database, with the keys of KEYS. `model`: a migrated SQLite file to copy; `more`:
+    further settings."""
     clock = Clock(at)
     directory.mkdir(mode=0o700)
     if model:
         shutil.copy(model, directory / "tocsin.db")
-    settings = settings_of(directory, url)
+    settings = settings_of(directory, url, **more)
     birth.prepare(settings, mode, at)
     hub = build(settings, clock=clock)
     try:

@@ -48,9 +48,38 @@ def test_a_second_officer_hears_who_has_it_and_takes_over_with_a_reason(hall: Wo
     second = _act(hall, "officer2", place, "claim")
     assert (second.status_code, second.json()["code"]) == (409, "already_claimed")
     assert "人officer" in second.json()["detail"]
-    assert _act(hall, "officer2", place, "take-over", {}).status_code == 400
-    taken = _act(hall, "officer2", place, "take-over", {"reason": "换班"})
-    assert taken.json()["claimed_by"] == "per_officer2"
+    assert _act(hall, "officer2", place, "take-over", {"reason": "换班"}).json()["code"] == "role_missing"
+    assert _act(hall, "leader", place, "take-over", {}).status_code == 400
+    taken = _act(hall, "leader", place, "take-over", {"reason": "换班"})
+    assert taken.json()["claimed_by"] == "per_leader"
+    acts = [
+        (e["act"], e["by"])
+        for e in hall.get("auditor", f"/v1/journal/report/{taken.json()['id']}").json()["data"]
+    ]
+    assert acts[-2:] == [("refused", "per_officer2"), ("take_over", "per_leader")]
+
+
+def test_shifts_are_signed_on_and_off_over_the_api(hall: World, place: str) -> None:
+    on = hall.post("officer", "/v1/shifts/on", key="on-1")
+    assert on.status_code == 201
+    assert hall.post("officer", "/v1/shifts/on", key="on-1").json() == on.json()
+    assert hall.post("officer", "/v1/shifts/on", key=None).json()["code"] == "on_duty"
+    _act(hall, "officer", place, "claim")
+    refused = hall.post("officer", "/v1/shifts/off", {}, key=None)
+    assert (refused.status_code, refused.json()["errors"]) == (
+        400,
+        [{"pointer": "/note", "detail": "is empty"}],
+    )
+    assert hall.post("officer", "/v1/shifts/off", {"note": "x" * 2001}, key=None).status_code == 400
+    assert hall.post("officer", "/v1/shifts/off", {"left": []}, key=None).status_code == 400
+    off = hall.post("officer", "/v1/shifts/off", {"note": "交给乙"}, key=None)
+    assert off.json()["left_open"] == [place.rpartition("/")[2]]
+    assert hall.post("officer", "/v1/shifts/off", {"note": "x"}, key=None).json()["code"] == "off_duty"
+    (shift,) = hall.get("auditor", "/v1/shifts").json()["data"]
+    assert (shift["person"], shift["note"], shift["id"]) == ("per_officer", "交给乙", on.json()["id"])
+    assert hall.get("department", "/v1/shifts").status_code == 403
+    assert hall.post("department", "/v1/shifts/on", key=None).status_code == 403
+    assert hall.post("auditor", "/v1/shifts/on", key=None).status_code == 403
 
 
 def test_an_old_etag_is_412_and_an_old_revision_409(hall: World, place: str) -> None:
@@ -89,7 +118,8 @@ def test_reference_lists_answer_and_hide_what_is_not_for_departments(hall: World
         "990100000000", "990101000000", "990102000000"]  # fmt: skip
     assert hall.get("department", "/v1/areas?under=x").status_code == 400
     kinds = {c["channel"]: c["kind"] for c in hall.get("department", "/v1/channels").json()["data"]}
-    assert kinds == {"sms": "addressed", "cap_feed": "published", "web_notice": "published"}
+    assert kinds == {"sms": "addressed", "cap_feed": "published", "web_notice": "published",
+                     "broadcast": "published"}  # fmt: skip
     assert hall.get("department", "/v1/shelf").status_code == 403
     assert hall.get("officer", "/v1/shelf").json() == {"data": []}
     assert hall.get("department", "/v1/releases").status_code == 403

@@ -10,9 +10,10 @@ import pytest
 
 from domain.person import Role
 from domain.release import State
-from store import journal, promises, releases
+from store import audience, journal, promises, releases
 from tests.web.api_world import World, world
 from tests.web.console_browser import Browser, add_person, add_recipients, call, enter, rain, words
+from web.console import bytes_shown
 
 
 @pytest.fixture
@@ -41,6 +42,22 @@ def _submitted(browser: Browser, **more: Any) -> str:
     return path
 
 
+def _approved(browser: Browser, path: str) -> Any:
+    """Approve as the page asks: its digest, its revision, the number typed."""
+    seen = browser.get(path).text
+    return browser.follow(f"{path}/approve", _vote(seen))
+
+
+def _vote(page: str, reach: str = "7") -> dict[str, str]:
+    return {"digest": _hidden(page, "digest"), "revision": _hidden(page, "revision"), "reach": reach}
+
+
+def _opened(browser: Browser, path: str) -> Any:
+    """A page with the address that it takes for itself."""
+    answer = browser.get(path)
+    return browser.get(answer.headers["location"]) if answer.status_code == 303 else answer
+
+
 def _hidden(page: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', page)
     assert found
@@ -56,21 +73,19 @@ def _state(hall: World, path: str) -> State:
 def test_a_warning_is_drafted_from_a_report_and_approved_by_another_person(hall: World) -> None:
     report = call(hall, place="石门水库下游", text="水库泄洪，河滩有人", area="990101")
     officer, approver = enter(hall, "officer"), enter(hall, "approver")
-    page = officer.get(f"/console/releases/new?template=heavy_rain&from={report}").text
+    page = _opened(officer, f"/console/releases/new?template=heavy_rain&from={report}").text
     assert 'value="石门水库下游"' in page
     assert re.search(r'value="990101000000" checked', page)
     path = _drafted(officer, from_report=report)
     preview = words(officer.get(path).text)
-    assert "将申请向 甲一区 的 7 个号码发布" in preview
+    assert "将申请向 甲一区 的 7 人发布" in preview
     assert "UCS-2" in preview
     assert "&lt;alert" in officer.get(path).text
     assert "等待另一位签发人批准" in words(officer.follow(f"{path}/submit").text)
 
     seen = approver.get(path).text
-    assert "人officer 申请向 甲一区 的 7 个号码发布" in words(seen)
-    done = approver.follow(
-        f"{path}/approve", {"digest": _hidden(seen, "digest"), "revision": _hidden(seen, "revision")}
-    )
+    assert "人officer 申请向 甲一区 的 7 人发布" in words(seen)
+    done = approver.follow(f"{path}/approve", _vote(seen))
     assert "已批准，正在发送" in words(done.text)
     assert 'http-equiv="refresh" content="5"' in done.text
     assert _state(hall, path) is State.APPROVED
@@ -84,8 +99,9 @@ def test_who_drafted_sees_no_button_and_cannot_approve(hall: World) -> None:
     browser = enter(hall, "both")
     path = _submitted(browser)
     page = browser.get(path).text
-    assert "/approve" not in page
-    assert "等待审批" in words(page)
+    assert f'action="{path}/approve"' not in page
+    assert "disabled" in page and "等待审批" in words(page)
+    assert "不能批准自己起草或修改过的内容" in words(page)
     digest = re.search(r'<dd class="mono">([0-9a-f]{64})</dd>', page)
     assert digest
     answer = browser.post(f"{path}/approve", {"digest": digest[1]})
@@ -103,7 +119,7 @@ def test_approving_what_was_changed_meanwhile_sends_nothing(hall: World) -> None
     revision = _hidden(officer.get(f"{path}/edit").text, "revision")
     officer.follow(f"{path}/edit", rain(**{"fields.rainfall_mm": "80", "revision": revision}))
     officer.follow(f"{path}/submit")
-    answer = approver.post(f"{path}/approve", {"digest": _hidden(seen, "digest")})
+    answer = approver.post(f"{path}/approve", {**_vote(seen), "revision": ""})
     assert answer.status_code == 409
     assert "没有发出任何信息" in words(answer.text)
     assert _state(hall, path) is State.SUBMITTED
@@ -113,7 +129,7 @@ def test_two_editors_do_not_overwrite_each_other(quick: World) -> None:
     one, two = enter(quick, "officer"), enter(quick, "officer2")
     path = _drafted(one)
     revision = _hidden(one.get(f"{path}/edit").text, "revision")
-    one.follow(f"{path}/edit", rain(revision=revision))
+    one.follow(f"{path}/edit", rain(revision=revision, issuer="第一位"))
     answer = two.post(f"{path}/edit", rain(revision=revision, issuer="第二位"))
     assert answer.status_code == 409
     assert "没有发出任何信息" in words(answer.text)
@@ -130,19 +146,6 @@ def test_an_approver_says_no_with_a_reason(quick: World, act: str, state: State)
     approver.follow(f"{path}/{act}", {"reason": "雨量核实后再报"})
     assert _state(quick, path) is state
     assert "雨量核实后再报" in words(officer.get(path).text)
-
-
-def test_sending_is_stopped_with_a_reason_on_a_page_that_does_not_renew_itself(quick: World) -> None:
-    officer, approver = enter(quick, "officer"), enter(quick, "approver")
-    path = _submitted(officer)
-    seen = approver.get(path).text
-    approver.follow(f"{path}/approve", {"digest": _hidden(seen, "digest")})
-    ask = officer.get(f"{path}/stop").text
-    assert "http-equiv" not in ask
-    done = officer.follow(f"{path}/stop", {"reason": "误发"})
-    assert "已停止发送" in words(done.text)
-    assert _state(quick, path) is State.STOPPED
-    assert "http-equiv" not in done.text
 
 
 def test_flaws_of_a_draft_are_listed_and_lead_to_their_fields(quick: World) -> None:
@@ -170,7 +173,7 @@ def test_times_are_read_in_the_zone_of_the_deployment(quick: World) -> None:
     form = officer.get(f"{path}/edit").text
     assert 'value="2026-11-23T20:00"' in form
     assert 'value="2026-11-23T15:30"' in form
-    assert "2026年11月23日 20:00</time> · 北京时间" in form
+    assert "2026年11月23日 20:00</time> · 北京时间 · 还有 5 小时 55 分" in form
 
 
 def test_the_exact_bytes_are_downloaded_never_shown(quick: World) -> None:
@@ -191,7 +194,7 @@ def test_the_exact_bytes_are_downloaded_never_shown(quick: World) -> None:
 
 def test_an_utility_notice_has_its_own_fields_and_no_colour(quick: World) -> None:
     officer = enter(quick, "officer")
-    page = officer.get("/console/releases/new?template=utility_outage").text
+    page = _opened(officer, "/console/releases/new?template=utility_outage").text
     assert 'name="colour"' not in page
     assert 'name="fields.starts" value="" type="datetime-local"' in page
     fields = rain(template="utility_outage", colour="", **{
@@ -209,3 +212,43 @@ def test_the_list_of_releases_is_narrowed_by_state(quick: World) -> None:
     assert path in officer.get("/console/releases?view=submitted").text
     assert path not in officer.get("/console/releases?view=draft").text
     assert "还没有发布" in words(officer.get("/console/releases?view=over").text)
+
+
+@pytest.mark.parametrize("typed", ["", "8", "七", "07"])
+def test_approving_with_another_number_sends_nothing_and_says_so(quick: World, typed: str) -> None:
+    officer, approver = enter(quick, "officer"), enter(quick, "approver")
+    path = _submitted(officer)
+    answer = approver.post(f"{path}/approve", _vote(approver.get(path).text, typed))
+    assert answer.status_code == 400
+    assert "没有发出任何信息" in words(answer.text) and 'href="#f-reach"' in answer.text.replace(
+        f"{path}/edit", ""
+    )
+    assert _state(quick, path) is State.SUBMITTED
+    assert quick.rings == []
+    assert approver.post(f"{path}/approve", _vote(approver.get(path).text, " 7")).status_code == 303
+
+
+def test_the_approver_sees_who_may_approve_and_to_how_many_nothing_leaves(hall: World) -> None:
+    hall.hub.store.run(
+        lambda unit: audience.opt_out(unit, "sms", "+8619000000003", inbound="inb_1", at=hall.clock())
+    )
+    officer, approver = enter(hall, "officer"), enter(hall, "approver")
+    path = _submitted(officer)
+    page = words(approver.get(path).text)
+    assert "短信 7 1 6" in page, "on the list, opted out, will receive"
+    assert "批准并向 6 人发布" in page
+    assert "需要 1 人批准，已有 0 人" in page and "人approver" in page
+
+
+def test_characters_that_cannot_be_seen_are_written_out() -> None:
+    assert bytes_shown.marked("红\u202e色\u200b<b>\n") == (
+        '红<mark class="ch">U+202E</mark>色<mark class="ch">U+200B</mark>&lt;b&gt;\n'
+    )
+
+
+def test_what_waits_for_my_approval_stands_first_in_the_list(quick: World) -> None:
+    officer, approver = enter(quick, "officer"), enter(quick, "approver")
+    path = _submitted(officer)
+    assert "等您审批（1）" in words(approver.get("/console/releases").text)
+    assert "等您审批" not in words(officer.get("/console/releases").text)
+    assert path in approver.get("/console/releases").text

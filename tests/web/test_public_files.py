@@ -20,9 +20,14 @@ def site(tmp_path: Path, at: datetime) -> Iterator[World]:
             ("index.html", PAGE), ("en/index.html", "en"), ("alerts/rel_1/index.html", "notice"),
             ("en/alerts/rel_1/index.html", "notice en"), ("public/cap/rel_1.xml", "<alert/>"),
             ("public/alerts.atom", "<feed/>"), ("public/cap/index.json", "[]"),
+            ("public/alerts.rss", "<rss/>"), ("public/alerts.geojson", "{}"), ("public/en/alerts.json", "{1}"),
+            ("public/areas/990100000000.json", "{2}"), ("past/2026/11/index.html", "november"),
+            ("past/index.html", "past"), ("en/past/index.html", "past en"), ("a/990100000000/index.html", "area"),
+            ("a/index.html", "areas"), ("feeds/index.html", "feeds"),
         ):  # fmt: skip
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
+        (root / ".web_notice.book").write_text("secret")
         (tmp_path / "data" / "secret.txt").write_text("secret")
         (root / "public" / "link.txt").symlink_to(tmp_path / "data" / "secret.txt")
         (root / "public" / ".hidden.xml").write_text("half written")
@@ -41,6 +46,17 @@ def site(tmp_path: Path, at: datetime) -> Iterator[World]:
         ("/public/cap/rel_1.xml", "application/cap+xml", "<alert/>"),
         ("/public/alerts.atom", "application/atom+xml", "<feed/>"),
         ("/public/cap/index.json", "application/json", "[]"),
+        ("/public/alerts.rss", "application/rss+xml", "<rss/>"),
+        ("/public/alerts.geojson", "application/geo+json", "{}"),
+        ("/public/en/alerts.json", "application/feed+json", "{1}"),
+        ("/public/areas/990100000000.json", "application/json", "{2}"),
+        ("/past/", "text/html; charset=utf-8", "past"),
+        ("/past", "text/html; charset=utf-8", "past"),
+        ("/past/2026/11/", "text/html; charset=utf-8", "november"),
+        ("/en/past/", "text/html; charset=utf-8", "past en"),
+        ("/a/", "text/html; charset=utf-8", "areas"),
+        ("/a/990100000000/", "text/html; charset=utf-8", "area"),
+        ("/feeds/", "text/html; charset=utf-8", "feeds"),
     ],
 )
 def test_files_come_with_their_type_and_with_validators(site: World, path: str, kind: str, text: str) -> None:
@@ -70,7 +86,8 @@ def test_a_changed_file_is_new_at_once(site: World, tmp_path: Path) -> None:
     [
         "/public/../../secret.txt", "/public/%2e%2e/%2e%2e/secret.txt", "/public/..%2f..%2fsecret.txt",
         "/public/..\\..\\secret.txt", "/public/link.txt", "/public/.hidden.xml", "/public/cap/", "/public",
-        "/public/nothing.xml", "/alerts/rel_2", "/public/%00", "/public/" + "a" * 5000,
+        "/public/nothing.xml", "/alerts/rel_2", "/past/2026/13/", "/a/..%2f..%2fsecret.txt", "/past/%2e%2e/%2e%2e/secret.txt",
+        "/feeds/../.cap_feed.book", "/.web_notice.book", "/public/.lock", "/public/%00", "/public/" + "a" * 5000,
         "//public//alerts.atom", "/PUBLIC/alerts.atom", "/public/alerts.atom;a=b", "/tocsin.db", "/keys/field.key",
     ],
 )  # fmt: skip

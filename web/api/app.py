@@ -8,12 +8,30 @@ from starlette.responses import Response
 from domain.errors import BadInput, Flaw, HubError
 from hub.wiring import Hub
 from web import problems
-from web.api import arrivals, reference, release_acts, releases, report_acts, reports
+from web.api import (
+    arrivals,
+    changes,
+    citizen,
+    recipients,
+    reference,
+    release_acts,
+    release_endings,
+    releases,
+    report_acts,
+    reports,
+    shifts,
+)
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
+from web.live import Live
+
+ROOMS = (
+    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    changes, reference,
+)  # fmt: skip
 
 
-def api_app(hub: Hub) -> FastAPI:
+def api_app(hub: Hub, live: Live) -> FastAPI:
     """Every route of /v1, without the prefix. Bodies are read by the routes, never by the framework."""
     app = FastAPI(
         title="Tocsin 警钟",
@@ -30,8 +48,9 @@ def api_app(hub: Hub) -> FastAPI:
         },
     )
     app.state.hub = hub
+    app.state.live = live
     app.state.in_flight = InFlight()
-    for room in (arrivals, reports, report_acts, releases, release_acts, reference):
+    for room in ROOMS:
         app.include_router(room.router)
     return app
 

@@ -13,7 +13,8 @@ from domain.person import Scope
 from domain.report import Inbound
 from intake import desk
 from store.unit import Unit
-from web.api import multipart, shapes, slips
+from web import multipart
+from web.api import shapes, slips
 from web.api.bodies import checked, idempotency_key, json_object, media_type
 from web.api.caller import Caller, caller_of, fingerprint, hub_of
 from web.api.described import CREATES, body_of

@@ -33,6 +33,7 @@ _WORDS = {
     413: "too large",
     415: "another media type",
     422: "understood, and not acceptable as it is",
+    429: "too much from this address, or too many wrong guesses: wait as Retry-After says",
     503: "nothing was kept: try again with the same key",
 }
 
@@ -79,4 +80,15 @@ def json_body(description: str, example: Any = None, *, needs_key: bool = True) 
     return {
         "requestBody": {"required": True, "content": {"application/json": media}},
         "parameters": [{**_KEY, "required": needs_key}],
+    }
+
+
+def file_body(media_type: str, field: str) -> dict[str, Any]:
+    """The body of a POST that is a file, sent as it is or as the one file of a form."""
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": [field], "properties": {field: file}}
+    content = {media_type: {"schema": file}, "multipart/form-data": {"schema": form}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [{**_KEY, "required": True}],
     }

@@ -91,7 +91,7 @@ class Try:
              openapi_extra=json_body("as in `example` of GET /v1/templates"))  # fmt: skip
 async def create(request: Request) -> JSONResponse:
     """Begin a draft."""
-    made = await _try(request, "create", "", Scope.RELEASE)
+    made = await try_of(request, "create", "", Scope.RELEASE)
     at = made.hub.clock()
 
     def act(unit: Unit) -> Release:
@@ -99,14 +99,14 @@ async def create(request: Request) -> JSONResponse:
         return desk.create(unit, draft, by=made.person, at=at)
 
     outcome = await made.once(act, status=201)
-    return _answer(outcome, Location=outcome.body["links"]["self"])
+    return answer(outcome, Location=outcome.body["links"]["self"])
 
 
 @router.patch("/releases/{release_id}", responses=ACTS,
               openapi_extra=json_body("members to change; `fields` and lists whole", needs_key=False))  # fmt: skip
 async def edit(request: Request, release_id: str) -> JSONResponse:
     """Change a draft; a submission falls back to draft and loses its votes. Send If-Match."""
-    made = await _try(request, "edit", release_id, Scope.RELEASE)
+    made = await try_of(request, "edit", release_id, Scope.RELEASE)
     at = made.hub.clock()
 
     def act(unit: Unit) -> Release:
@@ -115,7 +115,7 @@ async def edit(request: Request, release_id: str) -> JSONResponse:
         draft = forms.draft_from_body(unit, body, by=made.person, at=at, before=before)
         return desk.edit(unit, release_id, draft, by=made.person, at=at, revision=made.seen)
 
-    return _answer(await made.once(act))
+    return answer(await made.once(act))
 
 
 @router.post("/releases/{release_id}/preview", responses=ACTS,
@@ -132,23 +132,23 @@ async def preview(request: Request, release_id: str) -> JSONResponse:
              openapi_extra=body_of(Nothing, needs_key=False, is_optional=True))  # fmt: skip
 async def submit(request: Request, release_id: str) -> JSONResponse:
     """Freeze the bytes and put them before the approvers; answers with `digest` and all that it covers."""
-    made = await _try(request, "submit", release_id, Scope.RELEASE)
+    made = await try_of(request, "submit", release_id, Scope.RELEASE)
     checked(Nothing, made.value)
     earlier = await replayed(made.hub, made.knock())
     if earlier is not None:
-        return _answer(earlier)
+        return answer(earlier)
     hub, at = made.hub, made.hub.clock()
     inputs = await anyio.to_thread.run_sync(_inputs, hub, release_id)
     if not MOVES.allows(inputs.release.state, "submit"):
         # Nothing to freeze: the refusal takes the way of every other one, into the journal.
-        return _answer(await made.once(lambda unit: _refused(unit, release_id)))
+        return answer(await made.once(lambda unit: _refused(unit, release_id)))
     frozen = await anyio.to_thread.run_sync(lambda: checks.freeze(inputs, _place(hub), at=at))
     told = {"preview": shown(frozen), "warnings": checks.warnings(inputs, frozen, at=at)}
 
     def act(unit: Unit) -> Release:
         return desk.submit(unit, release_id, frozen, by=made.person, at=at)
 
-    return _answer(await made.once(act, told=told))
+    return answer(await made.once(act, told=told))
 
 
 @router.post(
@@ -156,7 +156,7 @@ async def submit(request: Request, release_id: str) -> JSONResponse:
 )
 async def approve(request: Request, release_id: str) -> JSONResponse:
     """签发: consent to the digest. With the last vote the promises to send are made in the same transaction."""
-    made = await _try(request, "approve", release_id, Scope.APPROVE)
+    made = await try_of(request, "approve", release_id, Scope.APPROVE)
     given = checked(Decision, made.value)
     revision = given.revision if made.seen is None else made.seen
     at = made.hub.clock()
@@ -167,40 +167,48 @@ async def approve(request: Request, release_id: str) -> JSONResponse:
         promised[:] = [d.id for d in promises.of_release(unit, release_id)]
         return found
 
-    answer = _answer(await made.once(act))
-    answer.background = BackgroundTask(_ring, made.hub, promised)
-    return answer
+    told = answer(await made.once(act))
+    told.background = BackgroundTask(ring, made.hub, promised)
+    return told
 
 
 @router.post("/releases/{release_id}/return", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def send_back(request: Request, release_id: str) -> JSONResponse:
     """退回 to its author."""
-    return await _with_reason(await _try(request, "return", release_id, Scope.APPROVE), desk.send_back)
+    return await with_reason(await try_of(request, "return", release_id, Scope.APPROVE), desk.send_back)
 
 
 @router.post("/releases/{release_id}/reject", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def reject(request: Request, release_id: str) -> JSONResponse:
     """驳回: it ends here."""
-    return await _with_reason(await _try(request, "reject", release_id, Scope.APPROVE), desk.reject)
+    return await with_reason(await try_of(request, "reject", release_id, Scope.APPROVE), desk.reject)
 
 
 @router.post("/releases/{release_id}/stop", responses=ACTS, openapi_extra=body_of(Reason, needs_key=False))
 async def stop(request: Request, release_id: str) -> JSONResponse:
     """停止发送: what has not left stays here, within a second."""
-    return await _with_reason(
-        await _try(request, "stop", release_id, Scope.RELEASE, Scope.APPROVE), desk.stop
+    return await with_reason(
+        await try_of(request, "stop", release_id, Scope.RELEASE, Scope.APPROVE), desk.stop
     )
 
 
-async def _with_reason(made: Try, act: Callable[..., Release]) -> JSONResponse:
+async def with_reason(made: Try, act: Callable[..., Release]) -> JSONResponse:
+    """Run an act that needs a reason, and ring for what it has promised."""
     reason = checked(Reason, made.value).reason
     at = made.hub.clock()
-    return _answer(
-        await made.once(partial(act, release_id=made.release_id, reason=reason, by=made.person, at=at))
-    )
+    promised: list[str] = []
+
+    def work(unit: Unit) -> Release:
+        found = act(unit, made.release_id, reason=reason, by=made.person, at=at)
+        promised[:] = [d.id for d in promises.of_release(unit, made.release_id) if d.purpose != "main"]
+        return found
+
+    told = answer(await made.once(work))
+    told.background = BackgroundTask(ring, made.hub, promised)
+    return told
 
 
-async def _try(request: Request, name: str, release_id: str, *scopes: Scope) -> Try:
+async def try_of(request: Request, name: str, release_id: str, *scopes: Scope) -> Try:
     """The caller as a person with one of `scopes`; whoever is not is written down before he is told."""
     hub, caller = hub_of(request), await caller_of(request)
     try:
@@ -220,7 +228,8 @@ async def _try(request: Request, name: str, release_id: str, *scopes: Scope) -> 
                raw=raw, value=value, seen=revision_seen(request) if release_id else None)  # fmt: skip
 
 
-def _answer(outcome: Outcome, **headers: str) -> JSONResponse:
+def answer(outcome: Outcome, **headers: str) -> JSONResponse:
+    """The answer of an act, its revision as ETag."""
     return outcome.response(ETag=f'"{outcome.body["revision"]}"', **headers)
 
 
@@ -255,6 +264,7 @@ def _previewed(hub: Hub, release_id: str) -> Told:
     }
 
 
-def _ring(hub: Hub, promised: list[str]) -> None:
+def ring(hub: Hub, promised: list[str]) -> None:
+    """Tell workers of dispatches that are due."""
     for dispatch_id in promised:
         hub.bell("relay", dispatch_id)

@@ -63,6 +63,7 @@ def delivery(row: Any) -> dict[str, Any]:
     """One address of a release and what is known of it."""
     return {
         "id": f"{row.parcel}.{row.seq}",
+        "purpose": row.purpose,
         "channel": row.channel,
         "language": row.language,
         "address": row.address,

@@ -1,15 +1,18 @@
 """POST /v1/reports/{id}/...: the acts of the duty room, the same ones as on its pages."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from domain.errors import Conflict
+from domain.errors import Conflict, NotAllowed
 from domain.person import Scope
 from domain.report import Report
+from duty import refusals
 from duty import reports as desk
 from store.unit import Unit
 from web.api import shapes
@@ -62,7 +65,7 @@ async def release_claim(request: Request, report_id: str) -> JSONResponse:
     "/reports/{report_id}/take-over", responses=ACTS, openapi_extra=body_of(Reasoned, needs_key=False)
 )
 async def take_over(request: Request, report_id: str) -> JSONResponse:
-    """接手 what another officer has."""
+    """接手 what another officer has; the leader's act."""
     return await _act(request, report_id, desk.take_over, Reasoned)
 
 
@@ -109,6 +112,12 @@ async def _act(request: Request, report_id: str, act: Act, model: type[Plain]) -
     knock = knock_of(request, caller, fingerprint(raw, str(seen).encode()), is_required=False)
     try:
         outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    except NotAllowed as error:
+        note = partial(
+            refusals.note, hub.store, error, act=act.__name__, report_id=report_id, by=person, at=at
+        )
+        await anyio.to_thread.run_sync(note)
+        raise
     except Conflict as error:
         if seen is not None and error.code == "report_changed":
             raise Conflict(error.detail, code="revision_changed") from None

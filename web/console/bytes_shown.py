@@ -1,22 +1,32 @@
 """The exact bytes of a release in a form that a person can judge: as text, as cut into SMS, as a page."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import nh3
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from approval import checks, freeze, gather
+from approval import checks, freeze, gather, wording
 from approval.freeze import Frozen, Place
+from channels.codecs.cap_check import validate
+from channels.codecs.cap_finding import Finding
 from channels.text import Segments, segments
 from domain.artefact import Artefact, Purpose
 from domain.errors import Flaw
 from domain.release import Release, State
 from hub.wiring import Hub
-from store import releases
+from store import audience, releases
+from store.unit import Unit
 from templates import library, pages
 
+HAN_PER_SECOND = 4  # 240 characters a minute, the pace of a news broadcast
+WORDS_PER_SECOND = 2.5  # 150 words a minute
+_HAN = re.compile("[\u3400-\u9fff0-9]")
+_HEADING = re.compile("<(/?)h[1-3]>")
+_WORD = re.compile("[A-Za-z]+")
 ENDINGS = {
     "application/cap+xml": ".xml",
     "application/xml": ".xml",
@@ -50,13 +60,45 @@ class Shown:
 
     artefact: Artefact
     text: str
+    marked: Markup  # the text with what cannot be seen written out
     segments: Segments | None
     page: Markup | None
+    findings: Sequence[Finding] = ()  # of the rules of CAP
 
     @property
     def is_ending(self) -> bool:
         """Whether it is only prepared: the correction or the lifting."""
         return self.artefact.purpose is not Purpose.MAIN
+
+    @property
+    def subject(self) -> str:
+        """The first line of a mail."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def mail_text(self) -> str:
+        """A mail without its subject and the empty line."""
+        return self.text.partition("\n")[2].lstrip("\n")
+
+    @property
+    def seconds(self) -> int:
+        """How long the text takes to be read aloud."""
+        words = len(_WORD.findall(self.text))
+        return max(1, round(len(_HAN.findall(self.text)) / HAN_PER_SECOND + words / WORDS_PER_SECOND))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """One addressed channel: who is chosen, and to how many of them nothing leaves."""
+
+    channel: str
+    reach: int
+    silenced: int  # opted out and no responsible persons
+
+    @property
+    def receives(self) -> int:
+        """To how many it goes."""
+        return self.reach - self.silenced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +107,45 @@ class Preview:
 
     pieces: Sequence[Shown]
     reach: int
+    counts: Sequence[Count] = ()
     flaws: Sequence[Flaw] = ()
     warnings: Sequence[tuple[str, str]] = ()  # (code, channel or language)
+
+    @property
+    def receives(self) -> int:
+        """To how many it goes, over all channels."""
+        return sum(count.receives for count in self.counts)
+
+    @property
+    def silenced(self) -> int:
+        """To how many of those chosen nothing leaves."""
+        return sum(count.silenced for count in self.counts)
 
 
 def preview(hub: Hub, release: Release, at: datetime) -> Preview:
     """The bytes that a draft would become now, or those that were frozen when it was submitted."""
     if release.state not in (State.DRAFT, State.RETURNED):
         found = hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
-        return Preview(pieces=shown(found), reach=release.reach, warnings=_warnings(hub, release, at))
+        counts = (
+            hub.store.read(lambda unit: _counts(unit, release)) if release.state is State.SUBMITTED else ()
+        )
+        return Preview(
+            pieces=shown(found), reach=release.reach, counts=counts, warnings=_warnings(hub, release, at)
+        )
+    return tried(hub, release, at)
+
+
+def tried(hub: Hub, release: Release, at: datetime) -> Preview:
+    """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
+    counts = hub.store.read(lambda unit: _counts(unit, release))
     frozen, flaws = checks.trial(inputs, place(hub), at=at)
     if frozen is None:
-        return Preview(pieces=(), reach=inputs.reach, flaws=flaws)
+        return Preview(pieces=(), reach=inputs.reach, counts=counts, flaws=flaws)
     told = _split(checks.warnings(inputs, frozen, at=at))
-    return Preview(pieces=shown(frozen.artefacts), reach=frozen.reach, flaws=flaws, warnings=told)
+    return Preview(
+        pieces=shown(frozen.artefacts), reach=frozen.reach, counts=counts, flaws=flaws, warnings=told
+    )
 
 
 def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
@@ -91,6 +157,25 @@ def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
 def place(hub: Hub) -> Place:
     """Where and as whom this hub publishes."""
     return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
+
+
+def _counts(unit: Unit, release: Release) -> list[Count]:
+    """The audience of each addressed channel, in the list version that was submitted or else the present one."""
+    draft, wanted = release.draft, gather.selector(release.draft)
+    places = [code for code in wanted.areas if code]
+    if not places:
+        return []
+    given: Any = {"areas": places, "groups": wanted.groups, "languages": wanted.languages,
+                  "list_version": release.list_version or None}  # fmt: skip
+    return [
+        Count(
+            channel=channel,
+            reach=audience.count(unit, channel=channel, **given)[1],
+            silenced=audience.count_silenced(unit, channel=channel, **given),
+        )
+        for channel in gather.ADDRESSED
+        if channel in draft.channels
+    ]
 
 
 def _warnings(hub: Hub, release: Release, at: datetime) -> Sequence[tuple[str, str]]:
@@ -107,11 +192,11 @@ def _split(codes: Iterable[str]) -> list[tuple[str, str]]:
 
 def shown(artefacts: Iterable[Artefact]) -> list[Shown]:
     """Main texts first, then the prepared endings; the shortest to read first, Chinese before its translation."""
-    order = {"sms": 0, "web_notice": 1}
+    order = {"sms": 0, "email": 1, "broadcast": 2, "web_notice": 3}
 
     def place_of(piece: Shown) -> tuple[bool, str, int, bool]:
         a = piece.artefact
-        return piece.is_ending, a.purpose.value, order.get(a.channel, 2), a.language != pages.SOURCE
+        return piece.is_ending, a.purpose.value, order.get(a.channel, 4), a.language != pages.SOURCE
 
     return sorted(map(_shown, artefacts), key=place_of)
 
@@ -128,12 +213,30 @@ def flaw_names(release: Release, pieces: Iterable[Shown], language: str) -> dict
     return found | {f"/fields/{f.name}": f.labels[language] for f in template.fields}
 
 
+def marked(text: str) -> Markup:
+    """`text` with every character that cannot be seen written out: nothing hides between the letters."""
+    return Markup("").join(
+        Markup('<mark class="ch">{}</mark>').format(point)
+        if c != "\n" and (point := wording.hidden(c))
+        else escape(c)
+        for c in text
+    )
+
+
 def _shown(artefact: Artefact) -> Shown:
     text = artefact.body.decode("utf-8", "replace")
     is_page = artefact.media_type.startswith("text/html")
     return Shown(
         artefact=artefact,
         text=text,
+        marked=marked(text),
         segments=segments(text) if artefact.channel == "sms" else None,
-        page=Markup(nh3.clean(text, tags=_TAGS, attributes={"time": {"datetime"}})) if is_page else None,  # noqa: S704
+        findings=validate(artefact.body, as_output=True) if artefact.channel == "cap_feed" else (),
+        page=_page(text) if is_page else None,
     )
+
+
+def _page(text: str) -> Markup:
+    """A notice as part of our page: its headings go below ours, or a listener would lose his way."""
+    clean = nh3.clean(text, tags=_TAGS, attributes={"time": {"datetime"}})
+    return Markup(_HEADING.sub(r"<\1h4>", clean))  # noqa: S704

@@ -1,54 +1,71 @@
 """The composer: a form made of a template's fields, and the body that the approval room reads from it."""
 
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from approval import desk, forms
-from domain.errors import BadInput, Conflict, HubError, NotFound
+from domain.errors import BadInput, Conflict, HubError, NotFound, Refused
 from domain.handling import Handling
 from domain.person import Person, Role
 from domain.release import Colour, Draft, Release, State
+from domain.report import Report
 from duty import reports as duty
-from store import areas, releases, reports
+from store import areas, audience, releases, reports
 from store.unit import Unit
 from templates import library, pages
 from templates.library import Field, Template
+from web.console import bytes_shown, keeping
+from web.console.release_acts import submit
 from web.console.visit import Visit
-from web.page import go
+from web.page import go, sentence
 from web.sessions import Form
 
 EDITABLE = (State.DRAFT, State.RETURNED, State.SUBMITTED)
 LASTS = timedelta(hours=6)  # what a fresh draft proposes; the author looks at it anyway
 GRADES = (1, 2, 3, 4)
+TREE = 500  # divisions in the tree at once; the others are found by their names
 
 
 def new(visit: Visit) -> Response:
-    """Choose a template, or its empty form; ``?from=`` fills in what a report says."""
+    """Choose a template, or its empty form; ``?from=`` fills in what a report says.
+
+    The address gets a key of its own, under which the form keeps itself: reloading it finds what was kept.
+    """
     visit.person.must_be(Role.OFFICER, Role.APPROVER)
-    wanted, report = visit.query("template"), visit.query("from")
+    report_id, key = visit.query("from"), visit.query("key")[:64]
+    report = visit.read(lambda unit: reports.get(unit, report_id)) if report_id else None
     known = library.library()
+    wanted = visit.query("template") or ("" if visit.query("choose") else _fitting(known, report))
     if not wanted:
-        return visit.show("templates.html", known=known.values(), report=report, here="/console/releases")
+        return visit.show("templates.html", known=known.values(), report=report_id, here="/console/releases")
     if wanted not in known:
         raise NotFound("no such template")
-    return _show(visit, known[wanted], _fresh(visit, known[wanted], report), action="/console/releases")
+    if not key:
+        query = {"template": wanted, "from": report.id if report else "", "key": secrets.token_hex(16)}
+        return go("/console/releases/new?" + urlencode({k: v for k, v in query.items() if v}))
+    if kept := visit.read(lambda unit: keeping.kept_under(unit, visit.person.id, key)):
+        return go(f"/console/releases/{kept}/edit")
+    return _show(visit, known[wanted], _fresh(visit, known[wanted], report, key), action="/console/releases")
 
 
 def create(visit: Visit) -> Response:
-    """Keep a new draft and show it as it would leave."""
+    """Keep a new draft and show it as it would leave, or submit it at once."""
     template = library.library().get(visit.form.first("template"))
     if template is None:
         raise NotFound("no such template")
     try:
-        release = visit.act(
-            lambda unit, by: desk.create(unit, _draft(unit, visit, template, by), by=by, at=visit.at)
+        release = keeping.keep(
+            visit, visit.at, lambda unit, by, before: _draft(unit, visit, template, by, before)
         )
-    except BadInput as error:
+    except (BadInput, Conflict) as error:
         return _show(visit, template, visit.form, action="/console/releases", problem=error)
-    return go(f"/console/releases/{release.id}?done=saved")
+    return _kept(visit, release.id)
 
 
 def edit(visit: Visit) -> Response:
@@ -64,22 +81,104 @@ def edit(visit: Visit) -> Response:
 
 
 def save(visit: Visit) -> Response:
-    """Keep the change, if nobody else changed the draft meanwhile."""
+    """Keep the change, if nobody else changed the draft meanwhile; then submit it where that was asked for."""
     release = load(visit)
     template = library.pinned(release.draft.template, release.draft.template_version)
-    revision = visit.form.number("revision")
-
-    def work(unit: Unit, by: Person) -> Release:
-        draft = _draft(unit, visit, template, by, release.draft)
-        return desk.edit(unit, release.id, draft, by=by, at=visit.at, revision=revision)
-
     try:
-        visit.act(work)
+        keeping.keep(
+            visit, visit.at, lambda unit, by, before: _draft(unit, visit, template, by, before), release.id
+        )
     except (BadInput, Conflict) as error:
         return _show(
             visit, template, visit.form, action=visit.request.url.path, release=release, problem=error
         )
-    return go(f"/console/releases/{release.id}?done=saved")
+    return _kept(visit, release.id)
+
+
+def keep(visit: Visit) -> Response:
+    """The form keeps itself while it is filled in; says when, and under which revision the next change goes."""
+    try:
+        template, release = _template_of(visit)
+        kept = keeping.keep(visit, visit.at, lambda unit, by, before: _draft(unit, visit, template, by, before),
+                            release.id if release else "", is_auto=True)  # fmt: skip
+    except (BadInput, Conflict) as error:
+        # 200: an answer with another status would not be shown in place
+        return visit.fragment("autosaved.html", revision=visit.form.first("revision"), kept=None,
+                              refusal=sentence(error, visit.language))  # fmt: skip
+    return visit.fragment("autosaved.html", revision=kept.revision, kept=kept)
+
+
+def preview(visit: Visit) -> Response:
+    """What the form would become now, channel by channel; nothing is stored."""
+    visit.person.must_be(Role.OFFICER, Role.APPROVER)
+    template, before = _template_of(visit)
+    try:
+        draft = visit.read(
+            lambda unit: _draft(unit, visit, template, visit.person, before.draft if before else None)
+        )
+    except BadInput as error:
+        return visit.fragment(
+            "previews.html", preview=bytes_shown.Preview(pieces=(), reach=0, flaws=error.flaws),
+                          flaw_names=_names(visit, template), release=None, echo=_echo(visit, visit.form))  # fmt: skip
+    release = replace(before, draft=draft) if before else desk.unsaved(draft, by=visit.person, at=visit.at)
+    shown = bytes_shown.tried(visit.hub, release, visit.at)
+    names = bytes_shown.flaw_names(release, shown.pieces, visit.language)
+    return visit.fragment(
+        "previews.html", preview=shown, flaw_names=names, release=None, echo=_echo(visit, visit.form)
+    )
+
+
+def find_areas(visit: Visit) -> Response:
+    """The divisions that fit what was typed, and those that are ticked already."""
+    ticked, text = visit.form.all("areas"), visit.form.first("area_filter")[:40]
+
+    def work(unit: Unit) -> list[Any]:
+        found = areas.search(unit, text, TREE) if text else areas.listing(unit, limit=TREE)
+        shown = {row.code for row in found}
+        return [*areas.rows(unit, [code for code in ticked if code not in shown][:TREE]), *found]
+
+    return visit.fragment("areas.html", divisions=visit.read(work), typed=visit.form)
+
+
+def _kept(visit: Visit, release_id: str) -> Response:
+    """Where a kept draft leads: to its page, or before the approvers when the button said so."""
+    if visit.form.first("then") != "submit":
+        return go(f"/console/releases/{release_id}?done=saved")
+    kept = visit.read(lambda unit: releases.get(unit, release_id))
+    if kept and kept.state is State.SUBMITTED:  # the button was pressed twice
+        return go(f"/console/releases/{release_id}?done=submit")
+    try:
+        submit(visit, release_id)
+    except (Refused, BadInput) as error:
+        release = visit.read(lambda unit: releases.get(unit, release_id))
+        if release is None:
+            raise
+        template = library.pinned(release.draft.template, release.draft.template_version)
+        form = _filled(release, visit.hub.zone)
+        return _show(visit, template, form, action=f"/console/releases/{release_id}/edit", release=release,
+                     problem=error)  # fmt: skip
+    return go(f"/console/releases/{release_id}?done=submit")
+
+
+def _template_of(visit: Visit) -> tuple[Template, Release | None]:
+    """The template of the form, and the release that it is of. Raises NotFound."""
+    release_id, key = visit.form.first("draft"), visit.form.first("key")[:64]
+    kept = release_id or visit.read(lambda unit: keeping.kept_under(unit, visit.person.id, key))
+    release = visit.read(lambda unit: releases.get(unit, kept)) if kept else None
+    if release is not None:
+        return library.pinned(release.draft.template, release.draft.template_version), release
+    template = library.library().get(visit.form.first("template"))
+    if template is None:
+        raise NotFound("no such template")
+    return template, None
+
+
+def _fitting(known: Mapping[str, Template], report: Report | None) -> str:
+    """The one template for the report's kind of event; '' when there are several or none."""
+    fits = [
+        t.id for t in known.values() if report and report.event_code and t.event_code == report.event_code
+    ]
+    return fits[0] if len(fits) == 1 else ""
 
 
 def load(visit: Visit) -> Release:
@@ -113,8 +212,7 @@ def body_of(form: Form, template: Template, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _fresh(visit: Visit, template: Template, report_id: str) -> Form:
-    report = visit.read(lambda unit: reports.get(unit, report_id)) if report_id else None
+def _fresh(visit: Visit, template: Template, report: Report | None, key: str) -> Form:
     prefill: Mapping[str, Any] = duty.draft_fields(report) if report else {}
     values: dict[str, list[str]] = {
         "template": [template.id],
@@ -125,7 +223,8 @@ def _fresh(visit: Visit, template: Template, report_id: str) -> Form:
         "channels": list(template.channels),
         "handling": [Handling.PUBLIC.value],
         "expires": [_local(visit.at + LASTS, visit.hub.zone)],
-        "from_report": [report_id if report else ""],
+        "from_report": [report.id if report else ""],
+        "key": [key],
     }
     for field in template.fields:
         if field.type == "enum":  # never a number: an example that nobody measured must not slip through
@@ -150,6 +249,7 @@ def _filled(release: Release, zone: tzinfo) -> Form:
         "expires": [_local(draft.expires, zone)],
         "onset": [_local(draft.onset, zone) if draft.onset else ""],
         "from_report": [draft.from_report],
+        "draft": [release.id],
     }
     return _form(values | {f"fields.{name}": [_shown(value, zone)] for name, value in draft.fields.items()})
 
@@ -164,12 +264,20 @@ def _show(
     problem: HubError | None = None,
 ) -> Response:  # fmt: skip
     report_id = form.first("from_report")
-    divisions, report = visit.read(
-        lambda unit: (areas.listing(unit), reports.get(unit, report_id) if report_id else None)
-    )
+    ticked = form.all("areas")
+
+    def work(unit: Unit) -> tuple[list[Any], Report | None, list[str]]:
+        found = areas.listing(unit, limit=TREE)
+        shown = {row.code for row in found}
+        missing = areas.rows(unit, [code for code in ticked if code not in shown][:TREE])
+        return [*missing, *found], reports.get(unit, report_id) if report_id else None, audience.groups(unit)
+
+    divisions, report, on_list = visit.read(work)
+    groups = list(dict.fromkeys((*pages.codes()["group"], *on_list, *form.all("groups"))))
     return visit.show(
         "draft.html", problem=problem, template=template, typed=form, action=action, release=release,
-        divisions=divisions, groups=list(pages.codes()["group"]), report=report, colours=[c.value for c in Colour], grades=GRADES,
+        divisions=divisions, groups=groups, keeps=release is None or release.state is not State.SUBMITTED, report=report,
+        colours=[c.value for c in Colour], grades=GRADES,
         handlings=[h.value for h in Handling], languages=library.LANGUAGES, here="/console/releases",
         echo=_echo(visit, form), flaw_names=_names(visit, template),
     )  # fmt: skip

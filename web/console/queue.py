@@ -1,7 +1,7 @@
 """The queue of the duty room, its search, and the shelf of what could not be used."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,14 +18,15 @@ from web.console.visit import Visit
 from web.page import go
 
 PAGE = 50  # rows: what an officer scrolls through before he filters
-REFRESH = 20  # s between reloads of the queue; nothing can be typed on that page
+REFRESH = 20  # s between reloads without JavaScript; nothing can be typed on that page
+NAMED = 100  # rows asked for by name at once; a page that missed more reads the list
 TITLE = 80  # characters of a text that has no subject
 OPEN = (State.FILED, State.CLAIMED, State.VERIFIED)
 VIEWS: Mapping[str, tuple[str, ...]] = {
-    "open": OPEN, "filed": (State.FILED,), "claimed": (State.CLAIMED,), "verified": (State.VERIFIED,),
-    "closed": (State.CLOSED,), "all": (),
+    "open": OPEN, "filed": (State.FILED,), "mine": (State.CLAIMED, State.VERIFIED), "claimed": (State.CLAIMED,),
+    "verified": (State.VERIFIED,), "closed": (State.CLOSED,), "all": (),
 }  # fmt: skip
-CHANNELS = ("phone", "sms", "email", "api")
+CHANNELS = ("phone", "sms", "email", "web", "api")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +38,42 @@ class Row:
     place: str
     event: str
     holder: str
+    is_out: bool = False  # no longer of the view that asks; shown in place until the page is left
 
 
 def queue(visit: Visit) -> Response:
-    """Newest first; the page renews itself."""
-    view = visit.query("view") if visit.query("view") in VIEWS else "open"
-    channel = visit.query("channel") if visit.query("channel") in CHANNELS else ""
-    wanted = reports.Filter(states=VIEWS[view], channel=channel)
+    """Newest first; the page follows the stream, and without JavaScript renews itself."""
+    view, channel, wanted = _view(visit)
     before = _cursor(visit.query("before"))
     values = visit.read(lambda unit: _listed(unit, visit, wanted, before))
+    last = None if values["rows"] else next(iter(visit.read(_newest)), None)
     return visit.show(
         "queue.html", here="/console", view=view, channel=channel, views=list(VIEWS), channels=CHANNELS,
-        refresh=0 if before else REFRESH, is_first=not before, **values,
+        refresh=0 if before else REFRESH, is_first=not before, last=last,
+        list_at=f"/console/rows?view={view}&channel={channel}", **values,
     )  # fmt: skip
+
+
+def rows(visit: Visit) -> Response:
+    """The rows named by ``?ids=``, or all of the first page; those that left the view are marked."""
+    _, _, wanted = _view(visit)
+    ids = [name for name in visit.query("ids").split(",")[:NAMED] if is_id("rep", name)]
+
+    def work(unit: Unit) -> list[Row]:
+        if visit.query("all"):
+            return _listed(unit, visit, wanted, None)["rows"]  # type: ignore[no-any-return]
+        found = [report for name in ids if (report := reports.get(unit, name))]
+        found.sort(key=lambda report: (report.received_at, report.id), reverse=True)
+        return _rows(unit, visit, found, wanted)
+
+    return visit.fragment("rows_only.html", rows=visit.read(work))
+
+
+def counts(visit: Visit) -> Response:
+    """The views with how many reports each has."""
+    view, channel, _ = _view(visit)
+    values = visit.read(lambda unit: _counts(unit, visit))
+    return visit.fragment("counts.html", view=view, channel=channel, views=list(VIEWS), **values)
 
 
 def find(visit: Visit) -> Response:
@@ -57,9 +81,9 @@ def find(visit: Visit) -> Response:
     text, view = visit.query("q")[:100], visit.query("view")
     values: dict[str, Any] = {"rows": [], "counts": {}, "shelved": 0, "older": ""}
     if text:
-        wanted = reports.Filter(states=VIEWS.get(view, ()), text=text)
+        wanted = reports.Filter(states=VIEWS.get(view, ()), text=text, holder=_holder(visit, view))
         values = visit.read(lambda unit: _listed(unit, visit, wanted, None))
-    return visit.show("find.html", q=text, view=view, views=list(VIEWS), **values)
+    return visit.show("find.html", q=text, view=view, views=list(VIEWS), list_at="", **values)
 
 
 def shelf_page(visit: Visit) -> Response:
@@ -73,7 +97,7 @@ def settle(visit: Visit) -> Response:
     """An officer has dealt with something on the shelf."""
 
     def work(unit: Unit, by: Any) -> None:
-        by.must_be(Role.OFFICER, Role.APPROVER, Role.ADMIN)
+        by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER, Role.ADMIN)
         if shelf.settle(unit, visit.part("id"), by.id, visit.at):
             journal.append(unit, "shelf", visit.part("id"), "settle", by=by.id, at=visit.at)
 
@@ -81,21 +105,49 @@ def settle(visit: Visit) -> Response:
     return go("/console/shelf?done=settle")
 
 
+def _view(visit: Visit) -> tuple[str, str, reports.Filter]:
+    view = visit.query("view") if visit.query("view") in VIEWS else "open"
+    channel = visit.query("channel") if visit.query("channel") in CHANNELS else ""
+    return view, channel, reports.Filter(states=VIEWS[view], channel=channel, holder=_holder(visit, view))
+
+
+def _holder(visit: Visit, view: str) -> str:
+    return visit.person.id if view == "mine" else ""
+
+
+def _newest(unit: Unit) -> list[Report]:
+    return reports.page(unit, reports.Filter(), limit=1)
+
+
 def _listed(
     unit: Unit, visit: Visit, wanted: reports.Filter, before: tuple[datetime, str] | None
 ) -> dict[str, Any]:
     found = reports.page(unit, wanted, limit=PAGE + 1, before=before)
+    last = found[PAGE - 1] if len(found) > PAGE else None
+    return {
+        "rows": _rows(unit, visit, found[:PAGE], wanted),
+        "older": f"{last.received_at.isoformat()}~{last.id}" if last else "",
+        **_counts(unit, visit),
+    }
+
+
+def _counts(unit: Unit, visit: Visit) -> dict[str, Any]:
+    counts = reports.counts(unit)
+    mine = reports.counts(unit, holder=visit.person.id)
+    return {
+        "counts": {
+            view: sum(n for s, n in (mine if view == "mine" else counts).items() if not states or s in states)
+            for view, states in VIEWS.items()
+        },
+        "shelved": len(shelf.pending(unit)),
+    }
+
+
+def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Filter) -> list[Row]:
     places = areas.names(unit, {r.area for r in found if r.area})
     known: dict[str, str] = {}
-    last = found[PAGE - 1] if len(found) > PAGE else None
-    counts = reports.counts(unit)
-    return {
-        "rows": [_row(unit, report, places, visit.language, known) for report in found[:PAGE]],
-        "counts": {view: sum(n for s, n in counts.items() if not states or s in states)
-                   for view, states in VIEWS.items()},
-        "shelved": len(shelf.pending(unit)),
-        "older": f"{last.received_at.isoformat()}~{last.id}" if last else "",
-    }  # fmt: skip
+    made = [_row(unit, report, places, visit.language, known) for report in found]
+    return [replace(row, is_out=not reports.fits(row.report, wanted)) for row in made]
 
 
 def _row(

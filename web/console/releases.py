@@ -1,32 +1,29 @@
 """One release from draft to the last receipt: what leaves, who lets it out, and how far it has got."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
-from approval import desk
-from approval.attempts import attempt
-from domain.errors import BadInput, HubError, NotAllowed, NotFound, Refused
+from approval import desk, gather
+from approval.policy import policy_for
+from domain.errors import BadInput, Flaw, HubError, NotFound, Refused
 from domain.person import Person, Role
-from domain.release import CURRENT, MOVES, Release, State
-from outbox import progress
-from store import areas, promises, releases
+from domain.release import CURRENT, Release, State
+from store import areas, chains, hub, people, promises, releases
 from store.unit import Unit
-from web.console import bytes_shown
+from web.console import bytes_shown, changes, endings
 from web.console.drafts import EDITABLE, load
 from web.console.history import event_name, name_of, timeline
+from web.console.monitor import MOVING, OUT, Monitor, monitor
+from web.console.release_acts import submit, tried
 from web.console.reports import download
 from web.console.visit import Visit
 from web.page import go
 
-T = TypeVar("T")
 PAGE = 50
-REFRESH = 5  # s between looks at a release that is being sent; nothing can be typed on that page
-MOVING = (State.APPROVED, State.PUBLISHING)
-OUT = (*MOVING, State.PUBLISHED, State.STOPPED, State.CANCELLED, State.CORRECTED, State.SUPERSEDED, State.UNLIFTED,
-       State.EXPIRED)  # fmt: skip
+REFRESH = 5  # s between looks at a release that is being sent, where no script does it
 VIEWS: Mapping[str, tuple[State, ...]] = {
     "all": (), "draft": (State.DRAFT, State.RETURNED), "submitted": (State.SUBMITTED,), "current": tuple(CURRENT),
     "over": (State.STOPPED, State.REJECTED, State.CANCELLED, State.CORRECTED, State.SUPERSEDED, State.EXPIRED),
@@ -35,7 +32,7 @@ VIEWS: Mapping[str, tuple[State, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A release with what its page shows beside it."""
+    """A release as a line of the list and as the head of its page."""
 
     release: Release
     headline: str
@@ -43,45 +40,60 @@ class Seen:
     submitter: str
     places: list[str]
     event: str
-    moments: list[Any]
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    update: int  # 0: a first message; 2, 3, ...: which one of its chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What stands beside a release on its page."""
+
+    moments: Sequence[Any]
+    chain: Sequence[Seen]  # what it replaced and what replaced it, oldest first; alone: nothing
+    numbers: Monitor | None
+    votes: Sequence[str]  # names of those who approved the digest in force
+    quorum: int
+    approvers: Sequence[str]  # names of those who may
+    changed: Sequence[changes.Change]
 
 
 def listed(visit: Visit) -> Response:
-    """The releases, newest first."""
+    """What waits for this person's approval, then the releases, newest first."""
     view = visit.query("view") if visit.query("view") in VIEWS else "all"
     states = [s.value for s in VIEWS[view]]
 
-    def work(unit: Unit) -> list[Seen]:
-        return [_seen(unit, r, visit.language) for r in releases.page(unit, limit=PAGE, states=states)]
+    def work(unit: Unit) -> tuple[list[Seen], list[Seen]]:
+        waiting = [r for r in releases.page(unit, limit=PAGE, states=[State.SUBMITTED.value])
+                   if "approve" in _may(r, visit.person)]  # fmt: skip
+        rows = releases.page(unit, limit=PAGE, states=states)
+        mine = [_seen(unit, r, visit.language) for r in waiting]
+        return mine, [_seen(unit, r, visit.language) for r in rows]
 
-    return visit.show("releases.html", rows=visit.read(work), view=view, views=list(VIEWS))
+    mine, rows = visit.read(work)
+    return visit.show(
+        "releases.html", mine=mine, rows=rows, view=view, views=list(VIEWS), here="/console/releases"
+    )
 
 
 def show_release(visit: Visit, problem: HubError | None = None) -> Response:
-    """A draft with its preview, a submission to decide on, or a release on its way."""
+    """A draft with its preview, a submission to decide on, or a release on its way; ``?part=monitor`` its numbers."""
     release = load(visit)
-    seen = visit.read(lambda unit: _seen(unit, release, visit.language))
+    if visit.query("part") == "monitor" and problem is None:
+        return _show_numbers(visit, release)
+    seen, around = visit.read(
+        lambda unit: (_seen(unit, release, visit.language), _around(unit, release, visit.language))
+    )
     preview = bytes_shown.preview(visit.hub, release, visit.at)
     is_moving = release.state in MOVING and problem is None
-    flaws = [*getattr(problem, "flaws", ()), *preview.flaws]
     edits = f"/console/releases/{release.id}/edit"
+    names = bytes_shown.flaw_names(release, preview.pieces, visit.language)
     return visit.show(
-        "release.html", problem=problem, seen=seen, release=release, preview=preview,
+        "release.html", problem=problem, seen=seen, around=around, release=release, preview=preview,
         may=_may(release, visit.person, is_whole=not preview.flaws), is_out=release.state in OUT,
+        why_not=_why_not(release, visit.person), numbers=around.numbers, public=_public(visit, release),
         refresh=REFRESH if is_moving else 0, here="/console/releases", reason=visit.form.first("reason"),
-        public=f"{visit.hub.settings.public_site}/alerts/{release.id}/", flaws=flaws, edits=edits,
-        flaw_names=bytes_shown.flaw_names(release, preview.pieces, visit.language), flaws_at=edits,
+        flaws=[*getattr(problem, "flaws", ()), *preview.flaws], edits=edits, flaws_at=edits,
+        flaw_names=names | {"/reach": visit.say("收件人数")},
     )  # fmt: skip
-
-
-def ask_stop(visit: Visit) -> Response:
-    """The page that asks for the reason; the monitor renews itself, so nothing is typed there."""
-    release = load(visit)
-    if "stop" not in _may(release, visit.person):
-        raise NotAllowed("stopping is for the duty room, while something is being sent")
-    seen = visit.read(lambda unit: _seen(unit, release, visit.language))
-    return visit.show("stop.html", seen=seen, release=release, here="/console/releases", reason="")
 
 
 def change(visit: Visit) -> Response:
@@ -107,63 +119,114 @@ def artefact(visit: Visit) -> Response:
     return download(found.body, f"{release.id}.{found.channel}.{found.language}{ending}", found.sha256)
 
 
-def _submit(visit: Visit, release_id: str) -> None:
-    frozen = bytes_shown.frozen_of(visit.hub, release_id, visit.at)
-    _try(visit, "submit", lambda unit, by: desk.submit(unit, release_id, frozen, by=by, at=visit.at))
-
-
 def _approve(visit: Visit, release_id: str) -> None:
     digest, revision = visit.form.first("digest"), visit.form.number("revision")
+    typed = visit.form.first("reach").replace(",", "").replace("，", "").replace(" ", "")
 
     def work(unit: Unit, by: Person) -> list[str]:
-        desk.approve(unit, release_id, digest=digest, by=by, at=visit.at, revision=revision)
+        release = desk.approve(unit, release_id, digest=digest, by=by, at=visit.at, revision=revision)
+        # The number is the desk's own lock: who types it has read it; /v1 binds by the digest alone.
+        # Raising takes the approval back, and the room's own refusals were heard first.
+        if release.reach and typed != str(release.reach):
+            raise BadInput(
+                "another number", code="wrong_number", flaws=[Flaw("/reach", "is the number shown")]
+            )
         return [dispatch.id for dispatch in promises.of_release(unit, release_id)]
 
-    for dispatch_id in _try(visit, "approve", work):
+    for dispatch_id in tried(visit, "approve", release_id, work):
         visit.hub.bell("relay", dispatch_id)
 
 
 def _with_reason(name: str, act: Callable[..., Release]) -> Callable[[Visit, str], None]:
     def run(visit: Visit, release_id: str) -> None:
         reason = visit.form.first("reason")
-        _try(visit, name, lambda unit, by: act(unit, release_id, reason=reason, by=by, at=visit.at))
+        tried(
+            visit, name, release_id, lambda unit, by: act(unit, release_id, reason=reason, by=by, at=visit.at)
+        )
 
     return run
 
 
-def _try(visit: Visit, act: str, work: Callable[[Unit, Person], T]) -> T:
-    """Run an act on the release; a refused one is in the journal before the officer reads of it."""
-    tried = attempt(visit.hub.store, visit.in_session(work), act=act, by=visit.person, at=visit.at,
-                    release_id=visit.part("id"))  # fmt: skip
-    return tried.result()
-
-
 _ACTS: Mapping[str, Callable[[Visit, str], None]] = {
-    "submit": _submit,
+    "submit": submit,
     "approve": _approve,
     "return": _with_reason("return", desk.send_back),
     "reject": _with_reason("reject", desk.reject),
-    "stop": _with_reason("stop", desk.stop),
 }
+
+
+def _show_numbers(visit: Visit, release: Release) -> Response:
+    numbers = visit.read(lambda unit: monitor(unit, release)) if release.state in OUT else None
+    return visit.fragment("monitor.html", numbers=numbers, release=release, public=_public(visit, release))
 
 
 def _may(release: Release, person: Person, *, is_whole: bool = True) -> set[str]:
     """The acts this person is shown; the approval room decides again when one is sent."""
-    found: set[str] = set()
+    found: set[str] = endings.may_end(release, person)
     if person.roles & {Role.OFFICER, Role.APPROVER}:
         found |= {"edit"} if release.state in EDITABLE else set()
         found |= {"submit"} if release.state is State.DRAFT and is_whole else set()
-        found |= {"stop"} if MOVES.allows(release.state, "stop") else set()
-    wrote = {release.author, release.submitted_by, *release.editors}
-    if release.state is State.SUBMITTED and Role.APPROVER in person.roles and person.id not in wrote:
+    if release.state is State.SUBMITTED and not _why_not(release, person):
         found |= {"approve", "return", "reject"}
     return found
+
+
+def _why_not(release: Release, person: Person) -> str:
+    """The code of why this person cannot approve it; '' if he can."""
+    if Role.APPROVER not in person.roles:
+        return "role_missing"
+    return "own_work" if person.id in _wrote(release) else ""
+
+
+def _wrote(release: Release) -> set[str]:
+    return {release.author, release.submitted_by, *release.editors}
+
+
+def _public(visit: Visit, release: Release) -> Mapping[str, str]:
+    """Where everybody sees it: channel -> address."""
+    site = visit.hub.settings.public_site
+    known = {"web_notice": f"{site}/alerts/{release.id}/", "cap_feed": f"{site}/public/cap/{release.id}.xml"}
+    return {channel: address for channel, address in known.items() if channel in release.draft.channels}
+
+
+def _around(unit: Unit, release: Release, language: str) -> Around:
+    known: dict[str, str] = {}
+    policy = policy_for(release.draft, hub.mode(unit))
+    votes = releases.votes(unit, release.id, release.digest) if release.digest else set()
+    able = [p for _, p in people.everyone(unit)
+            if p.is_active and Role.APPROVER in p.roles and p.id not in _wrote(release)]  # fmt: skip
+    return Around(
+        moments=timeline(unit, [("release", release.id)], language),
+        chain=_chain(unit, release, language),
+        numbers=monitor(unit, release) if release.state in OUT else None,
+        votes=[name_of(unit, person, language, known) for person in sorted(votes)],
+        quorum=policy.quorum,
+        approvers=[p.name for p in able],
+        changed=_changed(unit, release),
+    )
+
+
+def _chain(unit: Unit, release: Release, language: str) -> list[Seen]:
+    before = gather.chain_of(unit, release.draft.supersedes)
+    after = [releases.get(unit, found) for found, _ in chains.successors(unit, release.id)]
+    whole = [*before, release, *(r for r in after if r)]
+    return [_seen(unit, r, language) for r in whole] if len(whole) > 1 else []
+
+
+def _changed(unit: Unit, release: Release) -> list[changes.Change]:
+    """The submission against what it replaces: an update is approved for what is new in it."""
+    old = releases.get(unit, release.draft.supersedes) if release.draft.supersedes else None
+    if old is None or not release.digest:
+        return []
+    before = releases.artefacts(unit, old.id, old.digest)
+    return changes.changes(before, releases.artefacts(unit, release.id, release.digest))
 
 
 def _seen(unit: Unit, release: Release, language: str) -> Seen:
     known: dict[str, str] = {}
     names = areas.names(unit, release.draft.areas)
     headlines = releases.headlines(unit, release.id, release.digest) if release.digest else {}
+    chain = gather.chain_of(unit, release.draft.supersedes)
     return Seen(
         release=release,
         headline=headlines.get(language) or next(iter(headlines.values()), ""),
@@ -171,6 +234,5 @@ def _seen(unit: Unit, release: Release, language: str) -> Seen:
         submitter=name_of(unit, release.submitted_by or release.author, language, known),
         places=[names.get(a, (a, a))[0 if language == "zh-CN" else 1] for a in release.draft.areas],
         event=event_name(release.draft.event_code, language),
-        moments=timeline(unit, [("release", release.id)], language),
-        summary=progress.summary(unit, release.id) if release.state in OUT else {},
+        update=len(chain) + 1 if chain else 0,
     )

@@ -13,7 +13,7 @@ from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
-from store import areas, blobs, inbox, reports
+from store import areas, blobs, inbox, promises, reports
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
@@ -38,6 +38,7 @@ class Seen:
     place: tuple[str, str]
     moments: list[Any]
     divisions: list[Any]
+    notices: list[Any]  # what was sent to the reporter, with how far it came
 
 
 def show_report(visit: Visit, problem: HubError | None = None) -> Response:
@@ -49,12 +50,18 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     values |= {
         "here": "/console",
         "may": _may(seen.report, visit.person),
+        "is_mine": seen.report.claimed_by == visit.person.id,
         "event": event_name(seen.report.event_code, visit.language),
         "events": event_groups(visit.language),
         "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
-    return visit.show("report.html", problem=problem, **values)
+    since = seen.report.claimed_at
+    names = {
+        "who": seen.holder or "—",
+        "at": f"{since.astimezone(visit.hub.zone):%H:%M:%S}" if since else "—",
+    }
+    return visit.show("report.html", problem=problem, names=names, **values)
 
 
 def change(visit: Visit) -> Response:
@@ -65,9 +72,13 @@ def change(visit: Visit) -> Response:
     form, report_id = visit.form, visit.part("id")
     given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
     try:
-        visit.act(lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given))
+        visit.attempt(
+            lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given), act=name, report_id=report_id
+        )
     except (Refused, BadInput) as error:
         return show_report(visit, error)
+    if form.first("next") == "shift":  # released from the list of what is in hand
+        return go(f"/console/shift?done={name}")
     return go(f"/console/reports/{report_id}?done={name}")
 
 
@@ -135,6 +146,7 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
         place=areas.names(unit, codes).get(report.area if report else "", ("", "")),
         moments=timeline(unit, streams, visit.language),
         divisions=areas.listing(unit),
+        notices=promises.of_report(unit, arrived.report_id),
     )
 
 
@@ -148,13 +160,17 @@ def _arrived(unit: Unit, visit: Visit, read_blob: Callable[[str], bytes]) -> Arr
 
 def _may(report: Report, person: Person) -> set[str]:
     """The acts whose forms this person is shown; the duty room decides again when one is sent."""
-    if not person.roles & {Role.OFFICER, Role.APPROVER}:
+    if not person.roles & {Role.OFFICER, Role.LEADER, Role.APPROVER}:
         return set()
     is_mine = report.claimed_by == person.id
     wanted = {"verify", "close", "release_claim"} if is_mine or not report.claimed_by else set()
-    wanted |= {"claim", "reopen"} | (set() if is_mine else {"take_over"})
+    wanted |= {"claim", "reopen"}
+    if not is_mine and Role.LEADER in person.roles:
+        wanted.add("take_over")
     found = {name for name in wanted if MOVES.allows(report.state, name)}
-    return found | ({"classify", "draft"} if report.state is not State.CLOSED else set())
+    may_draft = person.roles & {Role.OFFICER, Role.APPROVER}
+    open_acts = {"classify", "draft"} if may_draft else {"classify"}
+    return found | (open_acts if report.state is not State.CLOSED else set())
 
 
 def _plain(visit: Visit) -> Mapping[str, Any]:

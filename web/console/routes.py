@@ -8,41 +8,64 @@ from domain.errors import NotFound
 from hub.wiring import Hub
 from templates import pages
 from web.auth import Doorkeeper
-from web.console import calls, drafts, queue, releases, reports
+from web.console import calls, drafts, endings, queue, recipients, releases, reports, shifts, slips
+from web.console.stream import StreamDoor
 from web.console.visit import act, page
+from web.live import Live
 from web.page import HEADERS
 
-YEAR = 365 * 86400  # s; the name of the style sheet changes with its bytes
+YEAR = 365 * 86400  # s; the names of style sheet and scripts change with their bytes
 
 
-def routes(hub: Hub) -> list[Route]:
+def routes(hub: Hub, live: Live) -> list[Route]:
     """The desk, with its login. Mount before anything that catches all paths."""
     shown = {
         "/console": queue.queue,
         "/console/find": queue.find,
         "/console/shelf": queue.shelf_page,
-        "/console/calls/new": calls.new,
+        "/console/rows": queue.rows,
+        "/console/counts": queue.counts,
+        "/console/shift": shifts.show,
+        "/console/slips/held": slips.held,
+        "/console/calls/new": slips.new,
+        "/console/calls/kept": calls.kept,
+        "/console/calls/{id}": slips.show,
         "/console/reports/{id}": reports.show_report,
         "/console/reports/{id}/original": reports.original,
         "/console/reports/{id}/attachments/{sha256}": reports.attachment,
+        "/console/recipients": recipients.show_list,
+        "/console/imports/{id}": recipients.show_import,
         "/console/releases": releases.listed,
         "/console/releases/new": drafts.new,
         "/console/releases/{id}": releases.show_release,
         "/console/releases/{id}/edit": drafts.edit,
-        "/console/releases/{id}/stop": releases.ask_stop,
+        "/console/releases/{id}/update": endings.ask_update,
+        **{f"/console/releases/{{id}}/{name}": endings.ask for name in endings.ENDINGS},
         "/console/releases/{id}/artefacts/{artefact}": releases.artefact,
     }
     acts = {
         "/console/shelf/{id}/settle": queue.settle,
+        "/console/shift/on": shifts.sign_on,
+        "/console/shift/off": shifts.sign_off,
+        "/console/slips/{id}": slips.save,
         "/console/reports/{id}/{act}": reports.change,
+        "/console/imports/{id}/{act}": recipients.decide,
         "/console/releases": drafts.create,
+        "/console/releases/keep": drafts.keep,
+        "/console/releases/preview": drafts.preview,
+        "/console/releases/areas": drafts.find_areas,
         "/console/releases/{id}/edit": drafts.save,
+        "/console/releases/{id}/update": endings.update,
+        **{f"/console/releases/{{id}}/{name}": endings.end for name in endings.ENDINGS},
         "/console/releases/{id}/{act}": releases.change,
     }
     return [
         *Doorkeeper(hub).routes(),
         Route("/console/{style:str}.css", _style, methods=["GET"]),
+        Route("/console/static/{script:str}", _script, methods=["GET"]),
+        Route("/console/stream", StreamDoor(hub, live), methods=["GET"]),
         *(Route(path, page(hub, handle), methods=["GET"]) for path, handle in shown.items()),
+        Route("/console/recipients/import", recipients.UploadDoor(hub).take, methods=["POST"]),
         Route("/console/calls", calls.CallDoor(hub).take, methods=["POST"]),
         *(Route(path, act(hub, handle), methods=["POST"]) for path, handle in acts.items()),
     ]
@@ -51,5 +74,16 @@ def routes(hub: Hub) -> list[Route]:
 async def _style(request: Request) -> Response:
     if f"{request.path_params['style']}.css" != pages.style_name():
         raise NotFound("no such style sheet")
+    return _for_ever(pages.style(), "text/css")
+
+
+async def _script(request: Request) -> Response:
+    body = pages.scripts().get(request.path_params["script"])
+    if body is None:
+        raise NotFound("no such script")
+    return _for_ever(body, "text/javascript")
+
+
+def _for_ever(body: bytes, media_type: str) -> Response:
     headers = {**HEADERS, "Cache-Control": f"public, max-age={YEAR}, immutable"}
-    return Response(pages.style(), 200, headers, media_type="text/css")
+    return Response(body, 200, headers, media_type=media_type)

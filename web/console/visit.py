@@ -1,6 +1,6 @@
 """One officer's request: who asks, what the form says, and how an act of his is run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from domain.errors import HubError, NotAllowed
 from domain.person import Person
+from duty import refusals
 from hub.wiring import Hub
 from store import people
 from store.unit import Unit
 from templates import pages
 from web.auth import change_language
+from web.console.standing import Standing, standing
 from web.page import go, language_of, problem_page, sentence, show, status_of
 from web.sessions import Form, current, drop, must_be_our_page, must_hold_token, read_form, token_of
 
@@ -33,6 +35,7 @@ class Visit:
     csrf: str
     form: Form
     at: datetime
+    standing: Standing | None  # None for an act that shows no page
 
     @property
     def language(self) -> str:
@@ -59,6 +62,14 @@ class Visit:
         """One transaction with the person as he is in it."""
         return self.hub.store.run(self.in_session(work))
 
+    def attempt(self, work: Callable[[Unit, Person], T], *, act: str, report_id: str) -> T:
+        """As act(); when the person may not do it, the journal says that he tried."""
+        try:
+            return self.act(work)
+        except NotAllowed as error:
+            refusals.note(self.hub.store, error, act=act, report_id=report_id, by=self.person, at=self.at)
+            raise
+
     def in_session(self, work: Callable[[Unit, Person], T]) -> Callable[[Unit], T]:
         """`work` with session and roles looked up again in its transaction, not taken from the page (H81).
 
@@ -74,13 +85,26 @@ class Visit:
 
         return with_person
 
-    def show(self, name: str, *, problem: HubError | None = None, **values: Any) -> Response:
-        """A page of the desk; with `problem`, its sentence on top and its status."""
+    def show(
+        self, name: str, *, problem: HubError | None = None, names: Mapping[str, str] | None = None, **values: Any
+    ) -> Response:  # fmt: skip
+        """A page of the desk; with `problem`, its sentence on top and its status; `names` fill the sentence."""
         if problem is not None:
-            values = {"status": status_of(problem), "problem": sentence(problem, self.language), **values}
+            said = sentence(problem, self.language)
+            values = {
+                "status": status_of(problem),
+                "problem": said.format(**names) if names else said,
+                **values,
+            }
             values.setdefault("flaws", getattr(problem, "flaws", ()))
         else:
             values.setdefault("done", self._done())
+        around = self.standing or self.read(lambda unit: standing(unit, self.hub, self.person))
+        values.setdefault("standing", around)
+        return show(self.hub, self.request, name, person=self.person, csrf=self.csrf, **values)
+
+    def fragment(self, name: str, **values: Any) -> Response:
+        """A piece of a page, which htmx puts where it belongs."""
         return show(self.hub, self.request, name, person=self.person, csrf=self.csrf, **values)
 
     def _done(self) -> str:
@@ -123,7 +147,12 @@ async def _answer(
         form = await read_form(request) if is_act else Form(fields={})
         if is_act:
             must_hold_token(form, csrf)
-        visit = Visit(hub=hub, request=request, person=person, csrf=csrf, form=form, at=hub.clock())
+        around = None
+        if not (is_act or "hx-request" in request.headers):
+            around = await run_in_threadpool(hub.store.read, lambda unit: standing(unit, hub, found[0]))
+        visit = Visit(
+            hub=hub, request=request, person=person, csrf=csrf, form=form, at=hub.clock(), standing=around
+        )
         return await run_in_threadpool(handle, visit)
     except HubError as error:
         return problem_page(hub, request, error, person=person, csrf=csrf)

@@ -54,6 +54,21 @@ def test_a_body_is_read_whatever_its_charset_is_called(charset: str, encoding: s
     assert ("charset_guessed" in value["findings"]) is is_guessed
 
 
+def test_accents_under_a_wrong_utf_8_label_are_read() -> None:
+    label = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    value = read(HEAD + label + b"Det h=E4r =E4r ett meddelande i MIME-format, utan annat =E4n ASCII.\r\n")
+    assert value["text"] == "Det här är ett meddelande i MIME-format, utan annat än ASCII."
+    assert "charset_guessed" in value["findings"]
+
+
+@pytest.mark.parametrize("newline", [b"\r\n", b"\n", b"\r"])
+def test_a_soft_line_break_loses_nothing_whatever_the_line_ends_are(newline: bytes) -> None:
+    label = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    raw = HEAD + label + "青龙镇".encode() + b" the dam =\r\nis leaking=\r\n, come\r\nnow\r\n"
+    value = read(raw.replace(b"\r\n", newline))
+    assert value["text"].rstrip() == "青龙镇 the dam is leaking, come\nnow"
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [

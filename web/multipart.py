@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
@@ -25,10 +25,13 @@ class Form:
     file_sizes: tuple[int, ...]
     fingerprint: str
     media_type: str  # with the boundary, as the original is kept with it
+    files: tuple[bytes, ...] = ()  # as they came, for a room that reads one at once
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
+    """One part as it stood: a field, or a file when it has a file name."""
+
     header: bytearray = field(default_factory=bytearray)
     value: bytearray = field(default_factory=bytearray)
     disposition: bytes = b""
@@ -36,39 +39,61 @@ class _Part:
     filename: str | None = None
     data: bytearray = field(default_factory=bytearray)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file that somebody chose: a browser sends the file field that nobody filled, too."""
+        return self.filename is not None and bool(self.data or self.filename)
+
 
 def parse(raw: bytes, content_type: str, *, names: Collection[str], file_field: str = "files") -> Form:
     """Read a whole body. Raises BadInput(bad_form) for any doubt, naming fields that are unknown or repeated.
 
-    The files are only counted and hashed here; what is in them is read in the sandbox, after the commit.
+    The files are only cut out and hashed here; what is in them is read in the sandbox, after the commit.
     """
-    boundary = _boundary(content_type)
-    parts = _split(raw, boundary)
+    parts, media_type = split(raw, content_type)
     fields: dict[str, str] = {}
-    sizes: list[int] = []
-    told: list[str] = []
+    files: list[bytes] = []
     flaws: list[Flaw] = []
     for part in parts:
-        told.append(f"{part.name}\0{part.filename or ''}\0{hashlib.sha256(part.data).hexdigest()}")
         if part.filename is not None and part.name == file_field:
-            if part.data or part.filename:  # a browser sends the file field that nobody filled, too
-                sizes.append(len(part.data))
+            if part.is_file:
+                files.append(bytes(part.data))
         elif part.name not in names or part.filename is not None:
             flaws.append(Flaw(f"/{shown(part.name)}", "unknown field"))
         elif part.name in fields:
             flaws.append(Flaw(f"/{shown(part.name)}", "comes twice"))
         else:
             fields[part.name] = _text(part, flaws)
-    if len(sizes) > FILES:
+    if len(files) > FILES:
         flaws.append(Flaw(f"/{file_field}", f"at most {FILES} files"))
     if flaws:
         raise BadInput("the form does not fit", code="bad_fields", flaws=flaws)
     return Form(
         fields=fields,
-        file_sizes=tuple(sizes),
-        fingerprint=hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest(),
-        media_type=f'multipart/form-data; boundary="{boundary}"',
+        file_sizes=tuple(map(len, files)),
+        fingerprint=fingerprint(parts),
+        media_type=media_type,
+        files=tuple(files),
     )
+
+
+def split(raw: bytes, content_type: str, *, may_be_cut: bool = False) -> tuple[list[Part], str]:
+    """The parts of a body, and its media type with the boundary. Raises BadInput(bad_form).
+
+    `may_be_cut`: the body ends somewhere; the parts up to there are wanted, the last perhaps in part.
+    """
+    boundary = _boundary(content_type)
+    reader = _read(raw, boundary, may_be_cut=may_be_cut)
+    if not (reader.has_ended or may_be_cut):
+        raise _bad("the form is cut off")
+    parts = [p for p in reader.parts if p.name] if may_be_cut else reader.parts
+    return parts, f'multipart/form-data; boundary="{boundary}"'
+
+
+def fingerprint(parts: Iterable[Part]) -> str:
+    """SHA-256 over names, file names and contents: the same for the same form sent again."""
+    told = [f"{p.name}\0{p.filename or ''}\0{hashlib.sha256(p.data).hexdigest()}" for p in parts]
+    return hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()
 
 
 def _boundary(content_type: str) -> str:
@@ -83,13 +108,13 @@ class _Reader:
     """The callbacks of the parser, and the parts they have put together."""
 
     def __init__(self) -> None:
-        self.parts: list[_Part] = []
+        self.parts: list[Part] = []
         self.has_ended = False
 
     def on_part_begin(self) -> None:
         if len(self.parts) == PARTS:
             raise _bad(f"at most {PARTS} parts")
-        self.parts.append(_Part())
+        self.parts.append(Part())
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self.parts[-1].header += data[start:end]
@@ -117,7 +142,7 @@ class _Reader:
         self.has_ended = True
 
 
-def _split(raw: bytes, boundary: str) -> list[_Part]:
+def _read(raw: bytes, boundary: str, *, may_be_cut: bool) -> _Reader:
     reader = _Reader()
     parser = MultipartParser(
         boundary,
@@ -135,13 +160,12 @@ def _split(raw: bytes, boundary: str) -> list[_Part]:
         parser.write(raw)
         parser.finalize()
     except FormParserError:
-        raise _bad("no multipart form") from None
-    if not reader.has_ended:
-        raise _bad("the form is cut off")
-    return reader.parts
+        if not may_be_cut:
+            raise _bad("no multipart form") from None
+    return reader
 
 
-def _name(part: _Part) -> None:
+def _name(part: Part) -> None:
     kind, options = parse_options_header(part.disposition)
     if kind != b"form-data" or b"name" not in options:
         raise _bad("a part without a name")
@@ -152,7 +176,7 @@ def _name(part: _Part) -> None:
         raise _bad("a name that is not UTF-8") from None
 
 
-def _text(part: _Part, flaws: list[Flaw]) -> str:
+def _text(part: Part, flaws: list[Flaw]) -> str:
     pointer = f"/{part.name}"
     if len(part.data) > FIELD_BYTES:
         flaws.append(Flaw(pointer, f"at most {FIELD_BYTES} bytes"))

@@ -1,0 +1,44 @@
+"""The texts of notices to one person: what an acknowledgement says in an SMS or a mail."""
+
+from functools import lru_cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from domain.handling import Mode
+from domain.ids import spoken_digits
+from domain.notice import NoticeKind
+from templates import shape
+
+ENGLISH, CHINESE = "en", "zh-CN"
+# Readers of Tibetan and Uyghur texts here read Chinese rather than English; und is a text without letters.
+_READ_CHINESE = ("zh", "bo", "ug", "und")
+
+
+def language_for(written: str) -> str:
+    """The language of an answer to a text in the language `written` (domain.report.Content.language)."""
+    return CHINESE if written.partition("-")[0] in _READ_CHINESE else ENGLISH
+
+
+def sms(kind: NoticeKind, language: str, *, code: str, link: str, organisation: str, mode: Mode) -> str:
+    """One line of text; `link` is '' for none. Marked in a demo and an exercise, as every text is."""
+    values = {"code": code, "link": link, "organisation": organisation}
+    text = _environment().get_template(f"{kind.value}.sms.{language}.txt").render(values)
+    return shape.message(text, mode, language)
+
+
+def mail(kind: NoticeKind, language: str, *, code: str, link: str, organisation: str, mode: Mode) -> str:
+    """Subject, an empty line, body; subject and body are each marked in a demo and an exercise."""
+    values = {"code": code, "digits": spoken_digits(code), "link": link, "organisation": organisation}
+    text = _environment().get_template(f"{kind.value}.email.{language}.txt").render(values)
+    return shape.letter(text, mode, language)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("templates", "notices"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 (plain text; the values are ours, none is a stranger's)
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,118 @@
+"""The oracle is silent over an honest hub, and names the promise when one is broken."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from channels.twilio_sms import TwilioSms
+from hub import keys
+from store import tables as t
+from tests.faults import oracle
+from tests.faults.oracle import Evidence
+from tests.faults.plan import Act, Plan, Step, Told
+from tests.faults.provider_process import running
+from tests.outbox.outbox_kit import TEXT, approve, outgoing, phones, run_all, subscribe
+
+# On one database: the seeded kills ask the same questions of both.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ACCOUNT, TOKEN = "AC" + "1" * 32, "2" * 32
+
+
+@pytest.fixture
+def honest(store, at, tmp_path):
+    """Five phones reached, one unsure because the provider's answer was an error, and what was promised of it."""
+    for name in ("keys", "blobs", "spool"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    keys.load(tmp_path / "keys", may_make=True)
+    subscribe(store, at, phones(6))
+    release_id, _ = approve(store, at)
+    with running(tmp_path / "ledger", account_sid=ACCOUNT, auth_token=TOKEN) as provider:
+        quiet = [Step(told=Told.NEVER)] * 5
+        provider.obey(Plan(script=[Step(act=Act.ERROR_AFTER, told=Told.NEVER), *quiet]))
+        wire = TwilioSms(account_sid=ACCOUNT, auth_token=TOKEN, sender="+8613900999999", base_url=provider.url,
+                         status_callback_url="http://127.0.0.1:9/", reaches_the_world=False)  # fmt: skip
+        out = outgoing(store, at, tmp_path, wire=wire)  # type: ignore[arg-type]
+        run_all(out)
+        out.courier.close()
+        calls = provider.calls()
+    return Evidence(data_dir=tmp_path, at=at, answered={"sms 1": 1}, found=["sms 1"], calls=calls, deaths=0,
+                    release=release_id, shown={"sms zh-CN": calls[0].sha256})  # fmt: skip
+
+
+def broken(store, evidence: Evidence) -> set[str]:
+    return {one.split()[0] for one in store.read(lambda unit: oracle.check(unit, evidence))}
+
+
+def test_an_honest_run_passes(store, honest) -> None:
+    assert {call.to for call in honest.calls} == set(phones(6))
+    assert store.read(oracle.progress)["delivery unsure"] == 1
+    assert TEXT["zh-CN"] == honest.calls[0].body
+    assert store.read(lambda unit: oracle.check(unit, honest)) == []
+    assert store.read(oracle.is_quiet)
+
+
+@pytest.mark.parametrize(("promise", "change"), [
+    ("I1", lambda e: replace(e, answered={"sms 1": 1, "sms 2": 3})),
+    ("I2", lambda e: replace(e, found=["sms 1", "sms 1"])),
+    ("I3", lambda e: replace(e, calls=[*e.calls, replace(e.calls[-1], n=7)])),  # sent twice
+    ("I3", lambda e: replace(e, calls=[*e.calls, replace(e.calls[0], n=7)])),  # repeated though unsure
+    ("I3", lambda e: replace(e, calls=[*e.calls, replace(e.calls[-1], n=7, tag="dsp_x-0-1")])),  # of no row
+    ("I3", lambda e: replace(e, calls=e.calls[:-1])),  # called accepted and never sent
+    ("I3", lambda e: replace(e, calls=[replace(c, is_ambiguous=False) for c in e.calls])),  # unsure for nothing
+    ("I4", lambda e: replace(e, calls=[*e.calls[:-1], replace(e.calls[-1], sha256="0" * 64)])),
+    ("I4", lambda e: replace(e, is_approved=True, release="rel_other")),
+    ("I8", lambda e: replace(e, is_approved=True)),  # no page stands in the public directory
+])  # fmt: skip
+def test_what_the_world_saw_and_the_rows_do_not_is_named(store, honest, promise, change) -> None:
+    assert promise in broken(store, change(honest))
+
+
+def test_a_changed_journal_is_named(store, honest) -> None:
+    def change(unit) -> None:
+        table = " ON journal" if unit.is_postgres else ""
+        unit.connection.exec_driver_sql(f"DROP TRIGGER journal_no_update{table}")
+        unit.execute(t.journal.update().where(t.journal.c.n == 1).values(act="other"))
+
+    store.run(change)
+    assert broken(store, honest) == {"I5"}
+
+
+def test_a_parcel_that_a_dead_worker_holds_is_named(store, honest, at) -> None:
+    def take(unit) -> None:
+        row = unit.rows(sa.select(t.parcel_row))[0]._mapping
+        held = {"id": "par_x", "state": "leased", "lease_until": at + timedelta(seconds=30), "fence": 1}
+        unit.execute(t.parcel_row.insert(), {**row, **held, "n": 99})
+
+    store.run(take)
+    assert broken(store, honest) == set()
+    assert broken(store, replace(honest, at=at + timedelta(seconds=36))) == {"I6"}
+    assert not store.read(oracle.is_quiet)
+
+
+def test_a_delivery_that_is_missing_is_named(store, honest) -> None:
+    def cut(unit) -> None:
+        moves = t.release_row.update().where(t.release_row.c.id == honest.release)
+        unit.execute(moves.values(reach=7))
+
+    store.run(cut)
+    assert broken(store, honest) == {"I7"}
+
+
+def test_a_row_without_its_file_and_a_frame_that_waits_are_named(store, honest, at) -> None:
+    row = {"sha256": "1" * 64, "size": 1, "handling": "internal", "created_at": at}
+    store.run(lambda unit: unit.execute(t.blob.insert(), row))
+    found = store.read(lambda unit: oracle.check(unit, honest))
+    assert [one.split()[:2] for one in found] == [["I8", "blob"]]
+    (honest.data_dir / "spool" / "inb_1.frame").write_bytes(b"x")
+    assert len(store.read(lambda unit: oracle.check(unit, honest))) == 2
+
+
+def test_a_file_that_holds_other_bytes_is_named(store, honest, at) -> None:
+    name = "2" * 64
+    (honest.data_dir / "blobs" / "22").mkdir()
+    (honest.data_dir / "blobs" / "22" / name).write_bytes(b"other")
+    row = {"sha256": name, "size": 5, "handling": "internal", "created_at": at}
+    store.run(lambda unit: unit.execute(t.blob.insert(), row))
+    assert broken(store, honest) == {"I8"}

@@ -1,0 +1,57 @@
+"""Whom an audience reaches, and to whom of them nothing leaves."""
+
+from datetime import datetime
+from typing import Any
+
+from store import audience
+from store.database import Store
+
+
+def _row(n: int, group: str = "subscriber", area: str = "990101", channel: str = "sms") -> dict[str, Any]:
+    return {"channel": channel, "address": f"+86138001380{n:02d}", "area": area, "group": group}
+
+
+def test_those_who_opted_out_are_counted_apart_and_an_office_outweighs_it(store: Store, at: datetime) -> None:
+    rows = [
+        _row(1),
+        _row(2),
+        _row(3, "responsible"),
+        _row(3),
+        _row(4, area="990201"),
+        _row(4, channel="voice"),
+    ]
+
+    def work(unit: Any) -> None:
+        audience.add(unit, rows, at)
+        for n in (
+            1,
+            3,
+            4,
+            9,
+        ):  # the third holds an office, the fourth lives elsewhere, the ninth is no recipient
+            audience.opt_out(unit, "sms", f"+86138001380{n:02d}", inbound=f"i{n}", at=at)
+
+    store.run(work)
+
+    def count(**more: Any) -> tuple[int, int]:
+        wanted: dict[str, Any] = {"channel": "sms", "areas": ["990100"], **more}
+        return store.read(
+            lambda unit: (audience.count(unit, **wanted)[1], audience.count_silenced(unit, **wanted))
+        )
+
+    assert count() == (3, 1)
+    assert count(areas=["990000"]) == (4, 2)
+    assert count(areas=["990200"]) == (1, 1)
+    # asked for as subscribers only, whoever holds an office is one like any other
+    assert count(groups=["subscriber"]) == (3, 1), "his word as a responsible person was written down as such"
+    assert store.read(audience.count_opted_out) == {"sms": 3}
+
+
+def test_the_list_in_numbers_knows_channels_groups_and_areas(store: Store, at: datetime) -> None:
+    store.run(lambda unit: audience.add(unit, [_row(1), _row(2), _row(3, "responsible")], at))
+    store.run(lambda unit: audience.remove(unit, "sms", "+8613800138002"))
+    found = store.read(audience.numbers)
+    assert [tuple(row) for row in found] == [
+        ("sms", "responsible", "990101000000", 1), ("sms", "subscriber", "990101000000", 1)
+    ]  # fmt: skip
+    assert store.read(audience.groups) == ["responsible", "subscriber"]

@@ -1,0 +1,108 @@
+"""How far a release and its endings have got, as the desk shows it: every number, and what they mean together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.parcel import REACHED, DeliveryState, DispatchState
+from domain.release import Release, State
+from outbox import progress
+from store.unit import Unit
+
+MOVING = (State.APPROVED, State.PUBLISHING)
+OUT = (*MOVING, State.PUBLISHED, State.STOPPED, State.CANCELLED, State.CORRECTED, State.SUPERSEDED, State.UNLIFTED,
+       State.EXPIRED)  # fmt: skip
+_OVER = (DeliveryState.DELIVERED, DeliveryState.READ)
+_WAITING = (DeliveryState.QUEUED, DeliveryState.SENDING)
+_OPEN = (DispatchState.READY.value, DispatchState.OPEN.value)
+_FAST, _SLOW = 2, 10  # s between looks: while something leaves, and while receipts may still come in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One channel. The numbers of `states` and `unexpanded` make up `reach`; None: published to everyone."""
+
+    channel: str
+    dispatches: Sequence[Mapping[str, str]]
+    reach: int | None
+    states: Sequence[tuple[str, int]]  # in the order of a delivery's life
+    unexpanded: int
+    adds_up: bool
+
+    @property
+    def over(self) -> int:
+        """Those who have it for certain."""
+        return self.count(*_OVER)
+
+    @property
+    def reached(self) -> int:
+        """Those who have it, or may."""
+        return self.count(*REACHED)
+
+    @property
+    def waiting(self) -> int:
+        """Those to whom it has not left."""
+        return self.count(*_WAITING) + self.unexpanded
+
+    def count(self, *states: DeliveryState) -> int:
+        """Deliveries in any of `states`."""
+        wanted = {s.value for s in states}
+        return sum(n for state, n in self.states if state in wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitor:
+    """All channels, and the endings that were sent: purpose -> channels."""
+
+    lines: Sequence[Line]
+    endings: Mapping[str, Sequence[Line]]
+    is_moving: bool
+
+    @property
+    def reached(self) -> int:
+        """To how many an ending would go."""
+        return sum(line.reached for line in self.lines)
+
+    @property
+    def waiting(self) -> int:
+        """What a stop keeps here."""
+        return sum(line.waiting for line in self.lines)
+
+    @property
+    def unsure(self) -> int:
+        """Of how many nobody knows."""
+        return sum(line.count(DeliveryState.UNSURE) for line in self.lines)
+
+    @property
+    def opted_out(self) -> int:
+        """To how many nothing left because they opted out."""
+        return sum(line.count(DeliveryState.OPTED_OUT) for line in self.lines)
+
+    @property
+    def pause(self) -> int:
+        """Seconds until the page looks again."""
+        return _FAST if self.is_moving else _SLOW
+
+
+def monitor(unit: Unit, release: Release) -> Monitor:
+    """The numbers of a release that has left, or is leaving."""
+    told = progress.summary(unit, release.id)
+    lines = _lines(told["channels"])
+    endings = {purpose: _lines(channels) for purpose, channels in told["endings"].items()}
+    everything = [*lines, *(line for found in endings.values() for line in found)]
+    is_open = any(d["state"] in _OPEN for line in everything for d in line.dispatches)
+    is_moving = release.state in MOVING or is_open or any(line.count(*_WAITING) for line in everything)
+    return Monitor(lines=lines, endings=endings, is_moving=is_moving)
+
+
+def _lines(channels: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    order = {"sms": 0, "email": 1}
+    names = sorted(channels, key=lambda name: (order.get(name, 9), name))
+    return [_line(name, channels[name]) for name in names]
+
+
+def _line(name: str, told: Mapping[str, Any]) -> Line:
+    life = [s.value for s in DeliveryState]
+    states = sorted(((s, n) for s, n in told["states"].items() if n), key=lambda pair: life.index(pair[0]))
+    return Line(channel=name, dispatches=told["dispatches"], reach=told["reach"], states=states,
+                unexpanded=told["unexpanded"], adds_up=told["adds_up"])  # fmt: skip

@@ -1,0 +1,52 @@
+"""What stands around every page of the desk: its place in the stream, the shift, the slips in hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.person import Person
+from hub.wiring import Hub
+from store import shifts, slips, stream
+from store.unit import Unit
+from web import live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A call slip in hold, as one line."""
+
+    id: str
+    title: str  # where, or who calls; may be ''
+    started_at: datetime
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Read before the page's own rows: what changes after them is told to the page again."""
+
+    mark: str  # where the page's stream begins
+    on_since: datetime | None  # of the person's shift
+    held: Sequence[Held]
+
+
+def standing(unit: Unit, hub: Hub, person: Person) -> Standing:
+    """How the desk stands for `person`."""
+    mark = live.write(hub.keys.cursor, stream.head(unit))
+    shift = shifts.current(unit, person.id)
+    return Standing(mark=mark, on_since=shift.began_at if shift else None, held=held(unit))
+
+
+def held(unit: Unit) -> Sequence[Held]:
+    """The slips in hold: everybody at the desk sees them, and anybody may go on with one."""
+    return [
+        Held(id=slip.id, title=_title(slip), started_at=slip.started_at, who=slip.person_name)
+        for slip in slips.held(unit)
+    ]
+
+
+def _title(slip: slips.Slip) -> str:
+    for name in ("place", "caller_name", "caller"):
+        if value := "".join(slip.fields.get(name, ())[:1]).strip():
+            return value[:40]
+    return ""
