@@ -138,14 +138,9 @@ class Door:
         """Bind and serve. Raises OSError when the port is taken."""
         logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)  # the library logs addresses and texts
         loop = asyncio.get_running_loop()
-
-        def factory() -> Conversation:
-            return Conversation(self, loop)
-
-        if self.bound is not None:
-            self._server = await loop.create_server(factory, sock=self.bound)
-        else:
-            self._server = await loop.create_server(factory, self.host, self.port)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        bound = self.bound or socket.create_server((self.host, self.port), family=family)
+        self._server = await loop.create_server(lambda: Conversation(self, loop), sock=bound)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -160,10 +160,18 @@ def _channels(case: Case) -> Finding:
         return fail("The SMS wire has an account and no token.", "export TOCSIN_TWILIO_AUTH_TOKEN=...")
     if is_set and not settings.twilio_from:
         return fail("The SMS wire has no sender.", "export TOCSIN_TWILIO_FROM=...")
-    if not is_set and _mode(case) is Mode.LIVE:
-        return warn("A live hub without an SMS wire: warnings reach pages and feeds only.",
-                    "export TOCSIN_TWILIO_ACCOUNT_SID=... TOCSIN_TWILIO_AUTH_TOKEN=... TOCSIN_TWILIO_FROM=...")  # fmt: skip
-    return ok("The SMS wire has what it needs; nothing was sent." if is_set else "No SMS wire is set.")
+    if settings.email_relay_user and not settings.email_relay_password.get_secret_value():
+        return fail("The mail relay has a login and no password.", "export TOCSIN_EMAIL_RELAY_PASSWORD=...")
+    wires = {
+        "SMS": ("TWILIO_ACCOUNT_SID", is_set),
+        "mail": ("EMAIL_RELAY_HOST", bool(settings.email_relay_host)),
+    }
+    missing = [name for name, (_, is_there) in wires.items() if not is_there]
+    if missing and _mode(case) is Mode.LIVE:
+        settings_of = " ".join(f"TOCSIN_{wires[name][0]}=..." for name in missing)
+        return warn(f"A live hub without a wire for {' and '.join(missing)}.", f"export {settings_of}")
+    there = [name for name in wires if name not in missing]
+    return ok(f"Credentials are complete for: {', '.join(there) or 'no wire'}; nothing was sent.")
 
 
 def _secrets(case: Case) -> Finding:
@@ -171,6 +179,7 @@ def _secrets(case: Case) -> Finding:
     given = {
         "TOCSIN_TWILIO_AUTH_TOKEN": settings.twilio_auth_token,
         "TOCSIN_METRICS_TOKEN": settings.metrics_token,
+        "TOCSIN_EMAIL_RELAY_PASSWORD": settings.email_relay_password,
     }
     weak = [
         name for name, secret in given.items()
