@@ -16,7 +16,7 @@ import uvicorn
 
 from outbox import deliver, receipts
 from outbox.deliver import SLICE
-from simulators.script import Act, Rule, Script
+from simulators.script import USUAL, Act, Rule, Script
 from simulators.twilio import TwilioSimConfig, app
 from store import tables as t
 from tests import servers
@@ -51,7 +51,7 @@ class Provider:
         servers.wait_for(self.port)
 
     def script(self, *rules: Rule, seed: int = 1) -> None:
-        self.app.state.simulator.script = Script(rules, seed=seed)
+        self.app.state.simulator.script = Script(USUAL, rules, seed=seed)
 
     def taken(self) -> Counter[str]:
         """Address -> messages."""
