@@ -9,13 +9,16 @@ a sentence that sends him to the issuer first.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
+from functools import partial
 from importlib.resources import files
 
+from channels.codecs import versions
 from channels.contract import Entry, File
 from domain.artefact import Purpose
+from domain.errors import Tampered
 from domain.handling import Mode
 from domain.ids import is_id
 from domain.release import CURRENT, State
@@ -34,7 +37,7 @@ class _Script:
     entry: Entry
     language: str
     sort: str  # read | ended | silent
-    body: bytes
+    body: Callable[[], bytes]  # payloads are read when the file is made
 
     @property
     def name(self) -> str:
@@ -51,6 +54,7 @@ class Broadcast:
     def __init__(self, *, mode: Mode, zone: tzinfo = _CHINA) -> None:
         self._mode = mode.value
         self._zone = zone
+        self._program = versions.of_program()
         # The sentences lie with all other words in templates/; they are data here, the room is not imported.
         self._words = tomllib.loads(
             files("templates").joinpath("public", "broadcast.toml").read_text(encoding="utf-8")
@@ -69,26 +73,36 @@ class Broadcast:
             for language in LANGUAGES
         ]  # fmt: skip
         return [
-            *(File(path=f"public/broadcast/{s.name}", body=s.body, media_type=_MEDIA_TYPE) for s in scripts),
+            *(
+                File(
+                    path=f"public/broadcast/{s.name}",
+                    body=s.body,
+                    media_type=_MEDIA_TYPE,
+                    about=s.entry.release_id,
+                    version=self._version(s.entry, s.language),
+                )
+                for s in scripts
+            ),
             *indexes,
         ]
 
     def _scripts(self, entry: Entry) -> Iterator[_Script]:
         state = State(entry.state)
         for language in LANGUAGES:
-            main = entry.payloads.get(language, b"")
-            ending = entry.payloads.get(f"{language}+{_ENDINGS[state]}", b"") if state in _ENDINGS else b""
-            if not _is_text(main):
+            if language not in entry.payloads:
                 continue
-            if state is State.UNLIFTED:
-                sort, body = "read", self._says("unlifted", language) + b"\n\n" + main
-            elif state in CURRENT:
-                sort, body = "read", main
-            elif _is_text(ending):
-                sort, body = "ended", ending
+            ending = f"{language}+{_ENDINGS[state]}" if state in _ENDINGS else ""
+            if state in CURRENT:
+                before = self._says("unlifted", language) + b"\n\n" if state is State.UNLIFTED else b""
+                sort, body = "read", partial(_read, entry, language, before)
+            elif ending in entry.payloads:
+                sort, body = "ended", partial(_read, entry, ending)
             else:
-                sort, body = "silent", self._says(state.value, language)
+                sort, body = "silent", partial(self._says, state.value, language)
             yield _Script(entry=entry, language=language, sort=sort, body=body)
+
+    def _version(self, entry: Entry, language: str) -> str:
+        return versions.of(self._program, language, versions.of_entry(entry))
 
     def _says(self, what: str, language: str) -> bytes:
         return self._marked(self._words[language][what], language).encode()
@@ -123,8 +137,10 @@ def _is_sound(entry: Entry) -> bool:
     return is_id("rel", entry.release_id) and entry.state in set(State) and is_aware
 
 
-def _is_text(payload: bytes) -> bool:
+def _read(entry: Entry, key: str, before: bytes = b"") -> bytes:
+    body = entry.payloads[key]
     try:
-        return bool(payload.decode().strip())
+        body.decode()
     except UnicodeDecodeError:
-        return False
+        raise Tampered("the script is not text", code="artefact") from None
+    return before + body

@@ -43,7 +43,7 @@ def ended(state: str, purpose: str) -> Entry:
 def built(*entries: Entry, mode: Mode = Mode.LIVE) -> dict[str, str]:
     files = Broadcast(mode=mode).build(entries, public_url="https://x.example")
     assert {f.media_type for f in files} == {"text/plain; charset=utf-8"}
-    return {f.path.removeprefix("public/broadcast/"): f.body.decode() for f in files}
+    return {f.path.removeprefix("public/broadcast/"): f.read().decode() for f in files}
 
 
 NAME = f"rel_{1:026d}"
