@@ -7,6 +7,7 @@ import pytest
 
 from channels.broadcast import ENDED, Broadcast
 from channels.contract import Entry
+from domain.errors import Tampered
 from domain.handling import Mode
 from domain.release import State
 
@@ -140,7 +141,6 @@ def test_a_bad_entry_gets_no_file_and_breaks_no_other() -> None:
     made = built(
         entry(2),
         entry(release_id="rel_../../x"),
-        entry(3, payloads={"zh-CN": b"\xff", "en": b"  "}),
         entry(4, payloads={}),
         entry(5, state="new"),
         entry(6, sent=datetime(2026, 1, 1)),  # noqa: DTZ001
@@ -151,6 +151,16 @@ def test_a_bad_entry_gets_no_file_and_breaks_no_other() -> None:
         f"rel_{2:026d}.en.txt",
         f"rel_{2:026d}.zh-CN.txt",
     ]
+
+
+def test_a_script_that_is_no_text_is_refused_when_it_is_written_and_its_neighbours_are_not() -> None:
+    files = Broadcast(mode=Mode.LIVE).build(
+        [entry(2), entry(3, payloads={"zh-CN": b"\xff"})], public_url="https://x.example"
+    )
+    made = {f.path: f for f in files}
+    assert made[f"public/broadcast/rel_{2:026d}.zh-CN.txt"].read().decode() == ZH
+    with pytest.raises(Tampered):
+        made[f"public/broadcast/rel_{3:026d}.zh-CN.txt"].read()
 
 
 @pytest.mark.parametrize(
