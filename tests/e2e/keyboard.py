@@ -81,6 +81,9 @@ def seat(browser: Browser, link: str, language: str, **how: Any) -> Iterator[Sea
         page.goto(link)
         made = Seat(page, language)
         made.enter(page.locator("main button"))
+        expect(page.locator("#live")).to_be_attached()
+        if page.locator("html").get_attribute("lang") != language:  # the demo's people read Chinese
+            made.enter(page.locator(f"a[hreflang='{language}']"))
         expect(page.locator("h1")).to_have_text(made.say("接报台"))
         yield made
     finally:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.hub_process import HubProcess
 from tests.e2e.keyboard import PATIENCE, Seat, seat
 from tests.e2e.releases_made import released
-from tests.walks.houses import get, until
+from tests.walks.houses import ROOT, get, until
 
 QINGSHI = "990103000000"
 RAIN = {"zh-CN": "暴雨", "en": "Rainstorm"}
+PUBLIC_WORDS = tomllib.loads((ROOT / "templates/public/words.toml").read_text())
 COUNTY = {"zh-CN": "青石县", "en": "Qingshi County"}
 
 
@@ -41,11 +43,11 @@ def test_a_text_becomes_a_warning_its_update_and_its_end(pair: Pair, hub: HubPro
     report = _claimed(officer, hub, f"石门水库泄洪，河水漫上公路 {officer.language}")
     _classify(officer, report)
     release = _draft_and_submit(officer)
-    hashes = _approve(approver, release, "20")
+    hashes = _approve(approver, release)
     _has_reached(hub, hashes)
-    _is_public(officer, hub, release, "in_force")
+    _is_public(officer, hub, release, "published")
     update = _update(officer, release)
-    _approve(approver, update, "20")
+    _approve(approver, update)
     _is_public(officer, hub, release, "superseded")
     _end(officer, update, "lift")
     _is_public(officer, hub, update, "cancelled")
@@ -53,7 +55,7 @@ def test_a_text_becomes_a_warning_its_update_and_its_end(pair: Pair, hub: HubPro
 
 
 def test_a_false_alarm_is_corrected_by_one_person(pair: Pair, hub: HubProcess) -> None:
-    release = released(hub, f"false alarm {pair.officer.language}")
+    release = released(hub, f"false-alarm-{pair.officer.language}")
     _end(pair.officer, release, "correct")
     assert hub.api("GET", f"/v1/releases/{release}")["state"] == "corrected"
     _is_public(pair.officer, hub, release, "corrected")
@@ -71,16 +73,20 @@ def test_the_leader_takes_over_and_sign_off_lists_what_is_held(pair: Pair, hub: 
     leader.enter(leader.button(leader.say("接手")))
     expect(leader.page.locator("#r-acts")).to_contain_text(leader.say("由您受理"))
     officer.page.goto("/console/shift")
+    on, off = officer.page.locator("#do-sign_on"), officer.page.locator("#do-sign_off")
+    expect(on.or_(off)).to_be_visible()
+    if on.is_visible():
+        officer.enter(on)
     mine = officer.page.locator("section", has=officer.page.locator("#h-mine"))
     expect(mine).to_contain_text(kept)
     expect(mine).not_to_contain_text(text)
-    officer.enter(officer.page.locator("#do-sign_off"))
-    expect(officer.page.locator("#problem")).to_contain_text(officer.word("error", "open_claims"))
+    officer.enter(off)
+    expect(officer.page.locator("#problem")).to_contain_text(officer.word("error", "note_missing"))
     expect(mine).to_contain_text(kept)
     officer.write(officer.page.locator("#f-note"), "to the next shift")
-    officer.enter(officer.page.locator("#do-sign_off"))
+    officer.enter(off)
     expect(officer.page.locator("main")).to_contain_text(officer.say("已签退。"))
-    officer.enter(officer.page.locator("#do-sign_on"))
+    officer.enter(on)
     expect(officer.page.locator("main")).to_contain_text(officer.say("已签到，开始当班。"))
 
 
@@ -96,6 +102,7 @@ def test_two_slips_wait_while_one_is_saved_and_its_code_is_read_out(pair: Pair, 
         officer.write(page.locator("#f-place"), place)
         officer.enter(officer.button(officer.say("挂起")))
         expect(page.locator("main")).to_contain_text(officer.say("已挂起，可在页首随时接着填写。"))
+        expect(page.locator("#f-caller")).not_to_be_focused()
         expect(held).to_have_count(before + n)
     officer.enter(held.filter(has_text=f"江滨路88号 {officer.language}"))
     expect(page.locator("#f-place")).to_have_value(f"江滨路88号 {officer.language}")
@@ -159,29 +166,31 @@ def _draft_and_submit(officer: Seat) -> str:
     return page.url.rpartition("/")[2].partition("?")[0]
 
 
-def _approve(approver: Seat, release: str, reach: str) -> set[str]:
-    """g p, the one that waits, its bytes, a wrong number, the right one. SHA-256 of all texts that may leave as SMS."""
+def _approve(approver: Seat, release: str) -> set[str]:
+    """g p, the one that waits, its bytes, a wrong number, the right one. The SHA-256 of every text shown."""
     page = approver.page
     page.goto("/console")
     approver.press("g", "p")
     approver.enter(page.locator(f"main a[href='/console/releases/{release}']").first)
     expect(page.locator("#h-ask")).to_have_text(approver.say("待您决定"))
-    shown = page.locator("article", has=page.locator(".bubble")).filter(has_text="GSM").or_(
-        page.locator("article", has=page.locator(".bubble")).filter(has_text="UCS")
-    )
-    first = shown.first
-    approver.enter(first.locator("summary"))
-    expect(first.locator("pre")).to_be_visible()
+    text = page.locator("article", has_text=approver.word("channel", "sms")).first
+    approver.enter(text.locator("summary"))
+    expect(text.locator("pre")).to_be_visible()
     found = set(re.findall(r"SHA-256 ([0-9a-f]{64})", page.locator("main").text_content() or ""))
     assert found
-    approver.write(page.locator("#f-reach"), "19")
+    reach = re.search(r"\d+", page.locator("label[for=f-reach]").inner_text())
+    assert reach
+    approver.write(page.locator("#f-reach"), str(int(reach[0]) - 1))
     approver.press("Enter")
     expect(page.locator("#problem")).to_contain_text(approver.say("输入的人数不对，没有发出任何信息。"))
-    approver.write(page.locator("#f-reach"), reach)
+    approver.enter(page.locator("#problem a"))
+    expect(page.locator("#f-reach")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(reach[0])
     approver.press("Enter")
     expect(page.locator("#h-far")).to_be_visible()
     page.evaluate("document.title = 'not loaded again'")
-    expect(page.locator("#numbers .sums").first).to_contain_text(f"{reach}{approver.word('delivery', 'delivered')}")
+    expect(page.locator("#numbers .sums").first).to_contain_text(f"20{approver.word('delivery', 'delivered')}")
     assert page.title() == "not loaded again"
     return found
 
@@ -196,10 +205,10 @@ def _known(hub: HubProcess, hashes: set[str]) -> list[str]:
 
 
 def _is_public(who: Seat, hub: HubProcess, release: str, state: str) -> None:
-    """The page and the feed say so; the page in the reader's language."""
-    tree = "" if who.language == "zh-CN" else "/en"
-    wanted = f'class="state {state}"'
-    until(lambda: wanted in _text(f"{hub.url}{tree}/alerts/{release}/"), f"the page says {state}")
+    """The page in the reader's language and the feed say so."""
+    tree, said = ("" if who.language == "zh-CN" else "/en"), PUBLIC_WORDS[who.language]["states"][state]
+    page = f"{hub.url}{tree}/alerts/{release}/"
+    until(lambda: f"<strong>{said}</strong>" in _text(page), f"{page} says {said}")
     until(lambda: release in _text(f"{hub.url}/public/alerts.atom"), "the feed has it")
 
 
