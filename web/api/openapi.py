@@ -72,9 +72,10 @@ def _page(made: dict[str, Any]) -> str:
         for method, operation in item.items()
     ]
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin 警钟 API v1</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tocsin 警钟 API v1</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"></head><body><main>'
         f'<h1>Tocsin 警钟 API v1</h1><p>{escape(ABOUT)}</p><p><a href="/api/openapi.json">OpenAPI 3.1</a></p>'
-        f"{''.join(rows)}</html>"
+        f"{''.join(rows)}</main></body></html>"
     )
 
 
