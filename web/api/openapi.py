@@ -86,8 +86,9 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     ]
     fields = [f"<li><code>{escape(name)}</code>" for name in _fields(operation)]
     answers = ", ".join(escape(status) for status in operation["responses"])
+    shown = escape(path).replace("/", "/<wbr>")  # a long path breaks where a phone ends
     return (
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{about}</p>"
+        f"<h2><code>{method.upper()} {shown}</code></h2><p>{about}</p>"
         f"{_list('Parameters', parameters)}{_list('Body', fields)}<p>Answers: {answers}</p>"
     )
 
