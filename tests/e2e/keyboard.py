@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from templates import pages
 
-PATIENCE = 60_000  # ms; eight people share two cores
+PATIENCE = 60_000  # ms: a condition is waited for, however slow the machine; nothing here measures speed
 STEPS = 400  # Tabs until one has been everywhere on a page
 expect.set_options(timeout=PATIENCE)
 
