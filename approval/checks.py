@@ -1,7 +1,7 @@
 """What must be right before a draft may be submitted: its fields, then its bytes."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from approval import aloud, elements, letters, wording
 from approval.freeze import ALL_LANGUAGES, Frozen, Place, render
@@ -36,7 +36,7 @@ def freeze(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
 
 def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None, list[Flaw]]:
     """The bytes, as far as there are any, and everything that forbids submitting them."""
-    flaws = flaws_of_draft(inputs, at=at)
+    flaws = flaws_of_draft(inputs, at=at, lanes=place.lanes)
     try:
         frozen = render(inputs, place, at=at)
     except (BadInput, NotFound) as error:
@@ -45,11 +45,14 @@ def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None,
         if not flaws:
             raise
         return None, flaws
-    return frozen, [*flaws, *flaws_of_bytes(inputs, frozen, zone=place.zone)]
+    return frozen, [*flaws, *flaws_of_bytes(inputs, frozen, place=place)]
 
 
-def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
-    """What is wrong with what the author wrote; pointers are those of the body of ``POST /v1/releases``."""
+def flaws_of_draft(inputs: Inputs, *, at: datetime, lanes: frozenset[str] | None = None) -> list[Flaw]:
+    """What is wrong with what the author wrote; pointers are those of the body of ``POST /v1/releases``.
+
+    A channel without a lane would be promised and never kept: it is refused here.
+    """
     draft = inputs.release.draft
     return [
         *check_fields(inputs.template, draft.fields),
@@ -58,13 +61,13 @@ def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
         *_level(inputs),
         *_times(draft, at),
         *_places(inputs),
-        *_ways(inputs),
+        *_ways(inputs, lanes),
         *_kind(draft),
         *_chain(inputs),
     ]
 
 
-def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw]:
+def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, place: Place) -> list[Flaw]:
     """What is wrong with the finished texts; pointers are ``/artefacts/<channel>/<language>/<purpose>``."""
     found: list[Flaw] = []
     for artefact in frozen.artefacts:
@@ -76,7 +79,7 @@ def flaws_of_bytes(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw
             found.append(Flaw(pointer, f"contradicts the mode {inputs.mode}: {word}"))
         found += [Flaw(pointer, detail) for detail in _size(artefact, text, inputs.mode)]
         found += [Flaw(pointer, detail) for detail in _cap(artefact)]
-    return [*found, *elements.missing(inputs, frozen, zone=zone)]
+    return [*found, *elements.missing(inputs, frozen, place=place)]
 
 
 def warnings(inputs: Inputs, frozen: Frozen, *, at: datetime) -> list[str]:
@@ -161,9 +164,9 @@ def _places(inputs: Inputs) -> Iterator[Flaw]:
             seen.add(known)
 
 
-def _ways(inputs: Inputs) -> Iterator[Flaw]:
+def _ways(inputs: Inputs, lanes: frozenset[str] | None) -> Iterator[Flaw]:
     draft, template = inputs.release.draft, inputs.template
-    channels = [c for c in CHANNELS if c in template.channels]
+    channels = [c for c in CHANNELS if c in template.channels and (lanes is None or c in lanes)]
     languages = [x for x in LANGUAGES if x in template.names]
     for pointer, chosen, known in (
         ("/channels", draft.channels, channels),

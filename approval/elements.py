@@ -7,11 +7,11 @@ here, and so is a field that was filled with nothing.
 import html
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from lxml import etree
 
-from approval.freeze import Frozen
+from approval.freeze import Frozen, Place
 from approval.gather import Inputs
 from channels.codecs.cap_xml import parse_xml
 from domain.artefact import Artefact, Purpose
@@ -25,21 +25,21 @@ _TAG = re.compile(r"<[^>]{0,500}>")
 _CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
 
 
-def missing(inputs: Inputs, frozen: Frozen, *, zone: tzinfo) -> list[Flaw]:
+def missing(inputs: Inputs, frozen: Frozen, *, place: Place) -> list[Flaw]:
     """The elements that the main texts do not say. For what is no warning: place and issuer only."""
     found: list[Flaw] = []
     for artefact in frozen.artefacts:
         if artefact.purpose is Purpose.MAIN:
-            found += _of_artefact(inputs, artefact, frozen.sent, zone)
+            found += _of_artefact(inputs, artefact, frozen.sent, place)
     return found
 
 
-def _of_artefact(inputs: Inputs, artefact: Artefact, sent: datetime, zone: tzinfo) -> Iterator[Flaw]:
+def _of_artefact(inputs: Inputs, artefact: Artefact, sent: datetime, place: Place) -> Iterator[Flaw]:
     is_spoken = artefact.channel == "broadcast"
     for language, text in _texts(inputs, artefact).items():
         said = _plain(text)
         pointer = f"/artefacts/{artefact.channel}/{language}/{artefact.purpose}"
-        for name, words in _wanted(inputs, language, sent, zone, is_spoken=is_spoken):
+        for name, words in _wanted(inputs, language, sent, place, is_spoken=is_spoken):
             if _plain(words) not in said:
                 yield Flaw(pointer, f"does not say: {name} (突发事件应对法 art. 64)")
     if artefact.channel == "cap_feed" and inputs.release.draft.kind is Kind.WARNING:
@@ -52,11 +52,11 @@ def _plain(text: str) -> str:
 
 
 def _wanted(
-    inputs: Inputs, language: str, sent: datetime, zone: tzinfo, *, is_spoken: bool
+    inputs: Inputs, language: str, sent: datetime, place: Place, *, is_spoken: bool
 ) -> Iterator[tuple[str, str]]:
     """(element, words that say it)."""
     draft = inputs.release.draft
-    yield "发布单位 issuer", draft.issuer
+    yield "发布单位 issuer", place.issuer(draft.issuer, language)
     for code in draft.areas:
         if names := inputs.names.get(canonical(code)):
             yield "可能影响范围 area", names[0 if language == "zh-CN" else 1]
@@ -67,7 +67,7 @@ def _wanted(
         ("发布时间 time of issue", sent),
         ("起始时间 start", draft.onset or draft.effective or sent),
     ):
-        local = at.astimezone(zone)
+        local = at.astimezone(place.zone)
         yield name, moments.spoken_clock(local, language) if is_spoken else moments.clock(local)
     if draft.colour:
         yield "级别 level", colour_name(draft.colour, language)

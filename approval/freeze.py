@@ -37,6 +37,12 @@ class Place:
     zone: tzinfo
     sender_id: str  # CAP sender
     public_url: str
+    lanes: frozenset[str] | None = None  # channels that this hub can send by; None: not known here
+    issuers_en: Mapping[str, str] = field(default_factory=dict)  # issuer as drafted -> its English name
+
+    def issuer(self, name: str, language: str) -> str:
+        """The issuer in that language; as drafted where no other name is known."""
+        return self.issuers_en.get(name, name) if language == "en" else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +233,7 @@ def _context(inputs: Inputs, sent: datetime, place: Place) -> dict[str, Any]:
     names = [_names(inputs, code) for code in draft.areas]
     return {
         "number": str(inputs.number),
-        "issuer": draft.issuer,
+        "issuer": {x: place.issuer(draft.issuer, x) for x in library.LANGUAGES},
         "mode": inputs.mode,
         "zone": place.zone,
         "areas": {"zh-CN": [n["zh-CN"] for n in names], "en": [n["en"] for n in names]},
@@ -269,7 +275,7 @@ def _cap(
             headline=parts.headline,
             description=parts.description,
             instruction=parts.instruction,
-            sender_name=draft.issuer,
+            sender_name=place.issuer(draft.issuer, language),
         )
         for language, parts in said.items()
     }
@@ -295,9 +301,17 @@ def _cap(
         onset=draft.onset,
         references=earlier if purpose is Purpose.MAIN else (*earlier, main),
         is_observed=draft.fields.get("basis") == "observed",  # measured, not forecast
+        responses=_responses(inputs),
+        severity=inputs.template.policy.get("severity", ""),
         web=f"{place.public_url.rstrip('/')}/alerts/{inputs.release.id}/",
     )
     return cap.build(alert, zone=place.zone)
+
+
+def _responses(inputs: Inputs) -> Sequence[str]:
+    """CAP responseType as the template gives it for what the author chose; () where it says nothing."""
+    table: Mapping[str, Any] = inputs.template.policy.get("responses", {})
+    return tuple(table.get(str(inputs.release.draft.fields.get(table.get("field", ""), "")), ()))
 
 
 def main_of(artefacts: Sequence[Artefact]) -> list[Artefact]:

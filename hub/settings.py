@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     region: str = Field("CN", description="country of phone numbers without one")
     area_code: str = Field("", description="area code of 7 and 8-digit local numbers, e.g. 0571")
     organisation: str = Field("示例省应急管理厅", description="the authority this hub belongs to")
+    issuers_en: dict[str, str] = Field(
+        {"示例省应急管理厅": "Shili Province Emergency Management Department"},
+        description='English names of issuers, as JSON: {"示例省气象台": "Shili Meteorological Office"}',
+    )
     sender_id: str = Field("tocsin@example.invalid", description="CAP sender: globally unique, no spaces")
     session_hours: int = Field(12, ge=1, le=24, description="a session lasts a shift")
     secure_cookies: bool = Field(False, description="set behind HTTPS: cookies get the __Host- prefix")

@@ -92,6 +92,7 @@ class Acknowledger:
 
     mode: Mode
     organisation: str
+    organisation_en: str = ""  # its English name; '' for none
     region: str
     channels: Set[str]  # that this hub has a wire for
     ourselves: Set[str]  # numbers and mail addresses of this hub, lower case: answering them is a loop
@@ -160,10 +161,11 @@ class Acknowledger:
         link = self.link(code)
         write = notice_texts.mail if channel == "email" else notice_texts.sms
 
+        name = (self.organisation_en if language == notice_texts.ENGLISH else "") or self.organisation
+
         def text(link: str) -> str:
             return write(
-                NoticeKind.ACKNOWLEDGEMENT, language, code=code, link=link, organisation=self.organisation,
-                mode=self.mode,
+                NoticeKind.ACKNOWLEDGEMENT, language, code=code, link=link, organisation=name, mode=self.mode,
             )  # fmt: skip
 
         if channel == "sms" and segments(text(link)).parts > SMS_PARTS:

@@ -22,9 +22,7 @@ from store import journal, promises, releases, shelf
 from store.promises import Dispatch
 from store.unit import Unit
 
-MOST_MADE = (
-    400  # pages of releases in one turn: 1 s of work on an idle machine; the next turn follows within seconds
-)
+MOST_MADE = 400  # pages of releases in one turn: a second of work at rest; the next turn follows soon
 LOCK_PATIENCE_SECONDS = 5.0  # writing takes milliseconds; whoever has it longer is stuck
 _HELD_BACK = timedelta(seconds=2)
 
@@ -112,12 +110,15 @@ def _write_channel(out: Outgoing, publisher: Publisher, telling: str = "") -> li
         begun = told.read(out.store, publisher.channel, at, out.zone)
         waiting = [t for t in begun if not t.is_kept and t.entry.release_id != telling]
         lying = {f.about for f in _build(out, publisher, waiting) if f.about and (root / f.path).exists()}
-        out_there = [t for t in begun if t not in waiting or t.entry.release_id in lying]
+        held = {t.entry.release_id for t in waiting} - lying
+        out_there = [t for t in begun if t.entry.release_id not in held]
         book = Book(root, publisher.channel)
         turn = _Turn(root, at, book)
-        turn.write_pages(_build(out, publisher, out_there), [t.entry for t in out_there])
-        sound = [t for t in out_there if t.entry.release_id not in turn.refused]
-        turn.write([f for f in _build(out, publisher, sound) if not f.about])
+        files = _build(out, publisher, out_there)
+        turn.write_pages(files, [t.entry for t in out_there])
+        if turn.refused:  # and no list may name them
+            files = _build(out, publisher, [t for t in out_there if t.entry.release_id not in turn.refused])
+        turn.write([f for f in files if not f.about])
         for path in book.strike_out():
             (root / path).unlink(missing_ok=True)
             turn.changed.append(path)

@@ -91,17 +91,6 @@ def of_release(unit: Unit, release_id: str, *, lock: bool = False) -> list[Dispa
     return [_dispatch(row) for row in unit.rows(unit.locked(query) if lock else query)]
 
 
-def started(unit: Unit, channel: str, since: datetime) -> list[Dispatch]:
-    """Promises of `channel` created after `since` that a lane has begun to keep, whatever became of them."""
-    d = t.dispatch.c
-    begun = sa.or_(
-        d.state.in_([DispatchState.OPEN.value, DispatchState.DONE.value]),
-        sa.and_(d.state == DispatchState.STOPPED.value, d.tries > 0),
-    )
-    query = sa.select(t.dispatch).where(d.channel == channel, d.created_at >= since, begun)
-    return [_dispatch(row) for row in unit.rows(query.order_by(d.created_at.desc(), d.id.desc()))]
-
-
 def move(unit: Unit, dispatch: Dispatch, action: str, at: datetime) -> bool:
     """Compare-and-set of the state; False if another was faster. Raises IllegalMove."""
     after = DISPATCHES.after(dispatch.state, action)

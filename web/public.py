@@ -96,9 +96,8 @@ def routes(root: Path) -> list[Route]:
         page = await anyio.to_thread.run_sync(directory.page, request.url.path)
         return _response(request, page)
 
-    places = ("/", "/index.html", "/page-{n:int}.html", "/alerts/{rest:path}", "/past", "/past/{rest:path}",
-              "/a", "/a/{rest:path}", "/feeds", "/feeds/{rest:path}", "/en", "/en/{rest:path}",
-              "/public/{rest:path}")  # fmt: skip
+    trees = ("/alerts", "/past", "/a", "/feeds", "/en", "/public")
+    places = ["/", "/index.html", "/page-{n:int}.html", *trees, *(f"{tree}/{{rest:path}}" for tree in trees)]
     return [Route(place, serve, methods=["GET", "HEAD"], name="public") for place in places]
 
 

@@ -228,7 +228,7 @@ def test_a_script_of_more_than_thirty_seconds_is_a_flaw_and_its_marks_are_not_co
                 more * (aloud.SYLLABLES_PER_SECOND if language == "zh-CN" else aloud.WORDS_PER_SECOND)
             )
             longer = replace(said[language], body=(text + word * words).encode())
-            found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(longer,)), zone=made.ZONE)
+            found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(longer,)), place=made.PLACE)
             assert any("seconds to read aloud" in f.detail for f in found) is is_flaw
 
 
@@ -280,7 +280,7 @@ def test_reading_time_counts_what_is_said(database_url: str, text: str, language
 def test_a_letter_without_its_form_is_a_flaw(store, people, areas, at, body: str, detail: str) -> None:
     frozen, _, inputs = trial(store, people, at)
     letter = replace(next(a for a in frozen.artefacts if a.channel == "email"), body=body.encode())
-    found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(letter,)), zone=made.ZONE)
+    found = checks.flaws_of_bytes(inputs, replace(frozen, artefacts=(letter,)), place=made.PLACE)
     assert ("/artefacts/email/zh-CN/main", detail) in {(f.pointer, f.detail) for f in found}
 
 
@@ -296,7 +296,7 @@ def test_elements_are_found_though_a_letter_breaks_its_lines_and_a_script_says_i
         if artefact.channel == "broadcast" and artefact.purpose is Purpose.MAIN:
             silent = artefact.body.decode().replace("15时", "").replace("3 pm", "")
             spoiled = replace(frozen, artefacts=(replace(artefact, body=silent.encode()),))
-            details = [f.detail for f in checks.flaws_of_bytes(inputs, spoiled, zone=made.ZONE)]
+            details = [f.detail for f in checks.flaws_of_bytes(inputs, spoiled, place=made.PLACE)]
             assert any("起始时间" in d for d in details)
 
 
@@ -326,7 +326,7 @@ def test_a_text_without_issuer_or_area_is_found(store, people, areas, at) -> Non
     frozen, _, inputs = trial(store, people, at)
     blank = replace(next(a for a in frozen.artefacts if a.channel == "sms"), body="暴雨，注意。".encode())
     spoiled = replace(frozen, artefacts=(blank,))
-    details = [f.detail for f in checks.flaws_of_bytes(inputs, spoiled, zone=made.ZONE)]
+    details = [f.detail for f in checks.flaws_of_bytes(inputs, spoiled, place=made.PLACE)]
     for element in ("发布单位", "可能影响范围", "级别", "发布时间", "起始时间"):
         assert any(element in d for d in details), element
 
@@ -407,3 +407,14 @@ def test_numbers_run_through_the_year_and_do_not_change(store, people, areas, at
     next_year = made.created(store, people["officer"], at + timedelta(days=60))
     inputs = store.read(lambda u: gather.prepare_stored(u, next_year.id, zone=made.ZONE))
     assert inputs.number == 1
+
+
+def test_english_texts_name_the_issuer_in_english_where_its_name_is_known(store, people, areas, at):
+    place = replace(made.PLACE, issuers_en={"示例省气象台": "Shili Meteorological Office"})
+    release = made.created(store, people["officer"], at)
+    inputs = store.read(lambda u: gather.prepare_stored(u, release.id, zone=made.ZONE))
+    frozen = checks.freeze(inputs, place, at=at)
+    texts = {(a.channel, a.language): a.body.decode() for a in frozen.artefacts if a.purpose is Purpose.MAIN}
+    assert "Shili Meteorological Office" in texts["sms", "en"] and "示例省" not in texts["sms", "en"]
+    assert "示例省气象台" in texts["sms", "zh-CN"]
+    assert "<senderName>Shili Meteorological Office</senderName>" in texts["cap_feed", "mul"]

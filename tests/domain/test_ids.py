@@ -1,10 +1,12 @@
 """Names that are spoken, copied by hand and keyed in."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import SPOKEN, code_of, short_code, spoken_digits
+from domain.ids import SPOKEN, code_of, mint, minted_at, short_code, spoken_digits
 
 codes = st.text(alphabet=SPOKEN, min_size=8, max_size=8).map(lambda s: f"{s[:4]}-{s[4:]}")
 
@@ -26,3 +28,17 @@ def test_a_fresh_code_has_no_letter_that_looks_like_another():
 def test_what_is_no_code_is_refused(typed):
     with pytest.raises(ValueError):
         code_of(typed)
+
+
+@given(st.integers(min_value=0, max_value=200_000 * 86_400_000))
+def test_a_name_tells_when_it_was_made(milliseconds):
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    assert abs(minted_at(mint("slp", at)) - at) <= timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "slp", "slp_", "slp_x", "slp_" + "U" * 26, "slp_" + "Z" * 26, "0" * 26, "slp_" + "0" * 27]
+)
+def test_what_was_not_minted_tells_no_time(name):
+    with pytest.raises(ValueError):
+        minted_at(name)

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.walks.houses import call, get, until
@@ -196,3 +197,18 @@ def test_cap_validate_names_the_rule_and_the_line(tmp_path) -> None:
     found = _tocsin("cap", "validate", str(bad))
     assert found.returncode == 1
     assert "CAP-R01" in found.stdout
+
+
+def test_an_open_page_does_not_keep_the_hub_from_leaving(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    process = _up(tmp_path / "data", ready)
+    until(ready.exists, "the ready file", 120)
+    told = json.loads(ready.read_text())
+    with httpx.Client(timeout=60) as client:
+        client.post(told["logins"]["officer"], headers={"Sec-Fetch-Site": "same-origin"})
+        with client.stream("GET", f"{told['base_url']}/console/stream") as answer:
+            lines = answer.iter_lines()
+            next(line for line in lines if line.startswith("event: beat"))
+            process.send_signal(signal.SIGTERM)
+            assert not [line for line in lines if line.startswith("event: bye")]  # it ended, and was not cut
+    assert process.wait(30) == 0

@@ -153,6 +153,18 @@ def worker_of(made: House) -> str:
     return "all" if "all" in made.processes else "worker1"
 
 
+def states(made: House, release: str, purpose: str = "main") -> dict[str, str]:
+    """Phone -> state of its delivery."""
+    found: dict[str, str] = {}
+    cursor = ""
+    while True:
+        page = made.api("GET", f"/v1/releases/{release}/deliveries?limit=200{cursor}")
+        found |= {row["address"]: row["state"] for row in page["data"] if row["purpose"] == purpose}
+        if not page.get("next_cursor"):
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
 @contextmanager
 def provider(secrets: demo.Secrets, hub_port: int) -> Iterator[Provider]:
     port = free_port()

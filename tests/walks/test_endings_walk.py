@@ -10,7 +10,7 @@ from lxml import etree
 
 from channels.codecs import cap_check, cap_read
 from channels.codecs.cap import Alert
-from tests.walks.houses import House, get, ready, until, worker_of
+from tests.walks.houses import House, get, ready, states, until, worker_of
 
 ALL = 240  # recipients of the demo's province
 GONE = "+8619000000011"  # a subscriber who has answered TD before
@@ -65,17 +65,6 @@ def approve(home: House, release: str) -> dict[str, Any]:
 
 def state(home: House, release: str) -> str:
     return str(home.api("GET", f"/v1/releases/{release}")["state"])
-
-
-def states(home: House, release: str, purpose: str) -> dict[str, str]:
-    """Phone -> state of its delivery."""
-    found, cursor = {}, ""
-    while True:
-        page = home.api("GET", f"/v1/releases/{release}/deliveries?limit=200{cursor}")
-        found |= {row["address"]: row["state"] for row in page["data"] if row["purpose"] == purpose}
-        if not page.get("next_cursor"):
-            return found
-        cursor = f"&cursor={page['next_cursor']}"
 
 
 def is_over(home: House, release: str, purpose: str) -> bool:

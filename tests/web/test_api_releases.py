@@ -60,6 +60,7 @@ def test_from_draft_to_promise_with_the_bytes_that_were_shown(hall: World) -> No
     place = _draft(hall)
     shown = _act(hall, "officer", place, "preview").json()
     assert shown["errors"] == [] and shown["preview"]["reach"] == 3
+    assert shown["audience"][0] == {"channel": "sms", "reach": 3, "opted_out": 0, "receives": 3}
     submitted = _act(hall, "officer", place, "submit").json()
     assert submitted["reach"] == 3 and submitted["preview"]["digest"] == submitted["digest"]
     standing = _act(hall, "approver", place, "preview").json()

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import nh3
 from markupsafe import Markup, escape
 
-from approval import checks, freeze, gather, wording
-from approval.freeze import Frozen, Place
+from approval import aloud, checks, freeze, gather, wording
+from approval.freeze import Frozen
+from approval.reach import Count, counts
 from channels.codecs.cap_check import validate
 from channels.codecs.cap_finding import Finding
 from channels.text import Segments, segments
@@ -18,15 +18,10 @@ from domain.artefact import Artefact, Purpose
 from domain.errors import Flaw
 from domain.release import Release, State
 from hub.wiring import Hub
-from store import audience, releases
-from store.unit import Unit
+from store import releases
 from templates import library, pages
 
-HAN_PER_SECOND = 4  # 240 characters a minute, the pace of a news broadcast
-WORDS_PER_SECOND = 2.5  # 150 words a minute
-_HAN = re.compile("[\u3400-\u9fff0-9]")
 _HEADING = re.compile("<(/?)h[1-3]>")
-_WORD = re.compile("[A-Za-z]+")
 ENDINGS = {
     "application/cap+xml": ".xml",
     "application/xml": ".xml",
@@ -83,22 +78,7 @@ class Shown:
     @property
     def seconds(self) -> int:
         """How long the text takes to be read aloud."""
-        words = len(_WORD.findall(self.text))
-        return max(1, round(len(_HAN.findall(self.text)) / HAN_PER_SECOND + words / WORDS_PER_SECOND))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """One addressed channel: who is chosen, and to how many of them nothing leaves."""
-
-    channel: str
-    reach: int
-    silenced: int  # opted out and no responsible persons
-
-    @property
-    def receives(self) -> int:
-        """To how many it goes."""
-        return self.reach - self.silenced
+        return aloud.seconds(self.text, self.artefact.language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +106,11 @@ def preview(hub: Hub, release: Release, at: datetime) -> Preview:
     """The bytes that a draft would become now, or those that were frozen when it was submitted."""
     if release.state not in (State.DRAFT, State.RETURNED):
         found = hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
-        counts = (
-            hub.store.read(lambda unit: _counts(unit, release)) if release.state is State.SUBMITTED else ()
+        counted = (
+            hub.store.read(lambda unit: counts(unit, release, {})) if release.state is State.SUBMITTED else ()
         )
         return Preview(
-            pieces=shown(found), reach=release.reach, counts=counts, warnings=_warnings(hub, release, at)
+            pieces=shown(found), reach=release.reach, counts=counted, warnings=_warnings(hub, release, at)
         )
     return tried(hub, release, at)
 
@@ -138,44 +118,20 @@ def preview(hub: Hub, release: Release, at: datetime) -> Preview:
 def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
-    counts = hub.store.read(lambda unit: _counts(unit, release))
-    frozen, flaws = checks.trial(inputs, place(hub), at=at)
+    counted = hub.store.read(lambda unit: counts(unit, release, inputs.counts))
+    frozen, flaws = checks.trial(inputs, hub.place, at=at)
     if frozen is None:
-        return Preview(pieces=(), reach=inputs.reach, counts=counts, flaws=flaws)
+        return Preview(pieces=(), reach=inputs.reach, counts=counted, flaws=flaws)
     told = _split(checks.warnings(inputs, frozen, at=at))
     return Preview(
-        pieces=shown(frozen.artefacts), reach=frozen.reach, counts=counts, flaws=flaws, warnings=told
+        pieces=shown(frozen.artefacts), reach=frozen.reach, counts=counted, flaws=flaws, warnings=told
     )
 
 
 def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
     """The bytes to submit; computed before the transaction that keeps them. Raises BadInput with all flaws."""
     inputs = hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
-    return checks.freeze(inputs, place(hub), at=at)
-
-
-def place(hub: Hub) -> Place:
-    """Where and as whom this hub publishes."""
-    return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
-
-
-def _counts(unit: Unit, release: Release) -> list[Count]:
-    """The audience of each addressed channel, in the list version that was submitted or else the present one."""
-    draft, wanted = release.draft, gather.selector(release.draft)
-    places = [code for code in wanted.areas if code]
-    if not places:
-        return []
-    given: Any = {"areas": places, "groups": wanted.groups, "languages": wanted.languages,
-                  "list_version": release.list_version or None}  # fmt: skip
-    return [
-        Count(
-            channel=channel,
-            reach=audience.count(unit, channel=channel, **given)[1],
-            silenced=audience.count_silenced(unit, channel=channel, **given),
-        )
-        for channel in gather.ADDRESSED
-        if channel in draft.channels
-    ]
+    return checks.freeze(inputs, hub.place, at=at)
 
 
 def _warnings(hub: Hub, release: Release, at: datetime) -> Sequence[tuple[str, str]]:

@@ -85,12 +85,15 @@
     try {
       const answer = await fetch(`${rows.dataset.list}&ids=${ids}`, { headers: { "HX-Request": "true" } });
       if (!answer.ok) throw new Error(answer.status);
-      const piece = document.createElement("template");
-      piece.innerHTML = await answer.text();
-      all("tr[id]", piece.content).reverse().forEach(place);
-      release();
+      put(await answer.text());
     } catch { ids.forEach(id => wanted.add(id)); setTimeout(gather, 2000); }
     if (wanted.size) gather();
+  }
+  function put(html) {
+    const piece = document.createElement("template");
+    piece.innerHTML = html;
+    all("tr[id]", piece.content).reverse().forEach(place);
+    release();
   }
   function place(row) {
     const old = at(row.id), within = old?.contains(document.activeElement);
@@ -104,13 +107,7 @@
     if (held.size) { chip.textContent = chip.dataset.said.replace("{n}", held.size); say(chip.textContent); }
   }
   function renew() { // after a gap: the page as it is now, without moving the rows that stay
-    fetch(`${rows.dataset.list}&all=1`, { headers: { "HX-Request": "true" } }).then(async answer => {
-      if (!answer.ok) return;
-      const piece = document.createElement("template");
-      piece.innerHTML = await answer.text();
-      all("tr[id]", piece.content).reverse().forEach(place);
-      release();
-    }).catch(() => {});
+    fetch(`${rows.dataset.list}&all=1`, { headers: { "HX-Request": "true" } }).then(async answer => { if (answer.ok) put(await answer.text()); }).catch(() => {});
   }
   rows?.addEventListener("mouseleave", () => release());
   at("new")?.addEventListener("click", () => { scrollTo(0, 0); held.forEach(row => rows.prepend(row)); held.clear(); release(); rows.querySelector("a")?.focus(); });
