@@ -36,7 +36,7 @@ def freeze(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
 
 def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None, list[Flaw]]:
     """The bytes, as far as there are any, and everything that forbids submitting them."""
-    flaws = flaws_of_draft(inputs, at=at)
+    flaws = flaws_of_draft(inputs, at=at, lanes=place.lanes)
     try:
         frozen = render(inputs, place, at=at)
     except (BadInput, NotFound) as error:
@@ -48,8 +48,11 @@ def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None,
     return frozen, [*flaws, *flaws_of_bytes(inputs, frozen, zone=place.zone)]
 
 
-def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
-    """What is wrong with what the author wrote; pointers are those of the body of ``POST /v1/releases``."""
+def flaws_of_draft(inputs: Inputs, *, at: datetime, lanes: frozenset[str] | None = None) -> list[Flaw]:
+    """What is wrong with what the author wrote; pointers are those of the body of ``POST /v1/releases``.
+
+    A channel without a lane would be promised and never kept: it is refused here.
+    """
     draft = inputs.release.draft
     return [
         *check_fields(inputs.template, draft.fields),
@@ -58,7 +61,7 @@ def flaws_of_draft(inputs: Inputs, *, at: datetime) -> list[Flaw]:
         *_level(inputs),
         *_times(draft, at),
         *_places(inputs),
-        *_ways(inputs),
+        *_ways(inputs, lanes),
         *_kind(draft),
         *_chain(inputs),
     ]
@@ -161,9 +164,9 @@ def _places(inputs: Inputs) -> Iterator[Flaw]:
             seen.add(known)
 
 
-def _ways(inputs: Inputs) -> Iterator[Flaw]:
+def _ways(inputs: Inputs, lanes: frozenset[str] | None) -> Iterator[Flaw]:
     draft, template = inputs.release.draft, inputs.template
-    channels = [c for c in CHANNELS if c in template.channels]
+    channels = [c for c in CHANNELS if c in template.channels and (lanes is None or c in lanes)]
     languages = [x for x in LANGUAGES if x in template.names]
     for pointer, chosen, known in (
         ("/channels", draft.channels, channels),

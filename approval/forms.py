@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -98,9 +98,12 @@ def body_from_draft(draft: Draft) -> dict[str, Any]:
 
 def example(
     template: Template, at: datetime, *, zone: tzinfo, issuer: str = "示例省气象台",
-    codes: Sequence[str] = ("990101000000",),
+    codes: Sequence[str] = ("990101000000",), lanes: Collection[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """A complete body that can be posted and submitted as it is. `codes`: areas that this hub knows."""
+    """A complete body that can be posted and submitted as it is.
+
+    `codes`: areas that this hub knows. `lanes`: channels that it can send by; None: all.
+    """
     full_hour = at.astimezone(zone).replace(minute=0, second=0, microsecond=0)
     fields = template.example_fields
     times = [f for f in template.fields if f.type == "datetime"]
@@ -117,7 +120,7 @@ def example(
         "areas": [canonical(code) for code in codes],
         "audience": {"areas": [], "groups": [], "languages": []},
         "languages": list(template.names),
-        "channels": list(template.channels),
+        "channels": [c for c in template.channels if lanes is None or c in lanes],
         "effective": None,
         "onset": None,
         "expires": (full_hour + EXAMPLE_LASTS).isoformat(),

@@ -37,6 +37,7 @@ class Place:
     zone: tzinfo
     sender_id: str  # CAP sender
     public_url: str
+    lanes: frozenset[str] | None = None  # channels that this hub can send by; None: not known here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,9 +296,17 @@ def _cap(
         onset=draft.onset,
         references=earlier if purpose is Purpose.MAIN else (*earlier, main),
         is_observed=draft.fields.get("basis") == "observed",  # measured, not forecast
+        responses=_responses(inputs),
+        severity=inputs.template.policy.get("severity", ""),
         web=f"{place.public_url.rstrip('/')}/alerts/{inputs.release.id}/",
     )
     return cap.build(alert, zone=place.zone)
+
+
+def _responses(inputs: Inputs) -> Sequence[str]:
+    """CAP responseType as the template gives it for what the author chose; () where it says nothing."""
+    table: Mapping[str, Any] = inputs.template.policy.get("responses", {})
+    return tuple(table.get(str(inputs.release.draft.fields.get(table.get("field", ""), "")), ()))
 
 
 def main_of(artefacts: Sequence[Artefact]) -> list[Artefact]:

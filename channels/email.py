@@ -72,14 +72,9 @@ class Email:
         said = await self._hand_over(path.address(Box.BOUNCES, item.delivery_id), to, message)
         if not judge(said):
             return [Answer(delivery_id=item.delivery_id, state=failed, code=said.name)]
-        return [
-            Answer(
-                delivery_id=item.delivery_id,
-                state=DeliveryState.ACCEPTED,
-                provider_id=path.message_id(item.delivery_id),
-                code=said.name,
-            )
-        ]
+        name = path.message_id(item.delivery_id)
+        return [Answer(delivery_id=item.delivery_id, state=DeliveryState.ACCEPTED, provider_id=name,
+                       code=said.name)]  # fmt: skip
 
     async def aclose(self) -> None:
         kept, self._kept = self._kept, []

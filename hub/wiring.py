@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from approval.freeze import Place
 from channels import email, twilio_sms
 from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
@@ -78,6 +79,18 @@ class Hub:
     clock: Callable[[], datetime]
     zone: ZoneInfo
     stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """The channels that this hub can send by."""
+        return frozenset(self.wires) | frozenset(self.publishers)
+
+    @property
+    def place(self) -> Place:
+        """Where and as whom this hub publishes."""
+        settings = self.settings
+        return Place(zone=self.zone, sender_id=settings.sender_id, public_url=settings.public_site,
+                     lanes=self.lanes)  # fmt: skip
 
     def close(self) -> None:
         """Finish the calls in flight, end the children, let the store finish."""

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.parcel import DispatchState
-from domain.release import MOVES, State
+from domain.release import MOVES, Release, State
 from outbox import ending, recall, receipts
 from store import journal, parcels, promises, releases
 from store.unit import Unit
+from templates.library import pinned
 
 LOOK_AGAIN = timedelta(seconds=5)
 
@@ -47,9 +48,9 @@ def tidy(unit: Unit, at: datetime) -> int:
 
 
 def expire(unit: Unit, at: datetime) -> int:
-    """End published releases whose time is over: without a colour they expire, with one they are unlifted.
+    """End published releases whose time is over: they expire, or are unlifted (到期未解除).
 
-    A warning is lifted by somebody, not by a clock (到期未解除).
+    What has a colour, or a template that says so, is lifted by somebody and not by a clock.
     """
     changed = 0
     for release_id in releases.ids_in(unit, [State.PUBLISHED]):
@@ -59,10 +60,15 @@ def expire(unit: Unit, at: datetime) -> int:
         release = releases.get(unit, release_id, lock=True)
         if release is None or release.state is not State.PUBLISHED:
             continue
-        action = "overdue" if release.draft.colour else "expire"
+        action = "overdue" if _needs_lifting(release) else "expire"
         after = replace(release, state=MOVES.after(release.state, action))
         releases.save(unit, release, after, at)
         detail = {"from": release.state.value, "to": after.state.value}
         journal.append(unit, "release", release_id, action, by="system", at=at, detail=detail)
         changed += 1
     return changed
+
+
+def _needs_lifting(release: Release) -> bool:
+    draft = release.draft
+    return bool(draft.colour or pinned(draft.template, draft.template_version).policy.get("needs_lifting"))

@@ -82,13 +82,16 @@ def make_alert(
     onset: datetime | None = None,
     references: Sequence[Reference] = (),
     is_observed: bool = False,
+    responses: Sequence[str] = (),
+    severity: str = "",
     web: str = "",
     contact: str = "",
 ) -> Alert:
     """The alert of one purpose, an info for each language of `words` in its order.
 
     `references` of an ending is the warning it ends; of a main message what it replaces. `identifier` of an
-    ending is its own. Raises BadInput for a malformed division code.
+    ending is its own. `responses` and `severity`: what the template says of such an event (CAP 1.2 §3.2.2);
+    a colour or a grade says more of the severity. Raises BadInput for a malformed division code.
     """
     level = level or Level()
     is_main = purpose is Purpose.MAIN
@@ -97,9 +100,9 @@ def make_alert(
         language="",
         categories=(category(event_code),),
         event="",
-        response_types=(_response(kind, level.colour) if is_main else "AllClear",),
+        response_types=(tuple(responses) or (_response(kind, level.colour),)) if is_main else ("AllClear",),
         urgency=_urgency(level.colour, onset or effective, sent) if is_main else "Past",
-        severity=_severity(level),
+        severity=_severity(level, severity),
         certainty="Observed" if is_seen else "Likely",
         event_codes=(Named(name=SCHEME, value=event_code),),
         effective=effective if is_main else None,
@@ -156,11 +159,11 @@ def _parameters(kind: Kind, level: Level) -> tuple[Named, ...]:
     return tuple(Named(name=n, value=v) for n, v in found if v)
 
 
-def _severity(level: Level) -> str:
+def _severity(level: Level, usual: str) -> str:
     if level.colour:
         return level.colour.severity
     by_level = {1: "Extreme", 2: "Severe", 3: "Moderate", 4: "Minor"}
-    return by_level.get(level.response or level.grade or 4, "Minor")
+    return by_level.get(level.response or level.grade or 0) or usual or "Minor"
 
 
 def _urgency(colour: Colour | None, start: datetime | None, sent: datetime) -> str:

@@ -198,3 +198,12 @@ def test_of_many_acts_at_once_one_ends_the_release(store, people, at, released):
         ended == {State.CANCELLED: {"lift"}, State.CORRECTED: {"correction"}, State.SUPERSEDED: set()}[last]
     )
     assert (get(store, update.id).state is State.APPROVED) is (last is State.SUPERSEDED)
+
+
+def test_what_people_are_told_to_do_stands_in_the_alert_too(store, people, areas, at):
+    release = made.submitted(store, people["officer"], at, template="hazmat_leak")
+    frozen = store.read(lambda u: releases.artefacts(u, release.id, release.digest))
+    alert = next(read_alert(a.body) for a in frozen if (a.channel, a.purpose) == ("cap_feed", Purpose.MAIN))
+    said = {"evacuate": ("Evacuate",), "shelter": ("Shelter",), "both": ("Evacuate", "Shelter")}
+    chosen = said[str(release.draft.fields["action"])]
+    assert {(i.response_types, i.severity) for i in alert.infos} == {(chosen, "Severe")}

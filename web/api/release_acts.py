@@ -142,7 +142,7 @@ async def submit(request: Request, release_id: str) -> JSONResponse:
     if not MOVES.allows(inputs.release.state, "submit"):
         # Nothing to freeze: the refusal takes the way of every other one, into the journal.
         return answer(await made.once(lambda unit: _refused(unit, release_id)))
-    frozen = await anyio.to_thread.run_sync(lambda: checks.freeze(inputs, _place(hub), at=at))
+    frozen = await anyio.to_thread.run_sync(lambda: checks.freeze(inputs, hub.place, at=at))
     told = {"preview": shown(frozen), "warnings": checks.warnings(inputs, frozen, at=at)}
 
     def act(unit: Unit) -> Release:
@@ -239,10 +239,6 @@ def _refused(unit: Unit, release_id: str) -> Release:
     raise Conflict("the release has just changed", code="release_changed")
 
 
-def _place(hub: Hub) -> freeze.Place:
-    return freeze.Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
-
-
 def _inputs(hub: Hub, release_id: str) -> gather.Inputs:
     return hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
 
@@ -262,7 +258,7 @@ def _previewed(hub: Hub, release_id: str) -> Told:
             lambda unit: freeze.stored(unit, release, mode=inputs.mode, policy=inputs.policy)
         )
         return told | {"preview": shown(standing), "warnings": [], "errors": []}
-    frozen, flaws = checks.trial(inputs, _place(hub), at=at)
+    frozen, flaws = checks.trial(inputs, hub.place, at=at)
     return told | {
         "preview": shown(frozen) if frozen else None,
         "warnings": checks.warnings(inputs, frozen, at=at) if frozen else [],

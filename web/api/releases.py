@@ -1,6 +1,6 @@
 """GET /v1/releases and /v1/templates: drafts, submissions, their bytes and how far they have got."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
@@ -130,7 +130,8 @@ async def templates(request: Request) -> JSONResponse:
     ]
     issuer, at = hub.settings.organisation, hub.clock()
     found = [
-        _template(t) | {"example": forms.example(t, at, zone=hub.zone, issuer=issuer, codes=codes)}
+        _template(t, hub.lanes)
+        | {"example": forms.example(t, at, zone=hub.zone, issuer=issuer, codes=codes, lanes=hub.lanes)}
         for t in library().values()
     ]
     return JSONResponse({"data": found})
@@ -156,7 +157,7 @@ async def _read(request: Request, work: Callable[[Unit], T]) -> T:
     return await anyio.to_thread.run_sync(hub_of(request).store.read, work)
 
 
-def _template(found: Template) -> dict[str, Any]:
+def _template(found: Template, lanes: Collection[str]) -> dict[str, Any]:
     return {
         "id": found.id,
         "version": found.version,
@@ -165,7 +166,7 @@ def _template(found: Template) -> dict[str, Any]:
         "names": dict(found.names),
         "events": dict(found.events),
         "needs_colour": found.needs_colour,
-        "channels": list(found.channels),
+        "channels": [c for c in found.channels if c in lanes],
         "fields": [
             {
                 "name": f.name, "type": f.type, "labels": dict(f.labels), "is_required": f.is_required,

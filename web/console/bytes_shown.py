@@ -9,7 +9,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from approval import aloud, checks, freeze, gather, wording
-from approval.freeze import Frozen, Place
+from approval.freeze import Frozen
 from approval.reach import Count, counts
 from channels.codecs.cap_check import validate
 from channels.codecs.cap_finding import Finding
@@ -119,7 +119,7 @@ def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
     inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
     counted = hub.store.read(lambda unit: counts(unit, release, inputs.counts))
-    frozen, flaws = checks.trial(inputs, place(hub), at=at)
+    frozen, flaws = checks.trial(inputs, hub.place, at=at)
     if frozen is None:
         return Preview(pieces=(), reach=inputs.reach, counts=counted, flaws=flaws)
     told = _split(checks.warnings(inputs, frozen, at=at))
@@ -131,12 +131,7 @@ def tried(hub: Hub, release: Release, at: datetime) -> Preview:
 def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
     """The bytes to submit; computed before the transaction that keeps them. Raises BadInput with all flaws."""
     inputs = hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
-    return checks.freeze(inputs, place(hub), at=at)
-
-
-def place(hub: Hub) -> Place:
-    """Where and as whom this hub publishes."""
-    return Place(zone=hub.zone, sender_id=hub.settings.sender_id, public_url=hub.settings.public_site)
+    return checks.freeze(inputs, hub.place, at=at)
 
 
 def _warnings(hub: Hub, release: Release, at: datetime) -> Sequence[tuple[str, str]]:

@@ -220,7 +220,7 @@ def _fresh(visit: Visit, template: Template, report: Report | None, key: str) ->
         "areas": list(prefill.get("areas", [])),
         "grade": [str(prefill.get("grade") or "")],
         "languages": list(library.LANGUAGES),
-        "channels": list(template.channels),
+        "channels": [c for c in template.channels if c in visit.hub.lanes],
         "handling": [Handling.PUBLIC.value],
         "expires": [_local(visit.at + LASTS, visit.hub.zone)],
         "from_report": [report.id if report else ""],
@@ -275,7 +275,8 @@ def _show(
     divisions, report, on_list = visit.read(work)
     groups = list(dict.fromkeys((*pages.codes()["group"], *on_list, *form.all("groups"))))
     return visit.show(
-        "draft.html", problem=problem, template=template, typed=form, action=action, release=release,
+        "draft.html", problem=problem, template=template, typed=form,
+        lanes=[c for c in template.channels if c in visit.hub.lanes], action=action, release=release,
         divisions=divisions, groups=groups, keeps=release is None or release.state is not State.SUBMITTED, report=report,
         colours=[c.value for c in Colour], grades=GRADES,
         handlings=[h.value for h in Handling], languages=library.LANGUAGES, here="/console/releases",
