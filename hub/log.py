@@ -33,6 +33,8 @@ def configure(*, is_quiet: bool = False) -> None:
     """Send structlog, the libraries' warnings and uncaught errors to standard error as JSON lines."""
     level = logging.ERROR if is_quiet else logging.INFO
     logging.basicConfig(level=logging.ERROR if is_quiet else logging.WARNING, handlers=[Bare()], force=True)
+    # each of a process's pools brings dramatiq's own middleware to the broker, and each is warned of as a twin
+    logging.getLogger("dramatiq.broker").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda found: _write("error", "process.unraisable", **_of(found.exc_value))
