@@ -156,7 +156,9 @@ def test_a_report_of_one_kind_of_event_opens_its_template_and_another_can_be_cho
 
 
 def test_what_only_the_api_can_set_survives_an_edit_in_the_console(hall: World) -> None:
-    example = {t["id"]: t for t in hall.get("officer", "/v1/templates").json()["data"]}["heavy_rain"]["example"]
+    example = {t["id"]: t for t in hall.get("officer", "/v1/templates").json()["data"]}["heavy_rain"][
+        "example"
+    ]
     audience = {"areas": ["990101000000"], "groups": [], "languages": ["en"]}
     times = {"effective": "2026-11-23T15:00:00+08:00", "review_by": "2026-11-23T18:00:00+08:00"}
     hall.post("officer", "/v1/releases", example | times | {"areas": ["990100000000"], "audience": audience})
