@@ -143,7 +143,8 @@ def approve(
     """An approved release with its promises, as the approving transaction leaves it: (id, dispatch ids)."""
     draft = Draft(
         kind=Kind.WARNING, issuer="甲市气象台", organisation="示例省应急管理厅", handling=handling,
-        template="heavy_rain" if colour else "utility_outage", template_version=1, event_code="11B03", areas=tuple(areas), fields={},
+        template="heavy_rain" if colour else "utility_outage", template_version=1, event_code="11B03",
+        areas=tuple(areas), fields={},
         channels=tuple(channels), languages=tuple(languages), audience=wanted or Audience(),
         expires=at + lasts, colour=colour,
     )  # fmt: skip
