@@ -163,7 +163,9 @@ def _page(status: int, title: str, detail: str, reference: str, language: str) -
     back = "返回" if language == "zh-CN" else "Back"
     shown = f"<p>{html.escape(detail)}</p>" if detail else ""
     return (
-        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{status} {title}</title>'
-        f"<h1>{status} {title}</h1>{shown}<p><code>{html.escape(reference)}</code></p>"
-        f'<p><a href="/">{back}</a></p></html>'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{status} {title}</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"></head>'
+        f"<body><main><h1>{status} {title}</h1>{shown}<p><code>{html.escape(reference)}</code></p>"
+        f'<p><a href="/">{back}</a></p></main></body></html>'
     )

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simulators.presets import script
 from tests.e2e.hub_process import HubProcess
 from tests.e2e.releases_made import approve, drafted, released, state, submitted
-from tests.walks.houses import call, post, until
+from tests.walks.houses import call, get, post, until
 
 SOON = timedelta(seconds=45)  # until a warning expires that nobody lifts; what comes before it takes longer
 
@@ -16,7 +17,7 @@ def fill(hub: HubProcess) -> dict[str, str]:
     """name -> id of what stands in the hub."""
     found = {**_releases(hub), **_reports(hub)}
     _shelf(hub)
-    return found
+    return {**found, **_on_their_way(hub)}
 
 
 def _releases(hub: HubProcess) -> dict[str, str]:
@@ -26,7 +27,7 @@ def _releases(hub: HubProcess) -> dict[str, str]:
         "submitted": submitted(hub, "submitted", "hazmat_leak"), "in_force": released(hub, "in-force"),
         "notice": released(hub, "notice", "utility_outage"), "earthquake": released(hub, "earthquake", "earthquake"),
     }  # fmt: skip
-    for name, act in (("lifted", "cancel"), ("corrected", "correct"), ("stopped", "stop")):
+    for name, act in (("lifted", "cancel"), ("corrected", "correct")):
         found[name] = released(hub, name)
         hub.api("POST", f"/v1/releases/{found[name]}/{act}", {"reason": "for the screens"})
     found["update"] = str(hub.api("POST", f"/v1/releases/{found['first']}/update", {})["id"])
@@ -34,6 +35,19 @@ def _releases(hub: HubProcess) -> dict[str, str]:
     hub.api("POST", f"/v1/releases/{found['update']}/submit", {})
     approve(hub, found["update"])
     until(lambda: state(hub, found["first"])["state"] == "superseded", "superseded")
+    return found
+
+
+def _on_their_way(hub: HubProcess) -> dict[str, str]:
+    """One that is being sent and goes on so, because its provider takes nothing for now; one that was stopped."""
+    post(f"{hub.told['simulators']['twilio']['url']}/sim/script", script("429"))
+    found = {name: submitted(hub, name) for name in ("sending", "stopped")}
+    for release in found.values():
+        digest = state(hub, release)["digest"]
+        hub.api("POST", f"/v1/releases/{release}/approve", {"digest": digest}, key="approver")
+        until(lambda r=release: state(hub, r)["state"] == "publishing", "publishing")  # type: ignore[misc]
+        until(lambda r=release: get(f"{hub.url}/alerts/{r}/") is not None, "its page")  # type: ignore[misc]
+    hub.api("POST", f"/v1/releases/{found['stopped']}/stop", {"reason": "for the screens"})
     return found
 
 

@@ -43,6 +43,7 @@ DESK = (
     Screen("officer", "/console/releases/{submitted}", _L),
     Screen("approver", "/console/releases/{submitted}", _L),
     Screen("officer", "/console/releases/{in_force}", _L),
+    Screen("officer", "/console/releases/{sending}", _L),
     Screen("officer", "/console/releases/{lifted}", _L),
     Screen("officer", "/console/releases/{corrected}", _L),
     Screen("officer", "/console/releases/{stopped}", _L),
@@ -50,7 +51,7 @@ DESK = (
     Screen("officer", "/console/releases/{update}", _L),
     Screen("officer", "/console/releases/{draft}/edit", f"{_L}/edit"),
     Screen("officer", "/console/releases/{in_force}/update", f"{_L}/update"),
-    Screen("officer", "/console/releases/{in_force}/stop", f"{_L}/stop"),
+    Screen("officer", "/console/releases/{sending}/stop", f"{_L}/stop"),
     Screen("officer", "/console/releases/{in_force}/lift", f"{_L}/lift"),
     Screen("officer", "/console/releases/{in_force}/correct", f"{_L}/correct"),
     Screen("", "/login", "/login"),
@@ -68,5 +69,6 @@ _STATES = ("in_force", "lifted", "corrected", "stopped", "first", "update", "not
 _PLACES = ("/", "/past/", "/past/{month}/", "/a/", "/a/990101000000/", "/feeds/",
            *(f"/alerts/{{{state}}}/" for state in _STATES))  # fmt: skip
 PUBLIC = tuple(Screen("", tree + place, is_bilingual=False) for place in _PLACES for tree in ("", "/en"))
-BESIDE = (Screen("", "/demo/outbox?live=0"), Screen("", "/api/docs", is_bilingual=False))
+BESIDE = (Screen("", "/demo/outbox?live=0"), Screen("", "/api/docs", is_bilingual=False),
+          Screen("", "/no-such-page", is_bilingual=False))  # fmt: skip
 EVERY = (*DESK, *CITIZENS, *BESIDE, *PUBLIC)

@@ -137,7 +137,7 @@ def test_looking_at_a_one_time_link_uses_nothing_up_and_pressing_it_does(hall: W
     link = link_for(hall, "officer")
     scanner, browser = stranger(hall), stranger(hall)
     for _ in range(3):
-        assert "开始班次" in words(scanner.get(link).text)
+        assert "一次性登录" in words(scanner.get(link).text)
     assert "set-cookie" not in scanner.get(link).headers
     assert browser.post(link).headers["location"] == "/console"
     again = stranger(hall).post(link)
