@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: up check test faults lock servers clean
+.PHONY: up check test faults pictures lock servers clean
 
 up: $(VENV)/.runtime
 	@exec $(BIN)/tocsin up --demo $(ARGS)
@@ -25,6 +25,10 @@ test: $(VENV)/.dev servers
 faults: $(VENV)/.dev
 	@tests/install_servers.sh strace gcc
 	$(BIN)/pytest -q -s tests/faults -m faults
+
+# The README's pictures, anew: a demo hub is filled and its screens are visited.
+pictures: $(VENV)/.dev servers
+	$(BIN)/python -m tests.e2e.pictures
 
 # uv installs the hashed files in seconds; plain `pip install --require-hashes -r requirements.txt` does the same.
 $(VENV)/bin/uv:

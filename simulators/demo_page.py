@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,8 +54,12 @@ def routes(
     *,
     hosts: Collection[str] = ("127.0.0.1", "localhost"),
     sections: Sequence[Section] = (),
+    zone: tzinfo | None = None,
 ) -> list[Route]:
-    """``/demo/outbox`` for people, ``/demo/outbox.json`` for scripts; `hosts` are the names answered to."""
+    """``/demo/outbox`` for people, ``/demo/outbox.json`` for scripts; `hosts` are the names answered to.
+
+    Times are shown in `zone`, the hub's, so that a phone agrees with what its messages say; None: this machine's.
+    """
 
     async def as_json(_: Request) -> Response:
         return JSONResponse(simulator.phones())
@@ -65,7 +69,7 @@ def routes(
         is_live = request.query_params.get("live") != "0"
         # the header, not <meta>: the page offers to pause it (WCAG 2.2.2)
         refresh = {"Refresh": str(REFRESH_SECONDS)} if is_live else {}
-        body = _page(simulator, language, is_live=is_live, sections=sections)
+        body = _page(simulator, language, is_live=is_live, sections=sections, zone=zone)
         return HTMLResponse(body, headers={**HEADERS, **refresh, "Content-Language": language})
 
     async def pull(request: Request) -> Response:
@@ -88,10 +92,12 @@ def routes(
     ]
 
 
-def _page(simulator: Simulator, language: str, *, is_live: bool, sections: Sequence[Section]) -> str:
+def _page(
+    simulator: Simulator, language: str, *, is_live: bool, sections: Sequence[Section], zone: tzinfo | None
+) -> str:
     say, phones = words(language), simulator.phones()
     newest = sorted(phones, key=lambda phone: str(phone["messages"][-1]["at"]), reverse=True)
-    shown = "".join(_phone(phone, language) for phone in newest[:SHOWN])
+    shown = "".join(_phone(phone, language, zone) for phone in newest[:SHOWN])
     list_ = f'<ul class="phones">{shown}</ul>' if shown else f'<p class="empty">{say["nobody"]}</p>'
     other, name = ("en", "English") if language == "zh-CN" else ("zh-CN", "中文")
     pause = f"?lang={language}&amp;live={0 if is_live else 1}"
@@ -124,15 +130,15 @@ def _lever(simulator: Simulator, language: str) -> str:
     )
 
 
-def _phone(phone: dict[str, Any], language: str) -> str:
-    texts = "".join(_message(message, language) for message in phone["messages"][-LAST:])
+def _phone(phone: dict[str, Any], language: str, zone: tzinfo | None) -> str:
+    texts = "".join(_message(message, language, zone) for message in phone["messages"][-LAST:])
     return f'<li class="phone"><div class="screen"><h3>{escape(str(phone["number"]))}</h3><ol>{texts}</ol></div></li>'
 
 
-def _message(message: dict[str, Any], language: str) -> str:
+def _message(message: dict[str, Any], language: str, zone: tzinfo | None) -> str:
     status = str(message.get("status", ""))
     said = STATES.get(status, {}).get(language, status)
-    at = datetime.fromisoformat(str(message["at"])).astimezone()
+    at = datetime.fromisoformat(str(message["at"])).astimezone(zone)
     bad = " bad" if status in ("failed", "undelivered") else ""
     return (
         f'<li><p class="bubble">{escape(str(message["body"]))}</p>'

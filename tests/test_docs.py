@@ -35,3 +35,7 @@ def test_links_between_documents_lead_somewhere(file: str) -> None:
 def test_decisions_are_numbered_without_a_gap() -> None:
     numbers = sorted(int(p.name[:4]) for p in (ROOT / "docs/decisions").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_pictures_are_light_enough_for_slow_lines() -> None:
+    assert [p.name for p in (ROOT / "docs/images").glob("*.png") if p.stat().st_size > 200_000] == []

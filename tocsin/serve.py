@@ -152,8 +152,8 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
     known = {"url": settings.twilio_base_url, "base_url": settings.site, "smtp": list(door),
              "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
-    mail = mailbox_page.section(sink)
-    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail])
+    mail = mailbox_page.section(sink, hub.zone)
+    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail], zone=hub.zone)
     return Starlette(routes=[*phones, *mailbox_page.routes(sink), Mount("/", app)])
 
 

@@ -164,8 +164,7 @@ def _page(status: int, title: str, detail: str, reference: str, language: str) -
     shown = f"<p>{html.escape(detail)}</p>" if detail else ""
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{status} {title}</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"></head>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
         f"<body><main><h1>{status} {title}</h1>{shown}<p><code>{html.escape(reference)}</code></p>"
         f'<p><a href="/">{back}</a></p></main></body></html>'
     )

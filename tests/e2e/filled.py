@@ -63,7 +63,11 @@ def _reports(hub: HubProcess) -> dict[str, str]:
         hub.api("POST", f"/v1/reports/{found[name]['id']}/claim", {})
     hub.api("POST", f"/v1/reports/{found['closed']['id']}/close", {"reason": "for the screens"})
     phone = next(r for r in hub.reports() if r["channel"] == "phone")
-    return {**{name: str(r["id"]) for name, r in found.items()}, "phone": str(phone["id"]), "key": str(sent["key"])}
+    return {
+        **{name: str(r["id"]) for name, r in found.items()},
+        "phone": str(phone["id"]),
+        "key": str(sent["key"]),
+    }
 
 
 def _shelf(hub: HubProcess) -> None:

@@ -54,7 +54,16 @@ class HubProcess:
 
     def link(self, login: str) -> str:
         """A fresh one-time link; made beside the running hub, as an administrator makes it."""
-        command = [sys.executable, "-m", "tocsin", "user", "link", login, "--data", str(self.directory / "data")]
+        command = [
+            sys.executable,
+            "-m",
+            "tocsin",
+            "user",
+            "link",
+            login,
+            "--data",
+            str(self.directory / "data"),
+        ]
         answer = subprocess.run(command, cwd=ROOT, env=_CLEAN, capture_output=True, text=True, timeout=120)
         assert answer.returncode == 0, answer.stderr
         path = next(word for word in answer.stdout.split() if "/login/" in word).partition("/login/")[2]
@@ -62,7 +71,9 @@ class HubProcess:
 
     def text(self, sender: str, body: str) -> None:
         """An SMS to the hub, through the simulated provider."""
-        answer = post(f"{self.told['simulators']['twilio']['url']}/sim/inbound", {"from": sender, "body": body})
+        answer = post(
+            f"{self.told['simulators']['twilio']['url']}/sim/inbound", {"from": sender, "body": body}
+        )
         assert answer["status"] in (200, 202, 204), answer
 
     def api(self, method: str, path: str, body: Any = None, *, key: str = "officer", **headers: str) -> Any:

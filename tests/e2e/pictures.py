@@ -104,7 +104,9 @@ class Camera:
         number = page.locator("label[for=f-reach]").inner_text()
         page.locator("#f-reach").fill("".join(c for c in number if c.isdigit()))
         page.keyboard.press("Enter")
-        expect(page.locator("#numbers .sums").first).to_contain_text(f"20{approver.word('delivery', 'delivered')}")
+        expect(page.locator("#numbers .sums").first).to_contain_text(
+            f"20{approver.word('delivery', 'delivered')}"
+        )
         page.emulate_media(color_scheme="dark")
         page.goto(f"/console/releases/{release}")
         expect(page.locator("#link")).to_have_text(approver.say("● 实时"))

@@ -65,7 +65,17 @@ NO_SCREENS = {
 }  # fmt: skip
 CITIZENS = tuple(Screen("", path) for path in ("/report", "/report/state", "/report/r/{key}", "/report/s/{key}",
                                                "/report/s/forged"))  # fmt: skip
-_STATES = ("in_force", "lifted", "corrected", "stopped", "first", "update", "notice", "earthquake", "unlifted")
+_STATES = (
+    "in_force",
+    "lifted",
+    "corrected",
+    "stopped",
+    "first",
+    "update",
+    "notice",
+    "earthquake",
+    "unlifted",
+)
 _PLACES = ("/", "/past/", "/past/{month}/", "/a/", "/a/990101000000/", "/feeds/",
            *(f"/alerts/{{{state}}}/" for state in _STATES))  # fmt: skip
 PUBLIC = tuple(Screen("", tree + place, is_bilingual=False) for place in _PLACES for tree in ("", "/en"))

@@ -53,11 +53,16 @@ def found(hub: HubProcess, rooms: dict[str, Page]) -> dict[str, str]:
     made = fill(hub)
     month = datetime.now().astimezone().strftime("%Y/%m")
     slips = {"kept": _slip(rooms["officer"], "保存"), "slip": _slip(rooms["officer"], "挂起")}
-    lists = {"bad_list": _list(rooms["admin"], GOOD.replace("990101", "998877")), "good_list": _list(rooms["admin"], GOOD)}
+    lists = {
+        "bad_list": _list(rooms["admin"], GOOD.replace("990101", "998877")),
+        "good_list": _list(rooms["admin"], GOOD),
+    }
     return {**made, **slips, **lists, "month": month, "link": hub.link("officer2")}
 
 
-def test_every_page_of_the_desk_is_among_the_screens(sqlite_model: Path, tmp_path: Path, at: datetime) -> None:
+def test_every_page_of_the_desk_is_among_the_screens(
+    sqlite_model: Path, tmp_path: Path, at: datetime
+) -> None:
     with world(tmp_path / "data", at, model=sqlite_model) as hall:
         known = routes(hall.hub, Live(hall.hub))
     pages = {route.path for route in known if isinstance(route, Route) and "GET" in (route.methods or ())}
@@ -65,7 +70,9 @@ def test_every_page_of_the_desk_is_among_the_screens(sqlite_model: Path, tmp_pat
     assert pages >= NO_SCREENS
 
 
-@pytest.mark.parametrize("screen", EVERY, ids=lambda s: f"{s.who or 'anybody'}-{s.path.strip('/') or 'index'}")
+@pytest.mark.parametrize(
+    "screen", EVERY, ids=lambda s: f"{s.who or 'anybody'}-{s.path.strip('/') or 'index'}"
+)
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     screen: Screen, rooms: dict[str, Page], found: dict[str, str], hub: HubProcess
 ) -> None:
@@ -78,9 +85,14 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
         for scheme, width in looks:
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": 900})
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            wide = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
             assert wide <= 0, f"{page.url} at {width}: {wide} px too wide"
-            told = [f"{v['id']}: {[n['target'] for n in v['nodes']][:4]}" for v in Axe().run(page).response["violations"]]
+            told = [
+                f"{v['id']}: {[n['target'] for n in v['nodes']][:4]}"
+                for v in Axe().run(page).response["violations"]
+            ]
             assert not told, f"{page.url} {scheme} {width}: {told}"
 
 
@@ -96,7 +108,9 @@ def _slip(page: Page, button: str) -> str:
 def _list(page: Page, text: str) -> str:
     """A list that was uploaded and read; the address of its import."""
     page.goto("/console/recipients")
-    page.locator("#f-file").set_input_files(files=[{"name": "名单.csv", "mimeType": "text/csv", "buffer": text.encode()}])
+    page.locator("#f-file").set_input_files(
+        files=[{"name": "名单.csv", "mimeType": "text/csv", "buffer": text.encode()}]
+    )
     page.get_by_role("button", name="读取并预览").click()
     expect(page.locator("#state .box, #state .ask, #state .go, #h-wrong").first).to_be_visible()
     return page.url

@@ -70,6 +70,7 @@ def test_who_comes_second_is_told_who_has_it_and_nothing_changes(
         officer.press("j", "a")
         expect(officer.page.locator("#r-acts")).to_contain_text("由您受理")
         second.press("j", "a")
-        expect(second.page.locator("#problem")).to_contain_text(re.compile("已由 值班员甲 受理（.+）。需要接手时请带班领导办理。"))
+        told = re.compile("已由 值班员甲 受理（.+）。需要接手时请带班领导办理。")
+        expect(second.page.locator("#problem")).to_contain_text(told)
     (report,) = [r for r in hub.reports() if r["text"] == "两人同时看到的来报"]
     assert (report["state"], report["revision"]) == ("claimed", 2)

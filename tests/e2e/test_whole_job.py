@@ -190,7 +190,9 @@ def _approve(approver: Seat, release: str) -> set[str]:
     approver.press("Enter")
     expect(page.locator("#h-far")).to_be_visible()
     page.evaluate("document.title = 'not loaded again'")
-    expect(page.locator("#numbers .sums").first).to_contain_text(f"20{approver.word('delivery', 'delivered')}")
+    expect(page.locator("#numbers .sums").first).to_contain_text(
+        f"20{approver.word('delivery', 'delivered')}"
+    )
     assert page.title() == "not loaded again"
     return found
 

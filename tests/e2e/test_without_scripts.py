@@ -73,7 +73,9 @@ def test_the_public_finds_an_alert_by_place_by_month_and_in_the_feeds(
     expect(page.locator(".state")).to_be_visible()
 
 
-def test_an_officer_and_an_approver_do_the_whole_job_by_forms(page: Page, browser: Browser, hub: HubProcess) -> None:
+def test_an_officer_and_an_approver_do_the_whole_job_by_forms(
+    page: Page, browser: Browser, hub: HubProcess
+) -> None:
     text = "村口的桥被洪水冲断"
     hub.text("+8613900000005", text)
     until(lambda: text in [r["text"] for r in hub.reports()], "the report is filed")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from starlette.applications import Starlette
@@ -50,6 +51,13 @@ def test_a_phone_shows_its_texts_as_they_came_and_what_became_of_them(client, si
         "+8619000000001",
         "+8619000000002",
     ]
+
+
+def test_a_phone_shows_the_hub_s_time_wherever_the_machine_stands(simulator) -> None:
+    _text(simulator, 1, "x")
+    app = Starlette(routes=demo_page.routes(simulator, zone=ZoneInfo("Asia/Shanghai")))
+    with TestClient(app, base_url=HERE) as client:
+        assert '<time datetime="2026-11-23T14:05:01+08:00">14:05:01</time>' in client.get("/demo/outbox").text
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])

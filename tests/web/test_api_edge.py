@@ -212,5 +212,5 @@ def test_the_description_is_openapi_3_1_and_names_every_route(quick: World) -> N
     report = made["paths"]["/v1/reports"]["post"]
     assert set(report["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert json.dumps(made).count("cdn") == 0
-    page = quick.client.get("/api/docs").text
+    page = quick.client.get("/api/docs").text.replace("<wbr>", "")  # where a long path may break
     assert "POST /v1/releases/{release_id}/approve" in page and "<script" not in page

@@ -72,9 +72,10 @@ def _page(made: dict[str, Any]) -> str:
         for method, operation in item.items()
     ]
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin 警钟 API v1</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tocsin 警钟 API v1</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"></head><body><main>'
         f'<h1>Tocsin 警钟 API v1</h1><p>{escape(ABOUT)}</p><p><a href="/api/openapi.json">OpenAPI 3.1</a></p>'
-        f"{''.join(rows)}</html>"
+        f"{''.join(rows)}</main></body></html>"
     )
 
 
@@ -85,8 +86,9 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     ]
     fields = [f"<li><code>{escape(name)}</code>" for name in _fields(operation)]
     answers = ", ".join(escape(status) for status in operation["responses"])
+    shown = escape(path).replace("/", "/<wbr>")  # a long path breaks where a phone ends
     return (
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{about}</p>"
+        f"<h2><code>{method.upper()} {shown}</code></h2><p>{about}</p>"
         f"{_list('Parameters', parameters)}{_list('Body', fields)}<p>Answers: {answers}</p>"
     )
 
