@@ -46,6 +46,7 @@ def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
         "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
         "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
         "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose, "ends": dispatch.ends,
+        "cursor": dispatch.cursor,
     }  # fmt: skip
     if unit.add_once(t.dispatch, row):
         return dispatch.id
