@@ -212,5 +212,10 @@ def sender_of(unit: Unit, code: str) -> str:
 
 
 def _index(unit: Unit, sender: str) -> str:
-    """The blind index of an address. Mail is delivered whatever its case, so case is no other sender."""
-    return unit.vault.index(sender.strip().casefold()) if sender else ""
+    """The blind index of an address, the same for all that reach one mailbox.
+
+    Mail is delivered whatever its case, and li+1@ and li+2@ are both li@ (RFC 5233): neither is another sender.
+    """
+    local, at, domain = sender.strip().casefold().rpartition("@")
+    mailbox = f"{local.partition('+')[0] or local}{at}{domain}"
+    return unit.vault.index(mailbox) if mailbox else ""
