@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from approval.freeze import Frozen, main_of, manifest_of
-from approval.gather import ADDRESSED
+from approval.gather import ADDRESSED, chain_of
 from approval.policy import POLICIES, Policy, may_approve, policy_for
 from domain.artefact import Artefact, canonical_json, digest
 from domain.errors import BadInput, Conflict, Flaw, IllegalMove, NotFound, Tampered
@@ -241,8 +241,23 @@ def _end(unit: Unit, release_id: str, act: str, reason: str, *, by: Person, at: 
     recall.stop(unit, release_id, by=by.id, at=at, reason=reason)
     artefacts = releases.artefacts(unit, release_id, before.digest)
     promised = ledger.put_ending(unit, release=after, artefacts=artefacts, at=at)
+    promised += _end_replaced(unit, after, at=at)
     _note(unit, before, after, act, by=by.id, at=at, content=reason.encode(), detail={"dispatches": promised})
     return after
+
+
+def _end_replaced(unit: Unit, ended: Release, *, at: datetime) -> list[str]:
+    """Whoever got an earlier message of the chain and not the last one would go on believing it.
+
+    He gets the ending that was approved with what he has. Bytes that are not as approved stay here, and do not
+    hold up the others.
+    """
+    promised: list[str] = []
+    for old in chain_of(unit, ended.draft.supersedes):
+        if old.state is State.SUPERSEDED and releases.is_intact(unit, old.id, old.digest):
+            artefacts = releases.artefacts(unit, old.id, old.digest)
+            promised += ledger.put_ending_of_replaced(unit, old=old, ended=ended, artefacts=artefacts, at=at)
+    return promised
 
 
 def _supersede(unit: Unit, successor: Release, *, by: Person, at: datetime) -> None:

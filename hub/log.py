@@ -8,11 +8,14 @@ import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
 
+from hub.lines import Lines, standard_error
+
+_out: list[TextIO | Lines] = []  # where lines go once configure() has run
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by the door, on every line it causes
 
 
@@ -32,7 +35,11 @@ class Bare(logging.Handler):
 def configure(*, is_quiet: bool = False) -> None:
     """Send structlog, the libraries' warnings and uncaught errors to standard error as JSON lines."""
     level = logging.ERROR if is_quiet else logging.INFO
+    _out.clear()
+    _out.append(standard_error())
     logging.basicConfig(level=logging.ERROR if is_quiet else logging.WARNING, handlers=[Bare()], force=True)
+    # each of a process's pools brings dramatiq's own middleware to the broker, and each is warned of as a twin
+    logging.getLogger("dramatiq.broker").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda found: _write("error", "process.unraisable", **_of(found.exc_value))
@@ -45,7 +52,7 @@ def configure(*, is_quiet: bool = False) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _out[0])),
     )
 
 
@@ -79,4 +86,6 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 def _write(level: str, event: str, **ids: str) -> None:
     """Without structlog: a handler must work while everything else is broken."""
     line = {**ids, "event": event, "level": level, "timestamp": datetime.now(UTC).isoformat()}
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    out = _out[0] if _out else sys.stderr
+    out.write(json.dumps(line) + "\n")
+    out.flush()

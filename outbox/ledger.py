@@ -12,6 +12,7 @@ from domain.notice import CHANNELS, Notice, NoticeKind
 from domain.parcel import DispatchState
 from domain.release import Release, State
 from store import promises
+from store.endings import BEHIND
 from store.promises import Dispatch
 from store.unit import Unit
 
@@ -55,6 +56,28 @@ def put_ending(unit: Unit, *, release: Release, artefacts: Sequence[Artefact], a
         promises.add(unit, _ending(release, artefact, begun[artefact.channel, artefact.language], at), at)
         for artefact in artefacts
         if artefact.purpose is purpose and (artefact.channel, artefact.language) in begun
+    ]
+
+
+def put_ending_of_replaced(
+    unit: Unit, *, old: Release, ended: Release, artefacts: Sequence[Artefact], at: datetime
+) -> list[str]:
+    """Promise the frozen ending of `old` to those whom it reached and what replaced it did not; dispatch ids.
+
+    `ended` is the last of the chain, lifted or corrected. Pages and feeds tell the chain as one.
+    """
+    purpose = _ENDED.get(ended.state)
+    if purpose is None or old.state is not State.SUPERSEDED:
+        raise IllegalMove("only what was replaced ends with what replaced it")
+    sent = {
+        (d.channel, d.language): d.id
+        for d in promises.of_release(unit, old.id)
+        if d.purpose == Purpose.MAIN.value and d.expanded > 0
+    }
+    return [
+        promises.add(unit, replace(_ending(old, a, sent[a.channel, a.language], at), cursor=BEHIND), at)
+        for a in artefacts
+        if a.purpose is purpose and (a.channel, a.language) in sent
     ]
 
 

@@ -38,8 +38,12 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
         for purpose in (Purpose.LIFT, Purpose.CORRECTION)
         if (found := _channels(dispatches, tally, purpose))
     }
-    for name, channel in ((n, c) for found in endings.values() for n, c in found.items()):
-        _reach_of_ending(channels[name], channel)
+    for purpose, found in endings.items():
+        for name, channel in found.items():
+            walking = [
+                d for d in dispatches if (d.purpose, d.channel) == (purpose, name) and not d.is_expanded
+            ]
+            _reach_of_ending(channels[name], channel, is_walked=not walking)
     total = sum(c["reach"] or 0 for c in channels.values())
     return {
         "release": release_id, "state": release.state.value, "reach": release.reach,
@@ -61,13 +65,14 @@ def _channels(dispatches: Sequence[Dispatch], tally: Sequence[Any], purpose: Pur
     return channels
 
 
-def _reach_of_ending(main: dict[str, Any], channel: dict[str, Any]) -> None:
+def _reach_of_ending(main: dict[str, Any], channel: dict[str, Any], *, is_walked: bool) -> None:
     if main["reach"] is None:
         return
     rows = sum(channel["states"].values())
     reached = sum(main["states"].get(state.value, 0) for state in REACHED)
-    # a receipt may still turn "sent" into "failed", or the other way: what is a row stays one
-    channel["reach"] = max(reached, rows)
+    # a receipt may still turn "sent" into "failed": what is a row stays one; of what was replaced, whom the
+    # later one reached hears the ending of that one
+    channel["reach"] = rows if is_walked else max(reached, rows)
     channel["unexpanded"] = channel["reach"] - rows
 
 

@@ -133,8 +133,8 @@ def _build(out: Outgoing, publisher: Publisher, begun: Sequence[Told]) -> Sequen
 
 def _generation(unit: Unit, at: datetime) -> str:
     since = told.first_month(at, UTC)
-    count, last = promises.public_state(unit, Handling.PUBLIC.value, [s.value for s in told.STATES], since)
-    return f"{count} {last} {at.date()}"
+    count, moments = promises.public_state(unit, Handling.PUBLIC.value, [s.value for s in told.STATES], since)
+    return f"{count} {moments} {at.date()}"
 
 
 def _generation_file(out: Outgoing, channel: str) -> Path:

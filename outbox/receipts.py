@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.parcel import DELIVERIES, DeliveryState, Receipt
+from store import endings, shelf
 from store import receipts as book
-from store import shelf
 from store.unit import Unit
 
 PATIENCE = timedelta(minutes=10)  # a receipt may overtake our own commit; by then every call has long ended
@@ -45,6 +45,8 @@ def apply(unit: Unit, receipt: Receipt, at: datetime) -> Taken:
     if not DELIVERIES.allows(of.state, receipt.state.value):
         return Taken.NOTHING_NEW
     book.raise_to(unit, of, DELIVERIES.after(of.state, receipt.state.value), receipt)
+    if of.state is DeliveryState.FAILED:  # it arrived after all: if the warning has ended, he is told so too
+        endings.add_late(unit, of.parcel, of.seq, at)
     return Taken.APPLIED
 
 

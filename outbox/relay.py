@@ -7,7 +7,7 @@ from domain.artefact import Purpose
 from domain.parcel import BATCH, DispatchState
 from outbox import ending
 from outbox.outgoing import Outgoing
-from store import audience, endings, parcels, promises, releases
+from store import audience, endings, promises, releases
 from store.audience import PARCELS_PER_CHUNK, Selector
 from store.promises import Dispatch
 from store.unit import Unit
@@ -116,7 +116,7 @@ def _expand_ending(unit: Unit, out: Outgoing, dispatch_id: str) -> tuple[list[st
         return None
     names: list[str] = []
     cursor, size, next_due = dispatch.cursor, 0, at + CALLS_END
-    if cursor != endings.BEHIND or not parcels.is_sending(unit, dispatch.ends):
+    if cursor != endings.BEHIND or endings.is_quiet(unit, dispatch):
         names, cursor, size = endings.expand(unit, dispatch, at)
         next_due = at + (LOOK_AGAIN if cursor == endings.DONE else IN_HAND)
     promises.note_expanded(

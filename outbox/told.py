@@ -107,11 +107,17 @@ def _entry(
         state=(State.PUBLISHED if state in _ON_ITS_WAY else state).value,
         sent=sent, changed_at=(release.approved_at or sent) if is_on_its_way else release.state_at,
         expires=release.expires, kind=release.kind, colour=release.colour or "", event_code=release.event_code,
-        issuer=release.issuer, areas=tuple(release.body["areas"]), headlines=dict(sorted(row.headlines.items())),
+        issuer=release.issuer, areas=tuple(release.body["areas"]),
+        headlines=dict(sorted(row.headlines.items(), key=_chinese_first)),
         payloads=_Bodies(store, texts), hashes={key: text.sha256 for key, text in sorted(texts.items())},
         digest=release.digest, number=numbers.get(release.id, 0), supersedes=release.supersedes or "",
         channels=tuple(release.body["channels"]), divisions=find(release.body["areas"]),
     )  # fmt: skip
+
+
+def _chinese_first(item: tuple[str, str]) -> tuple[bool, str]:
+    """A reader who shows one headline shows that of the language in which it was drafted."""
+    return item[0] != "zh-CN", item[0]
 
 
 def _numbers(unit: Unit, rows: Sequence[Row], zone: tzinfo) -> dict[str, int]:

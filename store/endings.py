@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.parcel import BATCH, REACHED, DeliveryState, ParcelState
-from store import parcels
+from store import chains, parcels, promises
 from store import tables as t
 from store.columns import Instant
 from store.promises import Dispatch
@@ -29,7 +29,7 @@ def expand(
     address is taken twice. The caller holds the dispatch's row.
     """
     if dispatch.cursor == BEHIND:
-        names, size = _fill(unit, dispatch, _late(dispatch), walked, at)
+        names, size = _fill(unit, dispatch, _late(dispatch, _later(unit, dispatch)), walked, at)
         return names, BEHIND if size else DONE, size
     n, seq, is_quiet = _place(unit, dispatch)
     reached, last = _next_walk(dispatch, n, seq, walked)
@@ -41,6 +41,53 @@ def expand(
         cursor = f"{end.n}:{end.seq}:{int(is_quiet)}"
     names, size = _fill(unit, dispatch, reached, walked, at)
     return names, cursor, size
+
+
+def is_quiet(unit: Unit, dispatch: Dispatch) -> bool:
+    """Whether no call is under way of the warning, or of those that replaced it."""
+    return not any(parcels.is_sending(unit, main) for main in (dispatch.ends, *_later(unit, dispatch)))
+
+
+def add_late(unit: Unit, parcel: str, seq: int, at: datetime) -> None:
+    """A delivery that had failed has arrived after all: endings whose walk has passed it take it now."""
+    p, d = t.parcel_row.c, t.delivery.c
+    query = sa.select(p.dispatch, p.release, p.n, d.seq, d.recipient, d.address)
+    one = query.join(t.parcel_row, p.id == d.parcel).where(d.parcel == parcel, d.seq == seq)
+    row = unit.row(one)
+    if row is None or not row.release:
+        return
+    for seen in promises.of_release(unit, row.release):
+        ends_it = seen.ends == row.dispatch
+        dispatch = promises.get(unit, seen.id, lock=True) if ends_it else None
+        if dispatch is None or not _has_passed(dispatch, row.n, row.seq):
+            continue
+        missed = one.with_only_columns(p.n, d.seq, d.recipient, d.address)
+        missed = missed.where(d.recipient.not_in(_taken(dispatch)))
+        if later := _later(unit, dispatch):
+            missed = missed.where(d.address.not_in(_reached_by(later)))
+        _, size = _fill(unit, dispatch, missed, 1, at)
+        promises.note_expanded(
+            unit, dispatch.id, cursor="", expanded=dispatch.expanded + size,
+            is_expanded=dispatch.is_expanded, next_due=dispatch.next_due,
+        )  # fmt: skip
+
+
+def _has_passed(dispatch: Dispatch, n: int, seq: int) -> bool:
+    """Whether expand() will not come to this place any more."""
+    if dispatch.is_expanded or dispatch.cursor in ("", BEHIND):
+        return dispatch.is_expanded
+    last_n, last_seq, is_quiet = map(int, dispatch.cursor.split(":"))
+    return bool(is_quiet) and (n, seq) <= (last_n, last_seq)
+
+
+def _later(unit: Unit, dispatch: Dispatch) -> list[str]:
+    """The main dispatches, in the same channel, of what replaced the warning: whom those reached hears theirs."""
+    found: list[str] = []
+    names = [dispatch.release]
+    while names := [name for old in names for name, _ in chains.successors(unit, old)]:
+        mains = [d for name in names for d in promises.of_release(unit, name) if not d.ends]
+        found += [d.id for d in mains if d.channel == dispatch.channel]
+    return found
 
 
 def _place(unit: Unit, dispatch: Dispatch) -> tuple[int, int, bool]:
@@ -63,12 +110,26 @@ def _next_walk(
     return _reached(dispatch).where(behind), walk.order_by(p.n, d.seq).offset(walked - 1).limit(1)
 
 
-def _late(dispatch: Dispatch) -> sa.Select[Any]:
+def _late(dispatch: Dispatch, later: list[str]) -> sa.Select[Any]:
     """Those who are reached and were not taken. EXCEPT: both databases hash it; NOT IN would be quadratic."""
+    d = t.delivery.c
+    left = _reached(dispatch).with_only_columns(d.recipient).except_(_taken(dispatch))
+    late = _reached(dispatch).where(d.recipient.in_(left))
+    if not later:
+        return late
+    addresses = _reached(dispatch).with_only_columns(d.address)
+    return late.where(d.address.in_(addresses.except_(_reached_by(later))))
+
+
+def _taken(dispatch: Dispatch) -> sa.Select[tuple[str]]:
     p, d = t.parcel_row.alias("own_parcel"), t.delivery.alias("own")
-    taken = sa.select(d.c.recipient).join(p, p.c.id == d.c.parcel).where(p.c.dispatch == dispatch.id)
-    reached = _reached(dispatch).with_only_columns(t.delivery.c.recipient)
-    return _reached(dispatch).where(t.delivery.c.recipient.in_(reached.except_(taken)))
+    return sa.select(d.c.recipient).join(p, p.c.id == d.c.parcel).where(p.c.dispatch == dispatch.id)
+
+
+def _reached_by(dispatches: list[str]) -> sa.Select[tuple[str]]:
+    p, d = t.parcel_row.alias("later_parcel"), t.delivery.alias("later")
+    query = sa.select(d.c.address).join(p, p.c.id == d.c.parcel)
+    return query.where(p.c.dispatch.in_(dispatches), d.c.state.in_([s.value for s in REACHED]))
 
 
 def _reached(dispatch: Dispatch) -> sa.Select[Any]:

@@ -17,6 +17,11 @@ from store.unit import Unit
 
 INLINE = 256 * 1024  # bytes of raw kept in the row; larger ones are blobs, fsynced before the row
 
+_KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code).where(
+    t.inbound.c.channel == sa.bindparam("of_channel"),
+    t.inbound.c.external_id == sa.bindparam("of_external_id"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
@@ -47,11 +52,8 @@ def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: date
 
     `blob` names the already durable file that holds `inbound.raw`, when it is larger than INLINE.
     """
-    i = t.inbound.c
-    query = sa.select(i.id, i.report, i.code).where(
-        i.channel == inbound.channel, i.external_id == inbound.external_id
-    )
-    known = unit.row(query)
+    name = {"of_channel": inbound.channel, "of_external_id": inbound.external_id}
+    known = unit.execute(_KNOWN, name).one_or_none()
     if known is None:
         key, wrapped = unit.vault.new_key(minted.report_id)
         meta = json.dumps(dict(inbound.meta), ensure_ascii=False, sort_keys=True).encode()
@@ -81,7 +83,7 @@ def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: date
                 detail={"report": minted.report_id, "raw_sha256": row["raw_sha256"]}, is_first=True,
             )  # fmt: skip
             return minted
-        known = unit.row(query)
+        known = unit.execute(_KNOWN, name).one_or_none()
         if known is None:  # the clash was on id or code: mint again and repeat
             raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
     return Kept(inbound_id=known.id, report_id=known.report, code=known.code, is_fresh=False)
@@ -210,5 +212,10 @@ def sender_of(unit: Unit, code: str) -> str:
 
 
 def _index(unit: Unit, sender: str) -> str:
-    """The blind index of an address. Mail is delivered whatever its case, so case is no other sender."""
-    return unit.vault.index(sender.strip().casefold()) if sender else ""
+    """The blind index of an address, the same for all that reach one mailbox.
+
+    Mail is delivered whatever its case, and li+1@ and li+2@ are both li@ (RFC 5233): neither is another sender.
+    """
+    local, at, domain = sender.strip().casefold().rpartition("@")
+    mailbox = f"{local.partition('+')[0] or local}{at}{domain}"
+    return unit.vault.index(mailbox) if mailbox else ""

@@ -14,6 +14,7 @@ from store import tables as t
 from store.unit import Unit
 
 _GOING = (DispatchState.READY.value, DispatchState.OPEN.value)
+_MOMENT = 1_000_000_000_039  # microseconds, a prime: a million releases add up within 64 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
         "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
         "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
         "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose, "ends": dispatch.ends,
+        "cursor": dispatch.cursor,
     }  # fmt: skip
     if unit.add_once(t.dispatch, row):
         return dispatch.id
@@ -152,14 +154,18 @@ def has_tombstone(unit: Unit, release_id: str) -> bool:
 
 
 def public_state(unit: Unit, handling: str, states: Iterable[str], since: datetime) -> tuple[int, int]:
-    """(count, microseconds of the last change) of the releases that public files speak of."""
+    """(count, sum over the moments of their last changes) of the releases that public files speak of.
+
+    A sum and not the last one: a change whose moment was read before it waited for its turn, or on a host whose
+    clock is behind, is older than others that are told already.
+    """
     r = t.release_row.c
-    last = sa.cast(sa.func.max(r.state_at), sa.BigInteger)
-    query = sa.select(sa.func.count().label("n"), last.label("last")).where(
+    moments = sa.func.sum(sa.cast(r.state_at, sa.BigInteger) % _MOMENT)
+    query = sa.select(sa.func.count().label("n"), moments.label("moments")).where(
         r.handling == handling, r.state.in_(list(states)), r.created_at >= since
     )
     row = unit.rows(query)[0]
-    return int(row.n), int(row.last or 0)
+    return int(row.n), int(row.moments or 0)
 
 
 def _dispatch(row: sa.Row[Any]) -> Dispatch:

@@ -1,5 +1,6 @@
-"""``python -m tocsin``."""
+"""`python -m tocsin` is the command `tocsin`."""
 
-from tocsin.cli import main
+from tocsin.entry import main
 
-main()
+if __name__ == "__main__":
+    main()

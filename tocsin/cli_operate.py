@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from store import people as people_book
 from store.database import Store
 from store.unit import Unit
 from tocsin import backup as backups
+from tocsin import bench as benches
 from tocsin import doctor as doctors
 from tocsin import restore as restores
 from tocsin import serve
@@ -49,6 +51,23 @@ def doctor(
     else:
         doctors.show(results)
     raise typer.Exit(max((int(r.finding.level) for r in results), default=0))
+
+
+@app.command()
+def bench(
+    size: Annotated[int, typer.Option(min=500, help="Recipients of the release.")] = 20_000,
+    only: Annotated[str, typer.Option(help=f"One of {', '.join(benches.BENCHES)}.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure this machine on a hub of its own, each figure against a ceiling of the same run."""
+    if only and only not in benches.BENCHES:
+        raise typer.BadParameter(f"one of {', '.join(benches.BENCHES)}")
+    for found in benches.run(size=size, only=only):
+        if as_json:
+            print(json.dumps(asdict(found) | {"ratio": round(found.ratio, 3)}))
+        else:
+            print(f"{found.name:8} {found.rate:10,.0f} {found.unit}/s  {found.ratio:6.1%} of {found.ceiling:,.0f}: "
+                  f"{found.against}")  # fmt: skip
 
 
 @app.command()

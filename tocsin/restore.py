@@ -95,7 +95,8 @@ def _files(source: Path, data: Path, found: Manifest) -> None:
         shutil.copyfile(source / name, place)
         if name.startswith("public/"):  # a file server of another user reads these
             place.chmod(0o644)
-            place.parent.chmod(0o755)
+            for directory in place.relative_to(data).parents[:-1]:
+                (data / directory).chmod(0o755)
 
 
 def _opened_keys(source: Path, found: Manifest, passphrase: str) -> dict[str, bytes]:

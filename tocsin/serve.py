@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from approval import desk as approval_desk
 from domain.handling import Mode
@@ -154,7 +153,9 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
     mail = mailbox_page.section(sink, hub.zone)
     phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail], zone=hub.zone)
-    return Starlette(routes=[*phones, *mailbox_page.routes(sink), Mount("/", app)])
+    whole = Starlette(routes=[*phones, *mailbox_page.routes(sink)])
+    whole.router.default = app  # a Mount at "/" leaves out paths with a line end: the hub answers those too
+    return whole
 
 
 async def _web(hub: Hub, bound: Any) -> None:

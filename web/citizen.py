@@ -104,7 +104,7 @@ class Citizen:
         """Keep the whole body, in the database or in the spool. Raises Unavailable when it could be kept nowhere.
 
         What was written is part of what makes two requests one report: a token that somebody else has used,
-        from a page kept in some cache, must never swallow this one (decision 0015).
+        from a page kept in some cache, must never swallow this one (decision 0013).
         """
         hub, at, settings = self._hub, self._hub.clock(), self._hub.settings
         peer = address_of(request, self._proxies)

@@ -137,6 +137,27 @@ def test_an_update_of_what_has_ended_meanwhile_is_refused(store, people, at, rel
         store.run(lambda u: desk.draft_update(u, released.id, by=people["officer"], at=at))
 
 
+@pytest.mark.parametrize("act", ENDINGS)
+def test_the_end_of_an_update_ends_every_message_of_the_chain_that_reached_addresses(
+    store, people, at, released, act
+):
+    how, _, purpose = ENDINGS[act]
+    addressed = [d for d in store.read(lambda u: promises.of_release(u, released.id)) if d.channel == "sms"]
+    for main in addressed:
+        store.run(lambda u, d=main: promises.note_expanded(
+            u, d.id, cursor="rcp_x", expanded=3, is_expanded=True, next_due=at))  # fmt: skip
+    second = approve(store, people, at, updated(store, people, at, released, colour="red"))
+    third = approve(store, people, at, updated(store, people, at, second, colour="yellow"))
+    store.run(lambda u: how(u, third.id, reason="r", by=people["officer"], at=at))
+    ended = [d for d in store.read(lambda u: promises.of_release(u, released.id)) if d.purpose == purpose]
+    assert {d.ends for d in ended} == {d.id for d in addressed}
+    frozen = {a.id: a for a in store.read(lambda u: releases.artefacts(u, released.id, released.digest))}
+    assert {frozen[d.artefact].purpose for d in ended} == {Purpose(purpose)}
+    assert get(store, released.id).state is State.SUPERSEDED
+    # nothing of the second had become parcels
+    assert {d.purpose for d in store.read(lambda u: promises.of_release(u, second.id))} == {"main"}
+
+
 def test_update_and_endings_name_the_whole_chain_in_valid_cap(store, people, at, released):
     second = approve(store, people, at, updated(store, people, at, released, colour="red"))
     third = approve(store, people, at, updated(store, people, at, second, colour="yellow"))

@@ -312,6 +312,14 @@ def test_mail_is_answered_once_in_ten_minutes_however_the_address_is_written(roo
     assert room.told(room.mail(sender="Li@example.cn")) == "email"
 
 
+def test_all_addresses_of_one_mailbox_share_its_limit(room) -> None:
+    """Somebody else's mailbox, which a form or a forged envelope names as li+1, li+2, ..."""
+    told = [room.told(room.mail(sender=f"li+{n}@example.cn")) for n in range(3)]
+    told += [room.told(room.web(f"li+x{n}@example.cn", f"x{n}")) for n in range(2)]
+    assert told == ["email", *[Silence.SENDER_LIMIT.value] * 4]
+    assert room.told(room.mail(sender="wang@example.cn")) == "email"
+
+
 def test_a_form_cannot_be_used_to_write_to_somebody_over_and_over(room) -> None:
     told = [room.told(room.web(NUMBER, f"x{n}")) for n in range(5)] + [room.told(room.sms())]
     assert told.count("sms") == 3

@@ -138,14 +138,15 @@ def approve(
     store: Store, at: datetime, *, channels: Sequence[str] = ("sms",), languages: Sequence[str] = ("zh-CN",),
     areas: Sequence[str] = ("990100000000",), lasts: timedelta = timedelta(hours=6),
     wanted: Audience | None = None, handling: Handling = Handling.PUBLIC, colour: Colour | None = Colour.ORANGE,
-    texts: Mapping[str, str] = TEXT,
+    texts: Mapping[str, str] = TEXT, supersedes: str = "",
 ) -> tuple[str, list[str]]:  # fmt: skip
     """An approved release with its promises, as the approving transaction leaves it: (id, dispatch ids)."""
     draft = Draft(
         kind=Kind.WARNING, issuer="甲市气象台", organisation="示例省应急管理厅", handling=handling,
-        template="heavy_rain", template_version=1, event_code="11B03", areas=tuple(areas), fields={},
+        template="heavy_rain" if colour else "utility_outage", template_version=1, event_code="11B03",
+        areas=tuple(areas), fields={},
         channels=tuple(channels), languages=tuple(languages), audience=wanted or Audience(),
-        expires=at + lasts, colour=colour,
+        expires=at + lasts, colour=colour, supersedes=supersedes,
     )  # fmt: skip
     artefacts = [
         Artefact(id=mint("art", at), channel=channel, language=language, media_type="text/plain",

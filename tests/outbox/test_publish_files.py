@@ -72,6 +72,23 @@ def test_a_stop_reaches_the_files_by_the_sweep_alone(store, at, tmp_path):
     assert publish.refresh(out) == []
 
 
+def test_a_change_whose_moment_is_older_than_another_one_reaches_the_files_too(store, at, tmp_path):
+    first, _ = notice(store, at)
+    second, _ = notice(store, at)
+    out = outgoing(store, at, tmp_path)
+    run_all(out)
+    earlier = at - timedelta(milliseconds=300)  # it waited for its turn, or its host's clock is behind
+
+    def replaced(unit):  # type: ignore[no-untyped-def]
+        before = releases.get(unit, first, lock=True)
+        releases.save(unit, before, replace(before, state=State.SUPERSEDED), earlier)
+
+    store.run(replaced)
+    assert publish.refresh(out)
+    assert f"{first} superseded" in (out.public_dir / "index.html").read_text()
+    assert publish.refresh(out) == []
+
+
 def test_a_release_stopped_before_its_lane_began_is_never_told(store, at, tmp_path):
     release_id, dispatches = notice(store, at)
     out = outgoing(store, at, tmp_path)

@@ -93,6 +93,21 @@ def test_what_was_saved_comes_back_equal_and_held(settings, tmp_path, request) -
     assert {n for n in made.files if n.startswith(("blobs", "public", "spool"))} <= names
 
 
+def test_a_file_server_of_another_user_reads_every_restored_page(settings, tmp_path, request) -> None:
+    page = settings.data_dir / "public" / "alerts" / "rel_x" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("page")
+    _backup(settings, tmp_path / "b")
+    again = _target(settings, tmp_path, request)
+    restores.restore(again, tmp_path / "b", passphrase="", at=AT, step=_quiet)
+    public = again.data_dir / "public"
+    assert (public / "alerts" / "rel_x" / "index.html").read_text() == "page"
+    for path in (public, *public.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+    private = [p for p in again.data_dir.iterdir() if p != public]
+    assert all(p.stat().st_mode & 0o077 == 0 for p in private)
+
+
 def test_a_restored_journal_goes_on_and_is_sealed_and_verified(settings, tmp_path, request) -> None:
     _backup(settings, tmp_path / "b")
     again = _target(settings, tmp_path, request)

@@ -15,7 +15,7 @@ from tests.servers import wait_for
 from tests.walks.houses import House, house, until
 from tocsin import sockets
 
-ROLLS = 3
+ROLLS = 5
 
 
 def _count(made: House, name: str, event: str) -> int:
@@ -110,7 +110,7 @@ def test_mail_goes_on_through_a_rolling_restart_of_its_door(tmp_path) -> None:
         until(lambda: _count(made, "kept", "keeper.ready") == 1, "the first process")
         sender = threading.Thread(target=send)
         sender.start()
-        _roll(made)
+        _roll(made, times=2)
         over.set()
         sender.join(60)
         assert set(told) <= {"421", "451", "disconnected"}, told

@@ -80,6 +80,14 @@ def test_the_ready_file_is_private_and_names_everything_that_answers(running) ->
         assert urllib.request.urlopen(link, timeout=10).status == 200
 
 
+def test_an_address_with_a_line_end_is_answered_by_the_hub_and_not_by_the_framework(running) -> None:
+    _, ready, _ = running
+    for path, kind in (("/v1/a%0Ab", "application/problem+json"), ("/a%0Ab", "text/html; charset=utf-8")):
+        answer = httpx.get(ready["base_url"] + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_second_up_on_the_same_data_is_refused_with_a_sentence(running, tmp_path) -> None:
     data, _, _ = running
     second = _tocsin("up", "--demo", "--data", str(data), "--port", "0", "--smtp-port", "0")

@@ -66,7 +66,8 @@ def test_walk_b_an_approved_warning_reaches_everybody_once_though_the_worker_is_
         return home.api("GET", f"/v1/releases/{release}/summary")
 
     until(lambda: home.api("GET", f"/v1/releases/{release}")["state"] == "published", "it is published", 180)
-    ledger = home.provider.ledger()
+    # the rest are acknowledgements of the morning's reports
+    ledger = [m for m in home.provider.ledger() if m["to"].startswith("+86190000")]
     sent = Counter(m["to"] for m in ledger)
     assert max(sent.values()) == 1, "nobody was sent the same warning twice"
     counts = summary()["channels"]["sms"]

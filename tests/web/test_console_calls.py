@@ -10,7 +10,7 @@ import pytest
 from domain.errors import Unavailable
 from domain.ids import mint, spoken_digits
 from domain.person import Role
-from store import inbox, journal, slips
+from store import inbox, journal, reports, slips
 from store import tables as t
 from store.database import Store
 from tests.web.api_world import World
@@ -63,6 +63,20 @@ def test_an_officer_takes_a_call_reads_out_its_code_and_sees_it_filed(hall: Worl
     assert hall.count(t.report_row) == 1
 
 
+def test_a_slip_that_was_saved_elsewhere_and_says_more_here_is_kept_as_well(quick: World) -> None:
+    browser = enter(quick, "officer")
+    slip = _open(browser)
+    browser.follow("/console/calls", _fields(slip))
+    browser.follow("/console/calls", _fields(slip, text="车库进水，有人被困"))  # a page that stood open
+    browser.follow("/console/calls", _fields(slip, text="车库进水，有人被困"))
+    quick.file_all()
+    texts = quick.hub.store.read(
+        lambda unit: [reports.get(unit, row.id).content.text for row in unit.rows(t.report_row.select())]
+    )
+    assert len(texts) == 2
+    assert sum("有人被困" in text for text in texts) == 1
+
+
 def test_a_slip_is_kept_while_one_types_and_taken_up_by_a_colleague(hall: World) -> None:
     one, two = enter(hall, "officer"), enter(hall, "officer2")
     slip = _open(one)
@@ -80,7 +94,7 @@ def test_a_slip_is_kept_while_one_types_and_taken_up_by_a_colleague(hall: World)
     assert re.findall(r'name="told_to" value="(\d+)" checked', page) == ["110", "119"]
     two.follow("/console/calls", _fields(slip, text="车库进水，还在涨"))
     hall.file_all()
-    one.post("/console/calls", _fields(slip))  # he had it open too: the same slip is the same report
+    two.post("/console/calls", _fields(slip, text="车库进水，还在涨"))  # pressed twice: the same report
     hall.file_all()
     assert hall.count(t.report_row) == 1
     assert one.get(f"/console/calls/{slip}").headers["location"].startswith("/console/reports/rep_")

@@ -153,3 +153,20 @@ def test_a_report_of_one_kind_of_event_opens_its_template_and_another_can_be_cho
     assert officer.get("/console/releases/new?template=none").status_code == 404
     moved = officer.get("/console/releases/new?template=heavy_rain&from=rep_unknown")
     assert moved.status_code == 303 and "from=" not in moved.headers["location"]
+
+
+def test_what_only_the_api_can_set_survives_an_edit_in_the_console(hall: World) -> None:
+    example = {t["id"]: t for t in hall.get("officer", "/v1/templates").json()["data"]}["heavy_rain"][
+        "example"
+    ]
+    audience = {"areas": ["990101000000"], "groups": [], "languages": ["en"]}
+    times = {"effective": "2026-11-23T15:00:00+08:00", "review_by": "2026-11-23T18:00:00+08:00"}
+    hall.post("officer", "/v1/releases", example | times | {"areas": ["990100000000"], "audience": audience})
+    before = one(hall)
+    officer = enter(hall, "officer")
+    form = rain(draft=before.id, revision=str(before.revision), issuer="乙市气象台")
+    officer.post(f"/console/releases/{before.id}/edit", form)
+    after = one(hall)
+    assert after.draft.issuer == "乙市气象台"
+    kept = ("effective", "review_by", "audience")
+    assert [getattr(after.draft, name) for name in kept] == [getattr(before.draft, name) for name in kept]

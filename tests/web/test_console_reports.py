@@ -226,7 +226,9 @@ def test_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: str) 
         ).text
     )
     pages_seen.append(browser.client.get("/console/find", params={"q": canary}).text)
-    pages_seen.append(browser.client.get(f"/console/releases/new?template=heavy_rain&from={slip}").text)
+    pages_seen.append(
+        browser.client.get(f"/console/releases/new?template=heavy_rain&key=k1&from={slip}").text
+    )
     form = rain(issuer=canary[:60], **{"fields.places_zh": canary[:40], "fields.hotline": canary[:20]})
     answer = browser.post("/console/releases", form)
     pages_seen.append(
@@ -299,8 +301,9 @@ def test_who_only_looks_sees_no_forms_and_is_refused(quick: World, login: str) -
     ]
     acts += [f"{release}/{act}" for act in ("approve", "return", "reject", "stop", "edit")]
     acts += ["/console/calls", "/console/releases"]
+    word = pages.confirm_word("stop", quick.hub.mode.value, "zh-CN")
     for path in acts:
-        answer = browser.post(path, rain(reason="x", digest="y", place="桥头"))
+        answer = browser.post(path, rain(reason="x", digest="y", place="桥头", word=word))
         assert answer.status_code == 403, path
     assert browser.get("/console/calls/new").status_code == 403
     assert browser.get("/console/releases/new").status_code == 403
@@ -329,7 +332,7 @@ def _paths(hall: World, browser: Browser) -> list[str]:
         "/console", "/console?view=all", "/console/find", "/console/find?q=x", "/console/shelf", "/console/shift",
         f"/console/calls/{mint('slp', hall.clock())}",
         f"/console/reports/{report}", "/console/releases", "/console/releases/new",
-        "/console/releases/new?template=heavy_rain", "/console/releases/new?template=utility_outage",
+        "/console/releases/new?template=heavy_rain&key=k1", "/console/releases/new?template=utility_outage&key=k2",
         release, f"{release}/edit", other,
     ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The call slip: what a caller says, typed while he speaks, becomes a report; an abandoned call is kept too."""
 
 import contextlib
+import hashlib
 import json
 import secrets
 
@@ -71,13 +72,14 @@ class CallDoor:
     async def _keep(self, request: Request, form: Form, person: Person, csrf: str) -> Response:
         hub, at = self._hub, self._hub.clock()
         fields = slip(form)
+        raw = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
         if not (form.first("is_abandoned") or fields.get("place") or fields.get("text")):
             error = BadInput("an empty slip", flaws=[Flaw("/place", "is required")])
             return self._again(request, form, person, csrf, error)
         inbound = Inbound(
             channel="phone",
-            external_id=_external_id(form, person),
-            raw=json.dumps(fields, ensure_ascii=False, sort_keys=True).encode(),
+            external_id=_external_id(form, person, raw),
+            raw=raw,
             media_type="application/json",
             received_at=at,
             sender=str(fields.get("caller", "")),
@@ -127,14 +129,15 @@ def slip(form: Form) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _external_id(form: Form, person: Person) -> str:
-    """A slip of ours is one report whoever saves it; another name counts for its person only."""
-    name = form.first("slip")
-    return (
-        f"console:{name}"
-        if is_id("slp", name)
-        else f"console:{person.id}:{name[:64] or secrets.token_hex(16)}"
-    )
+def _external_id(form: Form, person: Person, raw: bytes) -> str:
+    """A slip of ours that says the same is one report whoever saves it; another name counts for its person only.
+
+    What it says is part of it: a page that stood open elsewhere and knows more must not be swallowed.
+    """
+    name, told = form.first("slip"), hashlib.sha256(raw).hexdigest()[:32]
+    if is_id("slp", name):
+        return f"console:{name}:{told}"
+    return f"console:{person.id}:{name[:64] or secrets.token_hex(16)}:{told}"
 
 
 def _kept_by(person: Person) -> str:

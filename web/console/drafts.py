@@ -256,6 +256,10 @@ def _filled(release: Release, zone: tzinfo) -> Form:
 
 def _draft(unit: Unit, visit: Visit, template: Template, by: Person, before: Draft | None = None) -> Draft:
     body = body_of(visit.form, template, visit.hub.zone)
+    if before is not None:  # what only /v1 can set is not in the form, and must not go with an edit of it
+        known = forms.body_from_draft(before)
+        body |= {name: known[name] for name in ("effective", "review_by", "response_level")}
+        body["audience"] |= {name: known["audience"][name] for name in ("areas", "languages")}
     return forms.draft_from_body(unit, body, by=by, at=visit.at, before=before)
 
 

@@ -13,5 +13,5 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("ix_journal_order", "journal", ["xid", "seq"])  # asked ten times a second what is new
-    moves = sa.table("moves", sa.column("machine"), sa.column("before"), sa.column("after"))
+    moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
     op.bulk_insert(moves, guards.move_rows("report", [("verified", "verified")]))
