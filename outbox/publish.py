@@ -221,11 +221,12 @@ def _replace(path: Path, body: bytes, at: datetime) -> bool:
 
 
 def _make(directory: Path) -> None:
-    """Create a directory durably, its parents first."""
+    """Create a directory durably, its parents first; whatever this process may write alone, anybody reads it."""
     if directory.exists():
         return
     _make(directory.parent)
     directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
     _sync(directory.parent)
 
 

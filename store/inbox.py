@@ -142,6 +142,17 @@ def shelve(unit: Unit, arrived: Arrived, reason: str, at: datetime) -> None:
         journal.append(unit, "inbound", arrived.id, "shelve", by="system", at=at, detail={"reason": reason})
 
 
+def reprocess(unit: Unit, inbound_id: str, *, by: str, at: datetime) -> bool:
+    """Take a message from the shelf: it is filed like a fresh one. False if it does not lie there."""
+    i = t.inbound
+    after = ARRIVALS.after(Arrival.SHELVED, "reprocess").value
+    lying = (i.c.id == inbound_id, i.c.state == Arrival.SHELVED.value)
+    if unit.execute(i.update().where(*lying).values(state=after, next_due=at, tries=0)).rowcount != 1:
+        return False
+    journal.append(unit, "inbound", inbound_id, "reprocess", by=by, at=at)
+    return True
+
+
 def by_report(unit: Unit, report_id: str) -> sa.Row[tuple[str, str, str]] | None:
     """(id, code, state) of the message that became, or will become, report `report_id`."""
     i = t.inbound.c

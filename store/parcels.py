@@ -119,7 +119,7 @@ def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) 
         )
         rows = unit.rows(
             query.where(d.parcel == held.parcel, d.state == DeliveryState.QUEUED.value)
-            .order_by(d.seq)
+            .order_by(d.attempts, d.seq)  # whom a relay puts off must not stand before those nobody has tried
             .limit(most)
         )
         slots = [

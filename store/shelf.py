@@ -27,6 +27,11 @@ def pending(unit: Unit, limit: int = 200) -> list[sa.Row[Any]]:
     return unit.rows(query.limit(limit))
 
 
+def origin(unit: Unit, shelf_id: str) -> str:
+    """Where the thing comes from; '' for an unknown one."""
+    return unit.scalar(sa.select(t.shelf.c.origin).where(t.shelf.c.id == shelf_id)) or ""
+
+
 def has_held(unit: Unit, kind: str, origin: str) -> bool:
     """Whether something of `origin` was ever shelved; what comes back from there is not shelved for the same reason."""
     s = t.shelf.c

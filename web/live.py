@@ -78,7 +78,7 @@ class Live:
             other.is_displaced = True
         listener = Listener(session=session, cursor=after)
         self._listeners.append(listener)
-        if self._reader is None or self._reader.done():
+        if self._reader is None:
             self._reader = asyncio.create_task(self._read())
         return listener
 
@@ -142,6 +142,7 @@ class Live:
                 if not more:
                     await asyncio.sleep(POLL)
         finally:
+            self._reader = None  # before anything is awaited: who joins from here on needs another one
             async with self._news:
                 self._news.notify_all()
 

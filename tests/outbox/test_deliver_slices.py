@@ -430,3 +430,21 @@ def test_an_audience_of_nobody_is_published_at_once(store, at, tmp_path):
     release_id, _ = approve(store, at)
     run_all(outgoing(store, at, tmp_path, wire=Wire()))
     assert store.read(lambda u: releases.get(u, release_id)).state is State.PUBLISHED
+
+
+def test_addresses_that_are_put_off_again_and_again_do_not_hold_up_the_others(store, at, tmp_path):
+    subscribe(store, at, phones(40))
+    release_id, dispatches = approve(store, at)
+    put_off: set[str] = set()
+    wire = Wire(lambda address, _n: NotNow("450 4.1.2") if address in put_off else None)
+    wire.window = 4
+    out = outgoing(store, at, tmp_path, wire=wire)
+    (parcel,) = open_parcel(out, dispatches)
+    d = t.delivery.c
+    first = sa.select(d.address).where(d.parcel == parcel).order_by(d.seq).limit(6)
+    put_off |= {row.address for row in store.read(lambda u: u.rows(first))}
+    for _ in range(8):
+        deliver.deliver(out, parcel)
+        out.clock.at += timedelta(minutes=1)
+    assert sorted(wire.taken) == sorted(set(phones(40)) - put_off)
+    assert states(store, release_id) == {"accepted": 34, "queued": 6}

@@ -39,6 +39,19 @@ def test_a_public_release_becomes_files_and_is_published(store, at, tmp_path):
     assert [publish.publish(out, d) for d in dispatches] == [Published.NOT_OPEN] * 2
 
 
+def test_a_file_server_of_another_user_reaches_every_page(store, at, tmp_path):
+    notice(store, at)
+    out = outgoing(store, at, tmp_path)
+    before = os.umask(0o077)  # as the hub sets it for its database
+    try:
+        run_all(out)
+    finally:
+        os.umask(before)
+    directories = [out.public_dir, *(p for p in out.public_dir.rglob("*") if p.is_dir())]
+    assert len(directories) == 3
+    assert {p.stat().st_mode & 0o777 for p in directories} == {0o755}
+
+
 def test_bytes_that_are_there_already_are_not_written_again(store, at, tmp_path):
     release_id, _ = notice(store, at)
     out = outgoing(store, at, tmp_path)

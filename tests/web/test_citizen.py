@@ -21,7 +21,7 @@ from intake import desk, secret_link
 from store import inbox, reports
 from store import tables as t
 from tests.web.api_world import SITE, World, served, world
-from tests.web.console_browser import words
+from tests.web.console_browser import enter, words
 from web.citizen import Citizen
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -267,6 +267,23 @@ def test_a_filled_trap_is_answered_as_if_taken_and_waits_on_the_shelf(quick: Wor
     assert (arrived.state.value, arrived.inbound.raw) == ("shelved", b"text=buy+pills&subject=hello")
     assert quick.hub.store.run(lambda unit: inbox.move(unit, arrived, "reprocess"))
     assert quick.hub.filing.file(kept.id) == kept.report, "what a person takes off the shelf is not put back"
+
+
+def test_an_officer_puts_a_trapped_report_into_the_queue_and_nobody_twice(quick: World) -> None:
+    _post(quick, {"text": "桥塌了，快来", "subject": "filled in by a browser"})
+    quick.file_all()
+    browser = enter(quick, "officer")
+    (row,) = quick.get("officer", "/v1/shelf").json()["data"]
+    assert f"/console/shelf/{row['id']}/take_up" in browser.get("/console/shelf").text
+    browser.follow(f"/console/shelf/{row['id']}/take_up")
+    quick.file_all()
+    (report,) = quick.hub.store.read(lambda unit: unit.rows(t.report_row.select()))
+    assert "桥塌了，快来" in browser.get(f"/console/reports/{report.id}").text
+    assert quick.get("officer", "/v1/shelf").json() == {"data": []}
+    assert browser.post(f"/console/shelf/{row['id']}/take_up").status_code == 409
+    assert browser.post("/console/shelf/shf_x/take_up").status_code == 409
+    quick.file_all()
+    assert quick.count(t.report_row) == 1
 
 
 def test_fifty_posts_in_a_minute_from_one_address_hear_429_and_lose_no_word(quick: World) -> None:

@@ -262,6 +262,25 @@ def test_a_process_bears_two_hundred_streams_and_one_that_left_makes_room(quick:
     asyncio.run(crowd())
 
 
+def test_who_joins_while_the_reader_of_the_last_one_leaves_is_told_all_the_same(quick: World) -> None:
+    async def walk() -> list[str]:
+        running = Live(quick.hub)
+        head = await asyncio.to_thread(quick.hub.store.read, stream.head)
+        running.close(await running.open("first", head))
+        async with running._news:  # somebody looks for news just then, and the leaving reader waits for him
+            await asyncio.sleep(3 * live.POLL)
+            listener = await running.open("second", head)
+        await asyncio.to_thread(_act, quick, "late")
+        told = running.listen(listener, 1.0)
+        for _ in range(30):  # an empty batch says that a second brought nothing
+            if batch := await anext(told):
+                quick.hub.stopping.set()
+                return [entry.entity for entry in batch]
+        return []
+
+    assert asyncio.run(walk()) == ["late"]
+
+
 def test_a_reader_that_takes_nothing_is_let_go_and_the_others_go_on(quick: World) -> None:
     async def stuck() -> None:
         running = Live(quick.hub)

@@ -7,11 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from domain.errors import BadInput
+from domain.errors import BadInput, Conflict
 from domain.ids import is_id
-from domain.person import Role
+from domain.person import Person, Role
 from domain.report import Report, State
-from store import areas, journal, reports, shelf
+from store import areas, inbox, journal, reports, shelf
 from store.unit import Unit
 from web.console.history import event_name, name_of
 from web.console.visit import Visit
@@ -103,6 +103,23 @@ def settle(visit: Visit) -> Response:
 
     visit.act(work)
     return go("/console/shelf?done=settle")
+
+
+def take_up(visit: Visit) -> Response:
+    """A message on the shelf is one after all: it goes into the queue, read like any other."""
+
+    def work(unit: Unit, by: Person) -> str:
+        by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
+        shelf_id = visit.part("id")
+        inbound_id = shelf.origin(unit, shelf_id)
+        if not inbox.reprocess(unit, inbound_id, by=by.id, at=visit.at):
+            raise Conflict("it does not lie on the shelf any more", code="illegal_move")
+        if shelf.settle(unit, shelf_id, by.id, visit.at):
+            journal.append(unit, "shelf", shelf_id, "settle", by=by.id, at=visit.at)
+        return inbound_id
+
+    visit.hub.bell("file_report", visit.act(work))
+    return go("/console/shelf?done=take_up")
 
 
 def _view(visit: Visit) -> tuple[str, str, reports.Filter]:

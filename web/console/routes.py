@@ -45,6 +45,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
     }
     acts = {
         "/console/shelf/{id}/settle": queue.settle,
+        "/console/shelf/{id}/take_up": queue.take_up,
         "/console/shift/on": shifts.sign_on,
         "/console/shift/off": shifts.sign_off,
         "/console/slips/{id}": slips.save,
