@@ -173,7 +173,8 @@ def user_off(login: str, data: DataDir = None) -> None:
 
 
 @cap_app.command("validate")
-def cap_validate(files: list[Path], as_json: Json = False, output: Annotated[bool, typer.Option(
+def cap_validate(files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)],
+        as_json: Json = False, output: Annotated[bool, typer.Option(
         help="Also check what we demand of our own alerts.")] = False) -> None:  # fmt: skip
     """Check CAP files against the schema and the rules CAP-R01 to CAP-R38."""
     is_bad = False

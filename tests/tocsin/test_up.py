@@ -180,6 +180,21 @@ def test_commands_answer_in_json_and_mistakes_in_one_line(tmp_path) -> None:
     assert "hidden" not in shown
 
 
+def test_a_setting_that_does_not_fit_is_named_in_one_line_without_its_value(tmp_path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "tocsin", "config", "show", "--data", str(tmp_path)],
+        cwd=ROOT,
+        env={**CLEAN, "TOCSIN_PORT": "hunter2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("tocsin: port: ")
+    assert len(shown.stderr.splitlines()) == 1
+    assert "hunter2" not in shown.stderr
+
+
 def test_a_demo_hub_refuses_a_wire_that_leaves_the_machine(tmp_path) -> None:
     data = str(tmp_path / "data")
     _tocsin("init", "--mode", "demo", "--data", data)
@@ -194,6 +209,12 @@ def test_a_demo_hub_refuses_a_wire_that_leaves_the_machine(tmp_path) -> None:
     )
     assert refused.returncode == 1
     assert "mode_forbids_wire" in refused.stderr
+
+
+def test_cap_validate_of_a_file_that_is_not_there_is_a_wrong_argument(tmp_path) -> None:
+    lost = _tocsin("cap", "validate", str(tmp_path / "lost.xml"))
+    assert lost.returncode == 2
+    assert "Traceback" not in lost.stderr
 
 
 def test_cap_validate_names_the_rule_and_the_line(tmp_path) -> None:
