@@ -11,6 +11,7 @@ from domain.errors import Never, NotNow, Unavailable
 from domain.parcel import DeliveryState
 from outbox import ending, receipts
 from outbox.guard import Guard, Refusal, boottime
+from outbox.lanes import job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
 from outbox.window import Outcome, calls_of
@@ -58,7 +59,7 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     if ended in (Ended.SETTLED, Ended.BURIED, Ended.EXPIRED):
         out.store.run(lambda unit: ending.finish(unit, held.dispatch, out.clock()))
     elif ended is Ended.TURN_OVER:
-        out.bell("deliver", parcel_id)
+        out.bell(job_of(held.lane), parcel_id)
     return ended
 
 

@@ -11,6 +11,7 @@ from domain.ids import mint
 from domain.notice import CHANNELS, Notice, NoticeKind
 from domain.parcel import DispatchState
 from domain.release import Release, State
+from outbox.lanes import lane_of
 from store import promises
 from store.endings import BEHIND
 from store.promises import Dispatch
@@ -107,4 +108,5 @@ def _promise(release: Release, artefact: Artefact, at: datetime) -> Dispatch:
         id=mint("dsp", at), release=release.id, artefact=artefact.id, channel=artefact.channel,
         language=artefact.language, sha256=artefact.sha256, state=DispatchState.READY, next_due=at,
         tries=0, expires=release.draft.expires, cursor="", expanded=0, is_expanded=False,
+        lane=lane_of(release, artefact.purpose, artefact.channel),
     )  # fmt: skip

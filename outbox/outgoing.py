@@ -38,3 +38,13 @@ class Jobs:
     relay: Callable[[str], None]
     deliver: Callable[[str], None]
     publish: Callable[[str], None]
+
+    @property
+    def deliver_mail(self) -> Callable[[str], None]:
+        """deliver() for the workers of the mail lane."""
+        return self.deliver
+
+    @property
+    def deliver_urgent(self) -> Callable[[str], None]:
+        """deliver() for the workers of the urgent lane."""
+        return self.deliver

@@ -6,6 +6,7 @@ from enum import StrEnum
 from domain.artefact import Purpose
 from domain.parcel import BATCH, DispatchState
 from outbox import ending
+from outbox.lanes import job_of
 from outbox.outgoing import Outgoing
 from store import audience, endings, promises, releases
 from store.audience import PARCELS_PER_CHUNK, Selector
@@ -46,7 +47,7 @@ def relay(out: Outgoing, dispatch_id: str) -> Relayed:
             return Relayed.NOT_DUE
         names, dispatch = found
         for name in names:
-            out.bell("deliver", name)
+            out.bell(job_of(dispatch.lane), name)
         if dispatch.next_due <= out.clock() + CALLS_END:  # it waits for the warning's last calls
             return Relayed.WAITS
     out.store.run(lambda unit: ending.finish(unit, dispatch_id, out.clock()))

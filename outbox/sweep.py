@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from domain.parcel import DispatchState
 from domain.release import MOVES, Release, State
 from outbox import ending, recall, receipts
+from outbox.lanes import jobs
 from store import journal, parcels, promises, releases
 from store.unit import Unit
 from templates.library import pinned
@@ -21,7 +22,11 @@ def due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
             found.append(("relay", dispatch.id))
         elif not dispatch.expanded:  # a publisher's, or an audience of nobody
             found.append(("publish", dispatch.id))
-    return found + [("deliver", parcel) for parcel in parcels.due(unit, at)]
+    named = [lane for lanes in jobs().values() for lane in lanes or ()]
+    for job, lanes in jobs().items():  # each lane its own list: a long one hides no other
+        others = () if lanes else named
+        found += [(job, parcel) for parcel in parcels.due(unit, at, lanes=lanes or (), others=others)]
+    return found
 
 
 def recover(unit: Unit, at: datetime) -> int:

@@ -40,6 +40,7 @@ class Claim:
     expires: datetime
     sha256: str  # of the artefact, as the promise says
     payload: bytes  # the artefact, as it is stored now
+    lane: str = ""
     purpose: str = "main"  # main | correction | lift | notice
 
     @property
@@ -91,7 +92,7 @@ def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim
         return None
     query = (
         sa.select(p.c.fence, p.c.attempts, d.id, d.release, d.channel, d.language, d.expires, d.sha256,
-                  d.purpose, sa.func.coalesce(a.body, d.notice_payload).label("payload"))
+                  d.purpose, d.lane, sa.func.coalesce(a.body, d.notice_payload).label("payload"))
         .join(t.dispatch, d.id == p.c.dispatch)
         .join(t.artefact, a.id == d.artefact, isouter=True)
         .where(p.c.id == parcel_id)
@@ -100,7 +101,7 @@ def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim
     return Claim(
         parcel=parcel_id, dispatch=row.id, release=row.release or "", channel=row.channel,
         language=row.language, fence=row.fence, attempts=row.attempts, expires=row.expires,
-        sha256=row.sha256, payload=row.payload, purpose=row.purpose,
+        sha256=row.sha256, payload=row.payload, purpose=row.purpose, lane=row.lane,
     )  # fmt: skip
 
 
@@ -194,10 +195,15 @@ def bury(unit: Unit, held: Claim, code: str, at: datetime) -> int:
     return count
 
 
-def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:
-    """Ids of parcels that are ready and due, the longest waiting first."""
-    p = t.parcel_row.c
+def due(
+    unit: Unit, at: datetime, limit: int = 200, *, lanes: Sequence[str] = (), others: Sequence[str] = ()
+) -> list[str]:
+    """Ids of parcels that are ready and due, the longest waiting first; of `lanes`, or of all but `others`."""
+    p, lane = t.parcel_row.c, t.dispatch.c.lane
     query = sa.select(p.id).where(p.state == ParcelState.READY.value, p.next_due <= at)
+    if lanes or others:
+        query = query.join(t.dispatch, t.dispatch.c.id == p.dispatch)
+        query = query.where(lane.in_(lanes) if lanes else lane.not_in(others))
     return [row.id for row in unit.rows(query.order_by(p.next_due, p.id).limit(limit))]
 
 

@@ -37,6 +37,12 @@ def left(unit: Unit, process_id: str, at: datetime) -> None:
     unit.execute(p.update().where(p.c.id == process_id).values(seen_at=at, left_at=at))
 
 
+def all_left(unit: Unit, at: datetime) -> None:
+    """Nobody of those written down runs here: a restored hub has never run."""
+    p = t.process
+    unit.execute(p.update().where(p.c.left_at.is_(None)).values(left_at=at))
+
+
 def listing(unit: Unit, since: datetime) -> list[Process]:
     """Those that were heard of after `since`, the newest first."""
     p = t.process

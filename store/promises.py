@@ -36,6 +36,7 @@ class Dispatch:
     is_expanded: bool
     purpose: str = Purpose.MAIN.value  # or lift, correction, notice
     ends: str = ""  # of an ending: the dispatch whose addresses it goes to
+    lane: str = ""  # who carries it; '' is the channel's own
 
 
 def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
@@ -44,8 +45,9 @@ def add(unit: Unit, dispatch: Dispatch, at: datetime) -> str:
     row = {
         "id": dispatch.id, "release": dispatch.release, "artefact": dispatch.artefact,
         "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
-        "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
-        "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose, "ends": dispatch.ends,
+        "lane": dispatch.lane or dispatch.channel, "state": dispatch.state.value,
+        "next_due": dispatch.next_due, "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose,
+        "ends": dispatch.ends,
         "cursor": dispatch.cursor,
     }  # fmt: skip
     if unit.add_once(t.dispatch, row):
@@ -174,4 +176,5 @@ def _dispatch(row: sa.Row[Any]) -> Dispatch:
         language=row.language, sha256=row.sha256, state=DispatchState(row.state), next_due=row.next_due,
         tries=row.tries, expires=row.expires, cursor=row.cursor, expanded=row.expanded,
         is_expanded=row.is_expanded, purpose=row.purpose, ends=row.ends,
+        lane=row.lane,
     )  # fmt: skip

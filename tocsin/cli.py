@@ -161,7 +161,7 @@ def user_link(login: str, data: DataDir = None) -> None:
         if found is None:
             raise typer.BadParameter("no such login")
         token = new_link(hub.store, found[0], expires=now() + demo_data.LINK_LASTS)
-    print(f"{settings.site}/login/{token}")
+    print(f"{demo_data.site(settings)}/login/{token}")
 
 
 @user_app.command("off")

@@ -126,6 +126,14 @@ def reset(settings: Settings) -> None:
             shutil.rmtree(data / name, ignore_errors=True)
 
 
+def site(settings: Settings) -> str:
+    """Where the desk is reached: at the port of the demo that runs on this data directory, if one does."""
+    try:
+        return str(json.loads((settings.data_dir / "simulator.json").read_text())["base_url"])
+    except (OSError, ValueError, KeyError):
+        return settings.site
+
+
 def send_sms(data_dir: Path, sender: str, text: str) -> str:
     """Make the simulator of the running demo deliver an SMS to the hub; the hub's status in words."""
     try:

@@ -12,8 +12,9 @@ from domain.errors import BadInput, Refused
 from hub import anchor, birth, hold, keys
 from hub.settings import Settings
 from store import hub as hub_row
-from store import journal, migrate, roots, snapshot
+from store import journal, migrate, processes, roots, snapshot
 from store.roots import Finding
+from store.unit import Unit
 from tocsin import manifest, sealing
 from tocsin.manifest import Manifest
 
@@ -137,11 +138,12 @@ def _compare(settings: Settings, found: Manifest) -> Restored:
 def _note(settings: Settings, found: Manifest, at: datetime) -> None:
     store = birth.open_store(settings, keys.load(settings.data_dir / "keys", may_make=False))
     detail = {"taken_at": found.taken_at, "root": found.census["journal"]["root"]}
+
+    def work(unit: Unit) -> None:
+        processes.all_left(unit, at)
+        journal.append(unit, "hub", hub_row.instance(unit), "restore", by="command", at=at, detail=detail)
+
     try:
-        store.run(
-            lambda unit: journal.append(
-                unit, "hub", hub_row.instance(unit), "restore", by="command", at=at, detail=detail
-            )
-        )
+        store.run(work)
     finally:
         store.close()

@@ -9,6 +9,8 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
     "relay": "relay",
     "publish": "publish",
     "deliver": "deliver",
+    "deliver_mail": "mail",  # and neither before the other channels
+    "deliver_urgent": "urgent",  # nor anything before a red warning or a correction
 }
 
 
@@ -31,4 +33,12 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     def deliver(row_id: str) -> None:
         jobs.deliver(row_id)
 
-    return [file_report, relay, publish, deliver]
+    @actor(broker=broker, queue_name=QUEUES["deliver_mail"], priority=0, max_retries=0)
+    def deliver_mail(row_id: str) -> None:
+        jobs.deliver_mail(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["deliver_urgent"], priority=0, max_retries=0)
+    def deliver_urgent(row_id: str) -> None:
+        jobs.deliver_urgent(row_id)
+
+    return [file_report, relay, publish, deliver, deliver_mail, deliver_urgent]

@@ -119,9 +119,12 @@ def start_workers(
     bell (R38). One call per broker.
     """
     declare(jobs, broker)
-    lanes = ({QUEUES["deliver"]}, {QUEUES["relay"], QUEUES["publish"]}, {QUEUES["file_report"]})
-    sizes = (threads, max(threads // 2, 2), max(threads // 2, 1))
-    pools = tuple(_pool(broker, names, size) for names, size in zip(lanes, sizes, strict=True))
+    few = max(threads // 2, 2)
+    sizes = {
+        ("deliver",): threads, ("deliver_urgent",): threads, ("deliver_mail",): few, ("relay", "publish"): few,
+        ("file_report",): max(threads // 2, 1),
+    }  # fmt: skip
+    pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())
     leaving = threading.Event()
     watch = threading.Thread(target=_watch, args=(pools, leaving, on_deaf), name="hearing", daemon=True)
     watch.start()
