@@ -100,6 +100,8 @@ def test_mail_goes_on_through_a_rolling_restart_of_its_door(tmp_path) -> None:
                 told["disconnected"] += 1  # as between two commands: nothing was promised
             except smtplib.SMTPResponseException as error:
                 told[str(error.smtp_code)] += 1
+            except smtplib.SMTPRecipientsRefused as error:  # the door closed between two commands
+                told.update(str(code) for code, _ in error.recipients.values())
             except smtplib.SMTPException as error:
                 told[type(error).__name__] += 1
 
