@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from approval import checks, desk, forms, gather
+from domain.errors import Unavailable
 from domain.handling import Mode
 from domain.parcel import Answer, DeliveryState, Item, Part
 from domain.person import Person, Role
@@ -21,7 +22,8 @@ from domain.report import Inbound
 from hub import birth
 from hub.wiring import Hub, SmtpDoor, build, now, smtp_door
 from intake import desk as intake_desk
-from outbox import deliver, relay
+from outbox import deliver, progress, relay
+from outbox.pace import Pace
 from store import areas, audience, parcels, people, promises
 from store.unit import Unit
 from templates.library import library
@@ -112,7 +114,9 @@ def mail(hub: Hub, _place: Path, size: int) -> Iterator[Figure]:
 def out(hub: Hub, _place: Path, size: int) -> Iterator[Figure]:
     """An audience becomes parcels; parcels are carried by a wire that takes all; an ending finds them again."""
     release = _approved(hub, size)
-    outgoing = replace(hub.outgoing, wires={"sms": Taker()}, paces={}, bell=lambda _job, _id: None)
+    outgoing = replace(
+        hub.outgoing, wires={"sms": Taker()}, paces={"sms": Pace(1e9, burst=1e9)}, bell=lambda _job, _id: None
+    )
     (dispatch,) = hub.store.read(lambda unit: promises.of_release(unit, release.id))
     bare = _bare_insert(size)
     yield Figure(name="expand", rate=_rate(size, lambda: relay.relay(outgoing, dispatch.id)), ceiling=bare,
@@ -122,13 +126,22 @@ def out(hub: Hub, _place: Path, size: int) -> Iterator[Figure]:
     rate = _rate(carried, lambda: [deliver.deliver(outgoing, name) for name in names])
     yield Figure(name="deliver", rate=rate, ceiling=_calls(carried), unit="messages",
                  against="the same wire called in a loop, nothing written down")  # fmt: skip
+    _must_be(hub, release, "channels", carried)  # a figure of work that was not done is no figure
     officer = _person(hub, "officer")
     hub.store.run(lambda unit: desk.correct(unit, release.id, reason="bench", by=officer, at=now()))
     told = next(
         d for d in hub.store.read(lambda u: promises.of_release(u, release.id)) if d.purpose != "main"
     )
     rate = _rate(carried, lambda: relay.relay(outgoing, told.id))
+    _must_be(hub, release, "endings", carried)
     yield Figure(name="ending", rate=rate, ceiling=bare, unit="addresses", against="as expand")
+
+
+def _must_be(hub: Hub, release: Release, part: str, count: int) -> None:
+    found = hub.store.read(lambda unit: progress.summary(unit, release.id))[part]
+    states = (found["correction"] if part == "endings" else found)["sms"]["states"]
+    if states.get("queued" if part == "endings" else "accepted", 0) != count:
+        raise Unavailable(f"{count} were to be done, and {states} stand there", code="bench")
 
 
 BENCHES: dict[str, Callable[[Hub, Path, int], Iterator[Figure]]] = {"kept": kept, "mail": mail, "out": out}
