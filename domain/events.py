@@ -22,16 +22,18 @@ class EventType:
 @lru_cache(maxsize=1)
 def event_types() -> Mapping[str, EventType]:
     """code -> type; about 440 rows of two tables, sources in domain/codes/SOURCES.md."""
+    english = {row["code"]: row["name_en"] for row in _rows("event_names_en.csv")}
     table = {
-        row["code"]: EventType(code=row["code"], name_zh=row["name_zh"], parent=row["parent"])
+        row["code"]: EventType(code=row["code"], name_zh=row["name_zh"], parent=row["parent"],
+                               name_en=english.get(row["code"], ""))
         for row in _rows("event_types.csv")
-    }
+    }  # fmt: skip
     for row in _rows("warning_types.csv"):
         old = table.get(row["code"])
         table[row["code"]] = EventType(
             code=row["code"],
             name_zh=old.name_zh if old else row["name_zh"],
-            name_en=row["name_en_qweather"],
+            name_en=row["name_en_qweather"] or english.get(row["code"], ""),
             parent=old.parent if old else row["code"][:3] + "00",
         )
     return table
