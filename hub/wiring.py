@@ -92,6 +92,10 @@ class Hub:
         return Place(zone=self.zone, sender_id=settings.sender_id, public_url=settings.public_site,
                      lanes=self.lanes, issuers_en=settings.issuers_en)  # fmt: skip
 
+    def authority(self, language: str) -> str:
+        """The authority this hub belongs to, by its name in that language where it has one."""
+        return self.place.issuer(self.settings.organisation, language)
+
     def close(self) -> None:
         """Finish the calls in flight, end the children, let the store finish."""
         self.outgoing.courier.close()

@@ -35,7 +35,7 @@ def show(
     """The page `name`; its words are those of the reader's language."""
     language = language_of(request)
     text = citizen_pages.render(
-        name, language=language, mode=hub.mode.value, organisation=hub.settings.organisation, zone=hub.zone,
+        name, language=language, mode=hub.mode.value, organisation=hub.authority(language), zone=hub.zone,
         here=request.url.path, **values,
     )  # fmt: skip
     told = {**HEADERS, "Content-Language": language, "Vary": "Accept-Language", **(headers or {})}

@@ -51,7 +51,7 @@ def show(
     """
     language = language_of(request, person)
     given: dict[str, Any] = {
-        "mode": hub.mode.value, "organisation": hub.settings.organisation, "person": person, "csrf": csrf,
+        "mode": hub.mode.value, "organisation": hub.authority(language), "person": person, "csrf": csrf,
         "may_act": bool(person and person.roles & _ACTING), "here": request.url.path,
         "other": next(x for x in pages.LANGUAGES if x != language), "done": "", "problem": "", "flaws": (),
         "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone, "standing": None,
