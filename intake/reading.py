@@ -50,7 +50,12 @@ class _Gathered:
         if found is None or not found.e164:
             self.add("sender", given, origin)
             return
-        self.add("sender", found.e164, origin, note=f"as given: {found.as_given}")
+        self.add(
+            "sender",
+            found.e164,
+            origin,
+            note="" if found.as_given == found.e164 else f"as given: {found.as_given}",
+        )
         self.add("extension", found.extension, origin)
 
     def positions(self, files: Iterable[Mapping[str, Any]]) -> None:
@@ -111,7 +116,7 @@ def _mail(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Readin
 
 def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     gathered = _Gathered()
-    gathered.number(parsed["sender"], "caller", locale)
+    gathered.number(parsed["sender"], "envelope", locale)
     return Reading(text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]))
 
 
