@@ -11,7 +11,7 @@ from domain.errors import Never, NotNow, Unavailable
 from domain.parcel import DeliveryState
 from outbox import ending, receipts
 from outbox.guard import Guard, Refusal, boottime
-from outbox.lanes import job_of
+from outbox.lanes import URGENT, job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
 from outbox.window import Outcome, calls_of
@@ -116,7 +116,7 @@ def _carry(
         return Guard(store=out.store, held=held, slots=slots, lease_ends=lease_ends,
                      stop_file=out.stop_file, clock=out.clock, readers=out.courier.readers)  # fmt: skip
 
-    return out.courier.carry(wire, calls, pace=pace, guard=guard)
+    return out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT)
 
 
 def _results(outcome: Outcome) -> list[Result]:

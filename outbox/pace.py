@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from domain.errors import NotNow
+from outbox.line import Line
 
 
 class Pace:
@@ -24,21 +25,38 @@ class Pace:
         self._tokens = self._burst
         self._filled_at = monotonic()
         self._held_until = 0.0
+        self._line = Line()
+        self._timer: asyncio.TimerHandle | None = None
 
     def hold(self, wait: timedelta) -> None:
         """The provider has asked for a pause: every parcel of this channel keeps it."""
         self._held_until = max(self._held_until, self._monotonic() + wait.total_seconds())
 
-    async def take(self) -> None:
-        """Return when a call may start. Raises NotNow while the provider is held or there is no share."""
+    async def take(self, *, is_urgent: bool = False) -> None:
+        """Return when a call may start, the urgent ones first.
+
+        Raises NotNow while the provider is held or there is no share.
+        """
         if self.calls_per_second <= 0:
             raise NotNow("no share of the provider's rate", code="no_pace", retry_after=timedelta(seconds=5))
         held = self._held_until - self._monotonic()
         if held > 0:
             raise NotNow("the provider asked for a pause", code="held", retry_after=timedelta(seconds=held))
+        turn = self._line.join(is_urgent=is_urgent)
+        self._serve()
+        await turn
+
+    def _serve(self) -> None:
+        """Let those go for whom there is a token, and come back when there is another."""
         now = self._monotonic()
         gained = (now - self._filled_at) * self.calls_per_second
-        self._tokens = min(self._burst, self._tokens + gained) - 1  # below zero: a place in the queue
-        self._filled_at = now
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / self.calls_per_second)
+        self._tokens, self._filled_at = min(self._burst, self._tokens + gained), now
+        while self._tokens >= 1 and self._line.call_next():
+            self._tokens -= 1
+        if self._line and self._timer is None:
+            missing = (1 - self._tokens) / self.calls_per_second
+            self._timer = asyncio.get_running_loop().call_later(missing, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._serve()

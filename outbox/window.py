@@ -13,6 +13,7 @@ from channels.contract import Wire
 from domain.errors import Never, NotNow, Unsure
 from domain.parcel import Answer, Item, Part
 from outbox.guard import Guard, Refusal
+from outbox.line import Window
 from outbox.pace import Pace
 from store.parcels import Slot
 
@@ -48,27 +49,40 @@ class Outcome:
     error: NotNow | Never | Unsure | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """What the calls of one slice share."""
+
+    pace: Pace
+    window: Window
+    guard: Guard
+    halt: asyncio.Event
+    is_urgent: bool
+
+
 class Courier:
     """Owns the loop, the wires' sessions and their windows. Thread-safe; a process has one."""
 
     def __init__(self) -> None:
         self.readers: Executor = ThreadPoolExecutor(READERS, thread_name_prefix="guard")
         self._loop = asyncio.new_event_loop()
-        self._windows: dict[str, asyncio.Semaphore] = {}
+        self._windows: dict[str, Window] = {}
         self._wires: dict[str, Wire] = {}
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
 
     def carry(
-        self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard]
-    ) -> list[Outcome]:
+        self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard],
+        is_urgent: bool = False,
+    ) -> list[Outcome]:  # fmt: skip
         """Make the calls of one slice and wait for all of them; one outcome for each, in their order.
 
+        Urgent calls get the pace and the places of the window before all others that wait.
         Safe while the courier closes, and after: what has not begun is refused as CLOSING.
         """
         try:
-            return self._wait(self._slice(wire, calls, pace, guard))
+            return self._wait(self._slice(wire, calls, pace, guard, is_urgent))
         except _LoopHasEnded:
             return [Outcome(call=call, refusal=Refusal.CLOSING) for call in calls]
 
@@ -108,38 +122,37 @@ class Courier:
                     raise _LoopHasEnded from None
 
     async def _slice(
-        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard]
+        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard], is_urgent: bool
     ) -> list[Outcome]:
         self._wires[wire.name] = wire
-        window = self._windows.setdefault(wire.name, asyncio.Semaphore(max(wire.window, 1)))
+        window = self._windows.setdefault(wire.name, Window(wire.window))
         watch, halt = guard(), asyncio.Event()
-        ones = [self._one(wire, call, pace, watch, window, halt) for call in calls]
+        way = _Way(pace=pace, window=window, guard=watch, halt=halt, is_urgent=is_urgent)
+        ones = [self._one(wire, call, way) for call in calls]
         return await asyncio.gather(*(asyncio.create_task(one, name=_ONE) for one in ones))
 
-    async def _one(
-        self, wire: Wire, call: Call, pace: Pace, guard: Guard, window: asyncio.Semaphore, halt: asyncio.Event
-    ) -> Outcome:
+    async def _one(self, wire: Wire, call: Call, way: _Way) -> Outcome:
         try:
-            async with window:
-                refusal = await self._turn(call, pace, guard, halt)
+            async with way.window.place(is_urgent=way.is_urgent):
+                refusal = await self._turn(call, way)
                 if refusal is not None:
                     return Outcome(call=call, refusal=refusal)
-                return await self._call(wire, call, pace, halt)
+                return await self._call(wire, call, way.pace, way.halt)
         except NotNow as error:  # the pace; a wire's own is answered in _call
-            halt.set()
+            way.halt.set()
             return Outcome(call=call, error=error)
         except asyncio.CancelledError:  # cut off before the call began
             return Outcome(call=call, refusal=Refusal.CLOSING)
 
-    async def _turn(self, call: Call, pace: Pace, guard: Guard, halt: asyncio.Event) -> Refusal | None:
+    async def _turn(self, call: Call, way: _Way) -> Refusal | None:
         """Wait for the pace, then look: nothing is awaited between the last look and the call."""
-        if not (halt.is_set() or self._is_closing):
-            await pace.take()
+        if not (way.halt.is_set() or self._is_closing):
+            await way.pace.take(is_urgent=way.is_urgent)
             for slot in call.slots:
-                refusal = await guard.refusal(slot)
+                refusal = await way.guard.refusal(slot)
                 if refusal is not None:
                     return refusal
-        if halt.is_set():
+        if way.halt.is_set():
             return Refusal.HALTED
         return Refusal.CLOSING if self._is_closing else None
 
@@ -165,8 +178,8 @@ class Courier:
     async def _drain(self) -> None:
         for wire in self._wires.values():
             window = self._windows[wire.name]
-            for _ in range(max(wire.window, 1)):
-                await window.acquire()
+            for _ in range(window.size):
+                await window.enter(is_urgent=False)
             await wire.aclose()
 
     async def _cut_off(self) -> None:
