@@ -212,7 +212,7 @@ def _links(item: Item, cap: str, base: str) -> Iterator[dict[str, str]]:
             yield {"href": f"{base}/public/cap/{other}.xml", "rel": relation, "type": CAP_TYPE}
 
 
-class _WholeLinks(BaseEntryExtension):  # type: ignore[misc]
+class _WholeLinks(BaseEntryExtension):
     """feedgen 1.0.0 loses rel, type and hreflang of an entry's links (its issue 135), and knows few relations."""
 
     rows: Sequence[dict[str, str]]

@@ -102,7 +102,7 @@ class TwilioSms:
         return self._client.messages
 
 
-class _Http(AsyncTwilioHttpClient):  # type: ignore[misc]
+class _Http(AsyncTwilioHttpClient):
     """The library's transport towards `base_url`: one try, a deadline, no redirects, nothing logged."""
 
     def __init__(self, *, base_url: str, timeout: timedelta) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 
 from domain.errors import Unavailable
 from domain.ids import mint, short_code
@@ -53,7 +54,7 @@ def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str
     for path, inbound, minted in spool.read():
         if inbound is None or minted is None:
             aside = spool.set_aside(path)
-            store.run(lambda unit, a=aside: shelf.put(unit, "spool", "torn_frame", origin=a.name, at=at))  # type: ignore[misc]
+            store.run(partial(shelf.put, kind="spool", reason="torn_frame", origin=aside.name, at=at))
             continue
         blob = blobs.put(inbound.raw) if len(inbound.raw) > inbox.INLINE else ""
 

@@ -33,7 +33,7 @@ def durability(unit: Unit) -> Durability:
         wrong = {"synchronous": str(level)} if level != 2 else {}
         return Durability(is_postgres=False, wrong=wrong | ({"journal_mode": mode} if mode != "wal" else {}))
     names = ", ".join(f"'{name}'" for name in _NEEDED)
-    rows = unit.rows(sa.text(f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"))  # noqa: S608
+    rows = unit.rows(sa.text(f"SELECT name, setting FROM pg_settings WHERE name IN ({names})"))  # noqa: S608 (our own names)
     wrong = {row.name: row.setting for row in rows if row.setting != _NEEDED[row.name]}
     return Durability(is_postgres=True, wrong=wrong)
 

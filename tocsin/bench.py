@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from approval import checks, desk, forms, gather
@@ -161,7 +162,7 @@ def _hub(place: Path) -> Iterator[Hub]:
     try:
         for login, role in (("officer", Role.OFFICER), ("approver", Role.APPROVER)):
             made = Person(id=f"per_{login}", name=login, organisation="o", roles=frozenset({role}))
-            hub.store.run(lambda u, m=made, n=login: people.add(u, m, login=n, password_hash="", at=now()))  # type: ignore[misc]
+            hub.store.run(partial(people.add, person=made, login=login, password_hash="", at=now()))
         hub.store.run(lambda unit: areas.put(unit, demo_world.areas()))
         yield hub
     finally:
@@ -186,7 +187,7 @@ def _approved(hub: Hub, size: int) -> Release:
         for n in range(size)
     ]
     for start in range(0, size, 5_000):
-        hub.store.run(lambda unit, s=start: audience.add(unit, rows[s : s + 5_000], at))  # type: ignore[misc]
+        hub.store.run(partial(audience.add, rows=rows[start : start + 5_000], at=at))
     body = forms.example(library()["heavy_rain"], at, zone=hub.zone, codes=["990101"], lanes=["sms"])
     body |= {"channels": ["sms"], "languages": ["zh-CN"]}
     draft = hub.store.read(lambda unit: forms.draft_from_body(unit, body, by=author, at=at))
@@ -225,7 +226,7 @@ def _bare_insert(count: int) -> float:
     )
     base.executemany("INSERT INTO r VALUES (?, ?)", ((f"r{n:09d}", f"+8619{n:09d}") for n in range(count)))
     number = "row_number() OVER (ORDER BY id) - 1"
-    query = f"INSERT INTO d SELECT 'p' || (({number}) / 500), ({number}) % 500, id, address FROM r"  # noqa: S608
+    query = f"INSERT INTO d SELECT 'p' || (({number}) / 500), ({number}) % 500, id, address FROM r"  # noqa: S608 (our own words)
     rate = _rate(count, lambda: base.execute(query))
     base.close()
     return rate

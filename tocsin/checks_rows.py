@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from approval import forms, freeze, gather
@@ -133,7 +134,7 @@ def _texts(case: Case, store: Store) -> Finding:
     bad = []
     for template in library().values():
         try:
-            store.read(lambda unit, t=template: _render(unit, t, case))  # type: ignore[misc]
+            store.read(partial(_render, template=template, case=case))
         except HubError as error:
             bad.append(f"{template.id} ({error.code})")
     if bad:

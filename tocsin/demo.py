@@ -7,6 +7,7 @@ import shutil
 import urllib.request
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from domain.errors import NotFound, Refused
@@ -88,7 +89,7 @@ def seed(hub: Hub, made: Secrets, at: datetime) -> dict[str, Person]:
     hub.store.run(fill)
     for inbound in _morning(at):
         names = desk.mint_names(at)
-        hub.store.run(lambda unit, i=inbound, n=names: desk.receive(unit, i, n, at=at))  # type: ignore[misc]
+        hub.store.run(partial(desk.receive, inbound=inbound, minted=names, at=at))
     return persons
 
 

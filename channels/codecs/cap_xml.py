@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 from threading import Lock
+from typing import Any
 
 from lxml import etree
 
@@ -20,7 +21,10 @@ LARGEST = 2 * 1024 * 1024
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DECLARED = re.compile(r"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));")  # fmt: skip  # noqa: E501
+_CONTROL = re.compile(  # XML 1.0 §2.2: the characters themselves, and as decimal or hexadecimal references
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+    r"|&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));"
+)
 
 
 def parse_xml(data: bytes, *, with_comments: bool = False) -> etree._Element:
@@ -67,7 +71,8 @@ def schema_errors(root: etree._Element) -> list[tuple[int, str, str]]:
     with lock:  # under threads libxml2's verdict is right but the error log is another document's
         if schema.validate(root.getroottree()):
             return []
-        return [(e.line, e.message, e.path or "") for e in schema.error_log]  # type: ignore[attr-defined]
+        log: Any = getattr(schema, "error_log", ())  # lxml has it, its stubs do not
+        return [(e.line, e.message, e.path or "") for e in log]
 
 
 @lru_cache(maxsize=1)

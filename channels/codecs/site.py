@@ -54,7 +54,7 @@ class Site:
             other_language=other(language),
             words=self.words[language],
             mode=self.mode,
-            style=Markup(sheets),  # noqa: S704 - our own file
+            style=Markup(sheets),  # noqa: S704 (our own file)
             **values,
         )
         return page.strip().encode("utf-8", "replace") + b"\n"

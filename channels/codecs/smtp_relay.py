@@ -123,12 +123,13 @@ class Line:
     async def _send(self, message: bytes) -> Said:
         protocol = self._client.protocol
         dotted = message.replace(b"\r\n.", b"\r\n..")  # RFC 5321 §4.5.2; a header never begins with a dot
+        lost = NotNow("lost before the mail was sent", code="SMTPServerDisconnected")
+        if protocol is None:
+            raise lost
         try:
-            if protocol is None:
-                raise SMTPServerDisconnected("after 354")  # noqa: TRY301 (the same as the next line's)
             protocol.write(dotted + b".\r\n")
         except SMTPServerDisconnected:
-            raise NotNow("lost before the mail was sent", code="SMTPServerDisconnected") from None
+            raise lost from None
         try:
             response = await protocol.read_response(timeout=self._relay.after.total_seconds())
             said = Said(stage=Stage.END, code=response.code, text=response.message)

@@ -128,13 +128,19 @@ class Conversation(SMTP):
         else:
             super().data_received(data)
 
+    @property
+    def _ahead(self) -> bytearray:
+        """What was sent and not yet read. asyncio's reader has no public word for it, and smuggling needs one."""
+        buffer: bytearray = vars(self._reader)["_buffer"]
+        return buffer
+
     def hang_up(self, reply: str) -> None:
         """Say `reply`, hear nothing more, close shortly after: closing over unread bytes would lose it."""
         transport = cast(asyncio.Transport | None, self.transport)
         if self._is_over or transport is None or transport.is_closing():
             return
         self._is_over, self._unanswered = True, 0
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # commands sent ahead are not carried out
+        self._ahead.clear()  # commands sent ahead are not carried out
         transport.write(reply.encode() + b"\r\n")
         self.loop.call_later(LINGER, self.shut)
 
@@ -181,7 +187,7 @@ class Conversation(SMTP):
         """Refuse bytes sent before the handshake: they would count as said inside it (CVE-2024-34083)."""
         if self._tls_protocol is not None:
             await self.push("503 5.5.1 encrypted already")
-        elif self._reader._buffer:  # type: ignore[attr-defined]
+        elif self._ahead:
             self.hang_up("554 5.5.1 nothing may follow STARTTLS")
         else:
             await super().smtp_STARTTLS(cast(str, arg))
@@ -231,7 +237,7 @@ class Conversation(SMTP):
 
         The first line has no CRLF in front of it; with one put there END is found in an empty mail too.
         """
-        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        self._ahead[:0] = b"\r\n"
         self._is_reading_mail = True
         size, line, is_last = 0, 0, False
         while not is_last:
