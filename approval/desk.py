@@ -7,7 +7,7 @@ state does not allow, and Conflict when what the caller saw is no longer there.
 
 import hmac
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -90,7 +90,7 @@ def submit(
         list_version=frozen.list_version,
         reach=frozen.reach,
     )
-    if frozen.digest != _digest(unit, after, frozen.artefacts, policies):
+    if frozen.digest != _digest(unit, after, frozen.artefacts, policies, frozen.printed):
         raise Conflict("mode or policy have changed since it was frozen", code="policy_changed")
     releases.put_artefacts(unit, release_id, frozen.digest, frozen.with_headlines())
     releases.save(unit, before, after, at)
@@ -120,8 +120,9 @@ def approve(
     _check_revision(before, revision)
     _check_in_time(before, policy, at)
     artefacts = releases.artefacts(unit, release_id, before.digest)
+    printed = releases.headlines(unit, release_id, before.digest)
     is_intact = releases.is_intact(unit, release_id, before.digest)
-    if not is_intact or _digest(unit, before, artefacts, policies) != before.digest:
+    if not is_intact or _digest(unit, before, artefacts, policies, printed) != before.digest:
         raise Tampered("bytes, row or policy are not those that were submitted")
     _vote(unit, before, "approve", by=by, at=at, step_up=step_up)
     if len(votes | {by.id}) < policy.quorum:
@@ -319,10 +320,14 @@ def _is_over(release: Release, policy: Policy, at: datetime) -> bool:
     return release.submitted_at is None or at - release.submitted_at >= policy.lapse
 
 
-def _digest(unit: Unit, release: Release, artefacts: Sequence[Artefact], policies: Sequence[Policy]) -> str:
-    """The digest by what is true in this transaction: row, mode, policy, bytes."""
+def _digest(
+    unit: Unit, release: Release, artefacts: Sequence[Artefact], policies: Sequence[Policy],
+    headlines: Mapping[str, str],
+) -> str:  # fmt: skip
+    """The digest by what is true in this transaction: row, mode, policy, bytes, headlines."""
     mode = hub.mode(unit)
-    return digest(artefacts, manifest_of(release, mode, policy_for(release.draft, mode, policies)))
+    policy = policy_for(release.draft, mode, policies)
+    return digest(artefacts, manifest_of(release, mode, policy, headlines))
 
 
 def _vote(

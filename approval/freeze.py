@@ -1,7 +1,7 @@
 """A draft becomes the exact bytes of every channel and language, and one digest over them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -77,6 +77,15 @@ class Frozen:
             language: title for (purpose, language), title in self.titles.items() if purpose is Purpose.MAIN
         }
 
+    @property
+    def printed(self) -> dict[str, str]:
+        """language -> headline as it is stored beside the main bytes, for lists and feeds (releases.headlines)."""
+        return {
+            a.language: line[: releases.LONGEST_HEADLINE]
+            for a, line in self.with_headlines()
+            if a.purpose is Purpose.MAIN and line
+        }
+
     def with_headlines(self) -> Iterator[tuple[Artefact, str]]:
         """Each artefact with the headline of its language; a lone file in all languages gets the first."""
         spoken = {a.language for a in self.artefacts} - {ALL_LANGUAGES}
@@ -104,23 +113,24 @@ def render(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
         for channel in draft.channels
         for artefact in _artefacts(inputs, purpose, channel, said, identifier, sent, place, at)
     )
-    manifest = make_manifest(
-        release, inputs.mode, inputs.policy, sent=sent, identifier=identifier,
-        list_version=inputs.list_version, reach=inputs.reach,
-    )  # fmt: skip
-    return Frozen(
+    frozen = Frozen(
         release_id=release.id,
         revision=release.revision,
         identifier=identifier,
         sent=sent,
         list_version=inputs.list_version,
         reach=inputs.reach,
-        manifest=manifest,
-        digest=digest(artefacts, manifest),
+        manifest={},
+        digest="",
         artefacts=artefacts,
         titles={(p, language): w.headline for p, words in said.items() for language, w in words.items()},
         counts=inputs.counts,
     )
+    manifest = make_manifest(
+        release, inputs.mode, inputs.policy, sent=sent, identifier=identifier,
+        list_version=inputs.list_version, reach=inputs.reach, headlines=frozen.printed,
+    )  # fmt: skip
+    return replace(frozen, manifest=manifest, digest=digest(artefacts, manifest))
 
 
 def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Frozen:
@@ -128,8 +138,8 @@ def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Froze
     found = releases.artefacts(unit, release.id, release.digest) if release.digest else []
     if not found or release.sent is None:
         raise NotFound("nothing has been submitted")
-    manifest = manifest_of(release, mode, policy)
     headlines = releases.headlines(unit, release.id, release.digest)
+    manifest = manifest_of(release, mode, policy, headlines)
     return Frozen(
         release_id=release.id,
         revision=release.revision,
@@ -144,19 +154,19 @@ def stored(unit: Unit, release: Release, *, mode: Mode, policy: Policy) -> Froze
     )
 
 
-def manifest_of(release: Release, mode: Mode, policy: Policy) -> dict[str, Any]:
-    """The manifest of a submitted release, from its row."""
+def manifest_of(release: Release, mode: Mode, policy: Policy, headlines: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of a submitted release, from its row and the headlines beside its bytes."""
     if release.sent is None:
         raise NotFound("nothing has been submitted")
     return make_manifest(
         release, mode, policy, sent=release.sent, identifier=release.identifier,
-        list_version=release.list_version, reach=release.reach,
+        list_version=release.list_version, reach=release.reach, headlines=headlines,
     )  # fmt: skip
 
 
 def make_manifest(
     release: Release, mode: Mode, policy: Policy, *, sent: datetime, identifier: str, list_version: int,
-    reach: int,
+    reach: int, headlines: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """What the digest covers besides bytes (MODEL.md): to whom, by which rule, by whom, for how long.
 
@@ -193,6 +203,7 @@ def make_manifest(
         "expires": _utc(draft.expires),
         "review_by": _utc(draft.review_by),
         "supersedes": draft.supersedes or None,
+        "headlines": dict(headlines),
     }
 
 

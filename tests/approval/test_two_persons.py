@@ -417,3 +417,19 @@ def test_a_try_that_succeeds_or_finds_nothing_leaves_no_note(store, people, area
     with pytest.raises(NotFound):
         missing.result(10)
     assert store.read(lambda u: journal.entries(u, "release", ghost)) == []
+
+
+def test_a_headline_changed_while_it_waits_is_found_at_the_approval(store, people, areas, at):
+    release = made.submitted(store, people["officer"], at)
+    with pytest.raises(Tampered):
+        store.run(lambda u: _approve_after(u, release, people["approver"], at))
+    assert store.read(lambda u: releases.get(u, release.id)).state is State.SUBMITTED
+
+
+def _approve_after(unit, release, by, at):  # type: ignore[no-untyped-def]
+    """Approve under headlines that are not those that were submitted; the table itself refuses any change."""
+    with pytest.raises(sa.exc.DBAPIError), unit.connection.begin_nested():
+        unit.execute(t.artefact.update().values(headline="全部解除"))
+    unit.execute(sa.text("DROP TRIGGER artefact_no_update" + (" ON artefact" if unit.is_postgres else "")))
+    unit.execute(t.artefact.update().where(t.artefact.c.release == release.id).values(headline="全部解除"))
+    return desk.approve(unit, release.id, digest=release.digest, by=by, at=at)

@@ -278,9 +278,10 @@ def test_a_row_from_the_future_says_that_the_clock_was_turned_back(settings) -> 
     assert _find(settings, "clock", at=AT - timedelta(minutes=1)).level is Level.FAIL
 
 
+@pytest.mark.parametrize(
+    "database_url", ["postgres"], indirect=True
+)  # SQLite asserts its own at every connection
 def test_postgres_without_fsync_or_under_a_superuser_is_named(database_url, settings, at) -> None:
-    if database_url.startswith("sqlite"):
-        pytest.skip("SQLite asserts its own durability at every connection")
     store = open_store(database_url)
     store.close()
     on_server = settings.model_copy(update={"database_url": database_url})
