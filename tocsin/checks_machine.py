@@ -49,8 +49,9 @@ def _zone(case: Case) -> Finding:
 
 
 def _private(case: Case) -> list[Path]:
-    names = [case.data, *(case.data / name for name in birth.DIRECTORIES if name != "public")]
-    return [path for path in names if path.is_dir() and path.stat().st_mode & 0o077]
+    """Directories that let others in; the way through to public/ may be open, a look around may not."""
+    open_to_all = {case.data: 0o066, **{case.data / n: 0o077 for n in birth.DIRECTORIES if n != "public"}}
+    return [path for path, bits in open_to_all.items() if path.is_dir() and path.stat().st_mode & bits]
 
 
 def _directories(case: Case) -> Finding:

@@ -327,3 +327,12 @@ def _certificate(ends: datetime) -> bytes:
         .sign(key, hashes.SHA256())
     )  # fmt: skip
     return made.public_bytes(serialization.Encoding.PEM)
+
+
+def test_the_way_through_to_the_public_files_may_be_open_and_nothing_else(settings) -> None:
+    settings.data_dir.chmod(0o711)
+    assert _find(settings, "directories").level is Level.OK
+    for path in settings.data_dir.iterdir():
+        assert path.name in ("public", "public-site") or not path.stat().st_mode & 0o077, path
+    settings.data_dir.chmod(0o755)
+    assert _find(settings, "directories").level is Level.FAIL
