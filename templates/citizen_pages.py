@@ -1,6 +1,5 @@
 """The pages of citizens: their form, its receipt and how far a report is; every word in two languages."""
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
@@ -13,8 +12,9 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from templates.pages import LANGUAGES, words_for
+from templates.sheet import style_name
 
-__all__ = ["LANGUAGES", "render", "style", "style_name", "words"]
+__all__ = ["LANGUAGES", "render", "words"]
 
 
 def render(name: str, *, language: str, mode: str, zone: tzinfo, **values: Any) -> str:
@@ -27,7 +27,7 @@ def render(name: str, *, language: str, mode: str, zone: tzinfo, **values: Any) 
         mode=mode,
         zone=zone,
         w=words()[language],
-        style_name=style_name(),
+        style_name=style_name("citizen"),
         **values,
     )
 
@@ -36,17 +36,6 @@ def render(name: str, *, language: str, mode: str, zone: tzinfo, **values: Any) 
 def words() -> Mapping[str, Mapping[str, Any]]:
     """language -> name -> words."""
     return tomllib.loads(files("templates").joinpath("citizen", "words.toml").read_text(encoding="utf-8"))
-
-
-def style() -> bytes:
-    """The one style sheet."""
-    return files("templates").joinpath("citizen", "style.css").read_bytes()
-
-
-@lru_cache(maxsize=1)
-def style_name() -> str:
-    """The style sheet's address changes with its bytes, so it may be cached for ever."""
-    return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
 
 
 @lru_cache(maxsize=1)

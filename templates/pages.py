@@ -16,6 +16,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from domain.errors import Flaw
+from templates.sheet import style_name
 
 LANGUAGES = ("zh-CN", "en")
 SOURCE = "zh-CN"  # what the pages are written in; other languages have a catalogue
@@ -27,7 +28,7 @@ def render(name: str, *, language: str, zone: tzinfo, at: datetime, **values: An
     """The page `name` of templates/console; `at` is what ages are counted from."""
     page = _environment().get_template(name)
     return page.render(
-        language=language, zone=zone, at=at, _=translator(language), style_name=style_name(),
+        language=language, zone=zone, at=at, _=translator(language), style_name=style_name("console"),
         script_names=list(scripts()), **values,
     )  # fmt: skip
 
@@ -60,17 +61,6 @@ def explain(flaw: Flaw, language: str) -> str:
 def note(text: str, language: str) -> str:
     """What a reader of messages remarked beside a fact, in the reader's language."""
     return _meaning("notes", text) or text if language == SOURCE else text
-
-
-def style() -> bytes:
-    """The one style sheet."""
-    return files("templates").joinpath("console", "style.css").read_bytes()
-
-
-@lru_cache(maxsize=1)
-def style_name() -> str:
-    """The style sheet's address changes with its bytes, so it may be cached for ever."""
-    return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
 
 
 @lru_cache(maxsize=1)

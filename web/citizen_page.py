@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from domain.errors import HubError, NotFound, Unavailable
 from hub.wiring import Hub
-from templates import citizen_pages
+from templates import citizen_pages, sheet
 from web import problems
 from web.page import HEADERS
 
@@ -52,7 +52,7 @@ def problem_of(error: HubError | None, section: str) -> str:
 
 async def style(request: Request) -> Response:
     """The style sheet, under a name that changes with its bytes."""
-    if f"{request.path_params['style']}.css" != citizen_pages.style_name():
+    if f"{request.path_params['style']}.css" != sheet.style_name("citizen"):
         raise NotFound("no such style sheet")
     headers = {**HEADERS, "Cache-Control": f"public, max-age={YEAR}, immutable"}
-    return Response(citizen_pages.style(), 200, headers, media_type="text/css")
+    return Response(sheet.style("citizen"), 200, headers, media_type="text/css")

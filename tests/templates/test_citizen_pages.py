@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.report import Progress
-from templates import citizen_pages
+from templates import citizen_pages, sheet
 
 PAGES = Path(__file__).resolve().parents[2] / "templates" / "citizen"
 
@@ -38,4 +38,4 @@ def test_every_progress_has_a_word_and_a_sentence() -> None:
 
 
 def test_the_style_sheet_fetches_nothing() -> None:
-    assert len(citizen_pages.style()) <= 6 * 1024 and b"url(" not in citizen_pages.style()
+    assert len(sheet.style("citizen")) <= 6 * 1024 and b"url(" not in sheet.style("citizen")

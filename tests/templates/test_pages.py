@@ -14,7 +14,7 @@ from domain import parcel, release, report
 from domain.errors import Flaw
 from domain.handling import Handling, Mode
 from domain.person import Role
-from templates import pages
+from templates import pages, sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = ROOT / "templates" / "console"
@@ -124,8 +124,8 @@ def test_a_strangers_line_is_escaped_and_has_its_own_direction() -> None:
 
 
 def test_the_style_sheet_is_small_enough_to_arrive_at_once() -> None:
-    assert len(pages.style()) <= 12 * 1024  # under 4 kB compressed: one round trip
-    assert b"url(" not in pages.style()
+    assert len(sheet.style("console")) <= 12 * 1024  # under 4 kB compressed: one round trip
+    assert b"url(" not in sheet.style("console")
 
 
 def _tokens(block: str) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_pair_of_colours_can_be_read(scheme: str) -> None:
-    light, dark = re.findall(r":root\{(.*?)\}", pages.style().decode(), re.S)
+    light, dark = re.findall(r":root\{(.*?)\}", sheet.style("console").decode(), re.S)
     tokens = _tokens(light) | (_tokens(dark) if scheme == "dark" else {})
     pairs = [(ink, ground) for ink in ("ink", "soft", "link") for ground in ("bg", "card", "tint")]
     pairs += [(level, f"{level}-bg") for level in ("red", "orange", "yellow", "blue", "ok")]

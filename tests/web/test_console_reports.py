@@ -13,7 +13,7 @@ from domain.person import Role
 from domain.report import State
 from store import inbox, reports, shelf
 from store import tables as t
-from templates import pages
+from templates import pages, sheet
 from tests.web.api_world import World, world
 from tests.web.console_browser import Browser, add_person, add_recipients, bring, call, enter, rain, words
 
@@ -388,7 +388,7 @@ def test_what_is_not_there_is_not_found(quick: World) -> None:
 
 
 def test_the_style_sheet_may_be_cached_for_ever(quick: World) -> None:
-    answer = quick.client.get(f"/console/{pages.style_name()}")
+    answer = quick.client.get(f"/console/{sheet.style_name('console')}")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/css")
     assert "immutable" in answer.headers["cache-control"]

@@ -18,9 +18,9 @@ from intake import desk
 from store import areas, inbox, reports, slips
 from templates import pages
 from web.api import cursors
-from web.console.visit import Visit
-from web.page import go, language_of, problem_page, sentence, show
-from web.sessions import Form, current, must_be_our_page, must_hold_token, read_form
+from web.console.visit import Visit, at_own_door
+from web.page import go, language_of, sentence, show
+from web.sessions import Form, must_hold_token, read_form
 
 # 首报要素: what a first report has to say, as far as the caller knows it (FIELD: 先报已掌握, 后补).
 ELEMENTS = ("source", "time", "place", "nature", "scope", "casualties", "trend", "measures")
@@ -55,19 +55,14 @@ class CallDoor:
 
     async def take(self, request: Request) -> Response:
         """Keep the slip, then show its code; the same slip sent twice is one report."""
-        hub, person, csrf = self._hub, None, ""
-        try:
-            must_be_our_page(request)
-            found = await current(hub, request)
-            if found is None:
-                return go("/login")
-            person, csrf = found
+
+        async def work(person: Person, csrf: str) -> Response:
             form = await read_form(request)
             must_hold_token(form, csrf)
             person.must_be(Role.OFFICER, Role.APPROVER)
             return await self._keep(request, form, person, csrf)
-        except HubError as error:
-            return problem_page(hub, request, error, person=person, csrf=csrf)
+
+        return await at_own_door(self._hub, request, work)
 
     async def _keep(self, request: Request, form: Form, person: Person, csrf: str) -> Response:
         hub, at = self._hub, self._hub.clock()

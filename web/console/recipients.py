@@ -18,9 +18,9 @@ from store.operations import RUNNING, Operation
 from store.unit import Unit
 from web import imports, multipart
 from web.console.history import name_of
-from web.console.visit import Visit
-from web.page import go, problem_page
-from web.sessions import Form, current, must_be_our_page, must_hold_token
+from web.console.visit import Visit, at_own_door
+from web.page import go
+from web.sessions import Form, must_hold_token
 
 HERE = "/console/recipients"
 AREAS = 200  # lines of the table; the list itself is no page
@@ -101,13 +101,9 @@ class UploadDoor:
 
     async def take(self, request: Request) -> Response:
         """Announce the import, start it, and show its page."""
-        hub, person, csrf = self._hub, None, ""
-        try:
-            must_be_our_page(request)
-            found = await current(hub, request)
-            if found is None:
-                return go("/login")
-            person, csrf = found
+        hub = self._hub
+
+        async def work(person: Person, csrf: str) -> Response:
             raw = await request.body()
             kind = request.headers.get("content-type", "")
             form = await anyio.to_thread.run_sync(lambda: _form(raw, kind))
@@ -116,8 +112,8 @@ class UploadDoor:
                           standing=None)  # fmt: skip
             must_hold_token(visit.form, csrf)
             return await anyio.to_thread.run_sync(_begin, visit, form.files)
-        except HubError as error:
-            return problem_page(hub, request, error, person=person, csrf=csrf)
+
+        return await at_own_door(hub, request, work)
 
 
 def _form(raw: bytes, kind: str) -> multipart.Form:

@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from domain.errors import NotFound
 from hub.wiring import Hub
-from templates import pages
+from templates import pages, sheet
 from web.auth import Doorkeeper
 from web.console import calls, drafts, endings, queue, recipients, releases, reports, shifts, slips
 from web.console.stream import StreamDoor
@@ -73,9 +73,9 @@ def routes(hub: Hub, live: Live) -> list[Route]:
 
 
 async def _style(request: Request) -> Response:
-    if f"{request.path_params['style']}.css" != pages.style_name():
+    if f"{request.path_params['style']}.css" != sheet.style_name("console"):
         raise NotFound("no such style sheet")
-    return _for_ever(pages.style(), "text/css")
+    return _for_ever(sheet.style("console"), "text/css")
 
 
 async def _script(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """One officer's request: who asks, what the form says, and how an act of his is run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -131,6 +131,25 @@ def act(hub: Hub, handle: Callable[[Visit], Response]) -> Endpoint:
         return await _answer(hub, request, handle, is_act=True)
 
     return endpoint
+
+
+async def at_own_door(
+    hub: Hub, request: Request, work: Callable[[Person, str], Awaitable[Response]]
+) -> Response:  # fmt: skip
+    """For a form that Visit cannot read: our own page, somebody logged in, and his session's token to `work`.
+
+    `work` reads the form and holds the token against it (must_hold_token).
+    """
+    person, csrf = None, ""
+    try:
+        must_be_our_page(request)
+        found = await current(hub, request)
+        if found is None:
+            return go("/login")
+        person, csrf = found
+        return await work(person, csrf)
+    except HubError as error:
+        return problem_page(hub, request, error, person=person, csrf=csrf)
 
 
 async def _answer(
