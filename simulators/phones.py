@@ -138,7 +138,7 @@ def new_sid(prefix: str = "SM") -> str:
     return prefix + secrets.token_hex(16)
 
 
-def as_resource(message: Message, *, account_sid: str, dates: Mapping[str, str]) -> dict[str, Any]:
+def as_resource(message: Message, *, account_sid: str, dates: Mapping[str, str | None]) -> dict[str, Any]:
     """The Message resource ("Message resource", properties), `dates` being its three RFC 2822 dates."""
     uri = f"/2010-04-01/Accounts/{account_sid}/Messages/{message.sid}"
     return {

@@ -81,7 +81,7 @@ class Simulator:
         at = format_datetime(message.at)
         sent = at if message.status in ("sent", "delivered", "undelivered") else None
         dates = {"date_created": at, "date_updated": at, "date_sent": sent}
-        return as_resource(message, account_sid=self.config.account_sid, dates=dates)  # type: ignore[arg-type]
+        return as_resource(message, account_sid=self.config.account_sid, dates=dates)
 
     async def aclose(self) -> None:
         """Stop calling back and close the ledger; safe to call twice."""

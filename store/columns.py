@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,7 +54,7 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def one_of(column: str, enum: type) -> sa.CheckConstraint:
+def one_of(column: str, enum: type[Enum]) -> sa.CheckConstraint:
     """A constraint that `column` holds a value of the enumeration."""
-    words = ", ".join(f"'{e.value}'" for e in enum)  # type: ignore[attr-defined]
+    words = ", ".join(f"'{e.value}'" for e in enum)
     return sa.CheckConstraint(f"{column} IN ({words})", name=column)

@@ -102,7 +102,7 @@ def people(store: Store, at: datetime) -> dict[str, Person]:
         for login, held in roles.items()
     }
 
-    def add(unit):  # type: ignore[no-untyped-def]
+    def add(unit):
         for login, person in made.items():
             people_book.add(unit, person, login=login, password_hash="", at=at)
 

@@ -142,7 +142,7 @@ def send_sms(data_dir: Path, sender: str, text: str) -> str:
     except FileNotFoundError:
         raise NotFound("no demo hub runs on this data directory", code="not_running") from None
     body = json.dumps({"from": sender, "body": text}).encode()
-    request = urllib.request.Request(f"{where}/sim/inbound", body, {"Content-Type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(f"{where}/sim/inbound", body, {"Content-Type": "application/json"})  # noqa: S310 (as below)
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (our own simulator on 127.0.0.1)
         return str(answer.read().decode())
 

@@ -173,7 +173,7 @@ def _mail(to: Target, call: Call) -> str:
 def _post(url: str, body: bytes, headers: Mapping[str, Any]) -> tuple[int, bytes]:
     request = urllib.request.Request(url, body, dict(headers))  # noqa: S310 (our own hub)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 (our own hub)
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

@@ -134,7 +134,7 @@ async def on_hub_error(request: Request, error: Exception) -> Response:
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """The handler of the framework's own refusals: no such route, no such method."""
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
     allow = (error.headers or {}).get("Allow")
     return refusal(request, error.status_code, headers={"Allow": allow} if allow else None)
 

@@ -40,7 +40,7 @@ def broker(redis_url: str = "") -> Broker:
             redis_url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
-        made = RedisBroker(  # type: ignore[no-untyped-call]
+        made = RedisBroker(  # type: ignore[no-untyped-call]  # its __init__ has no types
             client=redis.Redis(connection_pool=pool), middleware=list(middleware),
             heartbeat_timeout=HEARTBEAT_MS, maintenance_chance=MAINTENANCE_PER_MILLION,
         )  # fmt: skip

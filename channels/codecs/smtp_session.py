@@ -212,7 +212,7 @@ class Conversation(SMTP):
         finally:
             self._release(mail)
             self._is_reading_mail = False
-            self._set_post_data_state()  # type: ignore[no-untyped-call]
+            self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd has no types
 
     async def _have_kept(self, mail: bytearray, envelope: Envelope, session: Session) -> None:
         # RFC 5321 §4.5.2: a line that begins with a dot loses it, the last one too; the first CRLF is ours.

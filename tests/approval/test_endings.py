@@ -22,7 +22,7 @@ ENDINGS = {
 
 
 @pytest.fixture
-def released(store, people, areas, at):  # type: ignore[no-untyped-def]
+def released(store, people, areas, at):
     release = made.approved(store, people["officer"], people["approver"], at)
     store.run(lambda u: ending.start(u, release.id, at))
     for dispatch in store.read(lambda u: promises.of_release(u, release.id)):
@@ -30,7 +30,7 @@ def released(store, people, areas, at):  # type: ignore[no-untyped-def]
     return store.read(lambda u: releases.get(u, release.id))
 
 
-def get(store, release_id):  # type: ignore[no-untyped-def]
+def get(store, release_id):
     return store.read(lambda u: releases.get(u, release_id))
 
 
@@ -79,7 +79,7 @@ def test_what_is_not_approved_has_no_ending(store, people, areas, at, act):
         store.run(lambda u: ENDINGS[act][0](u, release.id, reason="r", by=people["officer"], at=at))
 
 
-def updated(store, people, at, old, **changes):  # type: ignore[no-untyped-def]
+def updated(store, people, at, old, **changes):
     """An update of `old` by the second officer, submitted."""
     draft = store.run(lambda u: desk.draft_update(u, old.id, by=people["officer2"], at=at))
     if changes:
@@ -92,7 +92,7 @@ def updated(store, people, at, old, **changes):  # type: ignore[no-untyped-def]
     return store.run(lambda u: desk.submit(u, draft.id, bytes_, by=people["officer2"], at=at))
 
 
-def approve(store, people, at, release):  # type: ignore[no-untyped-def]
+def approve(store, people, at, release):
     return store.run(
         lambda u: desk.approve(u, release.id, digest=release.digest, by=people["approver"], at=at)
     )
@@ -201,7 +201,7 @@ def test_of_many_acts_at_once_one_ends_the_release(store, people, at, released):
     ] * 3
     outcomes: list[object] = []
 
-    def run(work) -> None:  # type: ignore[no-untyped-def]
+    def run(work) -> None:
         try:
             outcomes.append(store.run(work).state)
         except HubError as error:

@@ -426,7 +426,7 @@ def test_a_headline_changed_while_it_waits_is_found_at_the_approval(store, peopl
     assert store.read(lambda u: releases.get(u, release.id)).state is State.SUBMITTED
 
 
-def _approve_after(unit, release, by, at):  # type: ignore[no-untyped-def]
+def _approve_after(unit, release, by, at):
     """Approve under headlines that are not those that were submitted; the table itself refuses any change."""
     with pytest.raises(sa.exc.DBAPIError), unit.connection.begin_nested():
         unit.execute(t.artefact.update().values(headline="全部解除"))

@@ -33,7 +33,7 @@ def entry(n: int = 1, **changes: object) -> Entry:
         headlines={"zh-CN": "暴雨红色预警", "en": "Red rainstorm warning"},
         payloads={"zh-CN": ZH.encode(), "en": EN.encode()},
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def ended(state: str, purpose: str) -> Entry:

@@ -34,7 +34,7 @@ def entry(n: int = 1, **changes: object) -> Entry:
         headlines={"zh-CN": "暴雨 <橙色> & 预警", "en": "Rainstorm"},
         payloads={"mul": f"<alert>{n}</alert>".encode()},
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def built(*entries: Entry, mode: Mode = Mode.LIVE) -> dict[str, bytes]:

@@ -55,7 +55,7 @@ def alert(purpose: Purpose = Purpose.MAIN, **changes: object) -> Alert:
         "level": Level(colour=Colour.ORANGE, grade=2, response=3),
         "references": () if purpose is Purpose.MAIN else (MAIN,),
     }
-    return make_alert(**{**given, **changes})  # type: ignore[arg-type]
+    return make_alert(**{**given, **changes})
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))

@@ -45,8 +45,8 @@ def _on_their_way(hub: HubProcess) -> dict[str, str]:
     for release in found.values():
         digest = state(hub, release)["digest"]
         hub.api("POST", f"/v1/releases/{release}/approve", {"digest": digest}, key="approver")
-        until(lambda r=release: state(hub, r)["state"] == "publishing", "publishing")  # type: ignore[misc]
-        until(lambda r=release: get(f"{hub.url}/alerts/{r}/") is not None, "its page")  # type: ignore[misc]
+        until(lambda r=release: state(hub, r)["state"] == "publishing", "publishing")
+        until(lambda r=release: get(f"{hub.url}/alerts/{r}/") is not None, "its page")
     hub.api("POST", f"/v1/releases/{found['stopped']}/stop", {"reason": "for the screens"})
     return found
 

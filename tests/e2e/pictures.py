@@ -121,7 +121,7 @@ class Camera:
             (f"/report?lang={self._language}", "citizen-form", SMALL),
             (f"/demo/outbox?live=0&lang={self._language}", "phones", WIDE),
         ):
-            context = self._browser.new_context(base_url=hub.url, locale=self._language, viewport=size)  # type: ignore[arg-type]
+            context = self._browser.new_context(base_url=hub.url, locale=self._language, viewport=size)
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.goto(path)

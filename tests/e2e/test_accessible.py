@@ -83,7 +83,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
         page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
         page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
         for scheme, width in looks:
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 900})
             wide = page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

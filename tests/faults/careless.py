@@ -22,7 +22,7 @@ def main(directory: str, kind: str, count: int) -> None:
         client.recv(100)
 
 
-def _database(directory, kind):  # type: ignore[no-untyped-def]
+def _database(directory, kind):
     connection = sqlite3.connect(f"{directory}/door.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={'NORMAL' if 'normal' in kind else 'FULL'}")
@@ -31,7 +31,7 @@ def _database(directory, kind):  # type: ignore[no-untyped-def]
     return lambda n: connection.execute("INSERT INTO kept VALUES (?, ?)", (n, "x" * 300))
 
 
-def _spool(directory, kind):  # type: ignore[no-untyped-def]
+def _spool(directory, kind):
     def keep(n: int) -> None:
         temporary = f"{directory}/.{n}"
         with open(temporary, "wb") as file:

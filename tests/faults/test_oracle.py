@@ -33,7 +33,7 @@ def honest(store, at, tmp_path):
         provider.obey(Plan(script=[Step(act=Act.ERROR_AFTER, told=Told.NEVER), *quiet]))
         wire = TwilioSms(account_sid=ACCOUNT, auth_token=TOKEN, sender="+8613900999999", base_url=provider.url,
                          status_callback_url="http://127.0.0.1:9/", reaches_the_world=False)  # fmt: skip
-        out = outgoing(store, at, tmp_path, wire=wire)  # type: ignore[arg-type]
+        out = outgoing(store, at, tmp_path, wire=wire)
         run_all(out)
         out.courier.close()
         calls = provider.calls()

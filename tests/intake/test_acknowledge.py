@@ -120,7 +120,7 @@ class Room:
         query = query.join(t.delivery, t.delivery.c.parcel == t.parcel_row.c.id).order_by(
             t.dispatch.c.created_at
         )
-        return self.store.read(lambda u: u.rows(query))  # type: ignore[no-any-return]
+        return self.store.read(lambda u: u.rows(query))
 
 
 @pytest.fixture

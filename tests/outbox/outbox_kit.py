@@ -154,7 +154,7 @@ def approve(
         for channel in channels for language in languages
     ]  # fmt: skip
 
-    def work(unit):  # type: ignore[no-untyped-def]
+    def work(unit):
         author = Person(id="per_author", name="a", organisation="o")
         add_person(unit, author, login="author", password_hash="", at=at)
         whom = draft.audience

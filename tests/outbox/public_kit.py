@@ -25,7 +25,7 @@ PATHS = {
 }  # fmt: skip
 
 
-def site(store: Store, at: datetime, tmp_path, **more) -> Outgoing:  # type: ignore[no-untyped-def]
+def site(store: Store, at: datetime, tmp_path, **more) -> Outgoing:
     """An Outgoing with the real publishers."""
     publishers = {"web_notice": WebNotice(mode=Mode.DEMO), "cap_feed": CapFeed(mode=Mode.DEMO)}
     return replace(
@@ -50,7 +50,7 @@ def issue(
         for purpose in Purpose for channel, language in (("web_notice", "zh-CN"), ("web_notice", "en"), ("cap_feed", "mul"))
     ]  # fmt: skip
 
-    def work(unit):  # type: ignore[no-untyped-def]
+    def work(unit):
         author = Person(id="per_author", name="a", organisation="o")
         add_person(unit, author, login="author", password_hash="", at=at)
         release = Release(
@@ -71,7 +71,7 @@ def issue(
 def end(store: Store, release_id: str, state: State, at: datetime) -> None:
     """Move a published release on to `state`."""
 
-    def work(unit):  # type: ignore[no-untyped-def]
+    def work(unit):
         for action in PATHS[state]:
             before = releases.get(unit, release_id)
             assert before is not None
@@ -87,7 +87,7 @@ def run(out: Outgoing, at: datetime) -> None:
     run_all(out)
 
 
-def told(store: Store, out: Outgoing, at: datetime, state: State = State.PUBLISHED, **more) -> str:  # type: ignore[no-untyped-def]
+def told(store: Store, out: Outgoing, at: datetime, state: State = State.PUBLISHED, **more) -> str:
     """A release that has been published and stands in `state` an hour later; its id."""
     release_id = issue(store, at, **more)
     run(out, at)

@@ -19,7 +19,7 @@ from store import tables as t
 from tests.outbox.outbox_kit import TEXT, Wire, approve, outgoing, phones, run_all, states, subscribe
 
 
-def open_parcel(out, dispatches):  # type: ignore[no-untyped-def]
+def open_parcel(out, dispatches):
     for dispatch in dispatches:
         relay.relay(out, dispatch)
     return out.store.read(lambda unit: parcels.due(unit, out.clock() + timedelta(days=1)))
@@ -226,7 +226,7 @@ def test_an_opt_out_that_arrives_while_a_slice_waits_its_turn_is_honoured(store,
     subscribe(store, at, phones(6))
     release_id, dispatches = approve(store, at)
 
-    def say(_address, _n):  # type: ignore[no-untyped-def]
+    def say(_address, _n):
         if len(wire.started) == 1:
             store.run(lambda u: audience.opt_out(u, "sms", late, inbound="", at=at))
 

@@ -23,10 +23,10 @@ CORRECTION = "更正：暴雨橙色预警系误发"
 ACTS = {"correct": Purpose.CORRECTION, "cancel": Purpose.LIFT}
 
 
-def end(store, at, release_id, act="correct", languages=("zh-CN",), channels=("sms",)):  # type: ignore[no-untyped-def]
+def end(store, at, release_id, act="correct", languages=("zh-CN",), channels=("sms",)):
     """What approval.desk does to the outbox; the ids of the ending's dispatches."""
 
-    def work(unit):  # type: ignore[no-untyped-def]
+    def work(unit):
         before = releases.get(unit, release_id, lock=True)
         after = replace(before, state=MOVES.after(before.state, act))
         frozen = [
@@ -42,7 +42,7 @@ def end(store, at, release_id, act="correct", languages=("zh-CN",), channels=("s
     return store.run(work)
 
 
-def summary(store, release_id):  # type: ignore[no-untyped-def]
+def summary(store, release_id):
     return store.read(lambda u: progress.summary(u, release_id))
 
 
@@ -51,7 +51,7 @@ def test_a_correction_reaches_who_was_sent_or_unsure_and_nobody_else(store, at, 
     release_id, dispatches = approve(store, at)
     failed, silent = set(phones(3)), set(phones(4, 10))
 
-    def say(address, _n):  # type: ignore[no-untyped-def]
+    def say(address, _n):
         if address in failed:
             return Answer(delivery_id="", state=DeliveryState.FAILED, code="21211")
         return Unsure("silence") if address in silent else None
@@ -102,7 +102,7 @@ def test_who_is_being_called_when_the_correction_comes_waits_for_the_end_of_the_
     under_way, go_on = threading.Semaphore(0), threading.Event()
 
     class Slow(Wire):
-        async def call(self, part):  # type: ignore[no-untyped-def]
+        async def call(self, part):
             (item,) = part.items
             if item.address == late:
                 under_way.release()
@@ -204,7 +204,7 @@ def test_a_walk_in_many_steps_with_deaths_between_takes_everybody_once(store, at
     store.run(lambda u: promises.move(u, promises.get(u, ending), "start", at))
     steps = []
 
-    def step(unit):  # type: ignore[no-untyped-def]
+    def step(unit):
         dispatch = promises.get(unit, ending, lock=True)
         names, cursor, size = endings.expand(unit, dispatch, at, walked=700)
         steps.append((len(names), size))
@@ -246,11 +246,11 @@ def test_who_had_failed_and_got_it_after_all_is_told_of_the_end_once(store, at, 
     assert (told["reach"], told["unexpanded"], told["states"]) == (7, 0, {"accepted": 7})
 
 
-def replaced(store, at, old, **more):  # type: ignore[no-untyped-def]
+def replaced(store, at, old, **more):
     """An approved update of `old`, as approval.desk leaves both."""
     update, dispatches = approve(store, at, supersedes=old, **more)
 
-    def work(unit):  # type: ignore[no-untyped-def]
+    def work(unit):
         before = releases.get(unit, old, lock=True)
         releases.save(unit, before, replace(before, state=MOVES.after(before.state, "supersede")), at)
         recall.stop(unit, old, by="per_author", at=at, reason="superseded")
@@ -259,8 +259,8 @@ def replaced(store, at, old, **more):  # type: ignore[no-untyped-def]
     return update, dispatches
 
 
-def end_replaced(store, at, old, ended, act="correct"):  # type: ignore[no-untyped-def]
-    def work(unit):  # type: ignore[no-untyped-def]
+def end_replaced(store, at, old, ended, act="correct"):
+    def work(unit):
         first, last = releases.get(unit, old), releases.get(unit, ended)
         frozen = [Artefact(id=mint("art", at), channel="sms", language="zh-CN", media_type="text/plain",
                            purpose=ACTS[act], body=b"of the first")]  # fmt: skip
@@ -284,7 +284,7 @@ def test_who_got_the_first_message_and_not_its_update_gets_the_ending_of_what_he
     heard = {}
 
     class Listening(Wire):
-        async def call(self, part):  # type: ignore[no-untyped-def]
+        async def call(self, part):
             heard.setdefault(part.items[0].address, []).append(part.payload)
             return await super().call(part)
 

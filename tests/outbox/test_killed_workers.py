@@ -34,7 +34,7 @@ def now() -> datetime:
 class Provider:
     """The simulated Twilio behind a real socket; its ledger is on disk before it answers."""
 
-    def __init__(self, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, tmp_path) -> None:
         self.ledger = tmp_path / "ledger.jsonl"
         config = TwilioSimConfig(
             account_sid=ACCOUNT, auth_token=TOKEN, number="+8613900999999", now=now,
@@ -70,26 +70,26 @@ def provider(tmp_path):
     made.close()
 
 
-def rows(store):  # type: ignore[no-untyped-def]
+def rows(store):
     d = t.delivery.c
     return {r.address: r.state for r in store.read(lambda u: u.rows(sa.select(d.address, d.state)))}
 
 
-def spawn(url, tmp_path, provider, redis=""):  # type: ignore[no-untyped-def]
+def spawn(url, tmp_path, provider, redis=""):
     command = [sys.executable, "-m", "tests.outbox.worker_process", url, str(tmp_path), provider.url, redis]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=os.getcwd())
     assert process.stdout and process.stdout.readline() == b"ready\n"
     return process
 
 
-def wait_for(claim, seconds=60.0):  # type: ignore[no-untyped-def]
+def wait_for(claim, seconds=60.0):
     end = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
 
 
-def shorten_leases(store, at):  # type: ignore[no-untyped-def]
+def shorten_leases(store, at):
     """As if 30 s had passed since the death of their holder."""
     p = t.parcel_row
     store.run(lambda u: u.execute(p.update().where(p.c.state == "leased").values(lease_until=at)))

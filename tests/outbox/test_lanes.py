@@ -7,7 +7,7 @@ from store import promises, releases
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, subscribe
 
 
-def due(store, at):  # type: ignore[no-untyped-def]
+def due(store, at):
     found: dict[str, list[str]] = {}
     for job, row in store.read(lambda u: sweep.due(u, at)):
         found.setdefault(job, []).append(row)

@@ -21,7 +21,7 @@ def test_promises_are_written_in_the_callers_transaction_or_not_at_all(store, at
     release_id, before = approve(store, at)
     release = store.read(lambda u: releases.get(u, release_id))
 
-    def fails(unit):  # type: ignore[no-untyped-def]
+    def fails(unit):
         other = Artefact(id="art_x", channel="sms", language="en", media_type="text/plain", body=b"x")
         releases.put_artefacts(unit, release_id, "d", [(other, "")])
         assert len(ledger.put(unit, release=release, artefacts=[other], at=at)) == 1
@@ -67,7 +67,7 @@ def test_sums_are_the_reach_before_during_and_after(store, at, tmp_path, monkeyp
     release_id, dispatches = approve(store, at, channels=("sms", "web_notice"))
     out = outgoing(store, at, tmp_path, wire=Wire())
 
-    def summary():  # type: ignore[no-untyped-def]
+    def summary():
         found = store.read(lambda u: progress.summary(u, release_id))
         sms = found["channels"]["sms"]
         assert found["adds_up"] and found["reach"] == sms["reach"] == 1300

@@ -8,7 +8,7 @@ from outbox.line import Window
 from outbox.pace import Pace
 
 
-def in_order(work) -> list[str]:  # type: ignore[no-untyped-def]
+def in_order(work) -> list[str]:
     """Names in the order in which they had their turn; 20 ordinary ones came before the urgent two."""
 
     async def run() -> list[str]:

@@ -14,7 +14,7 @@ from tests.outbox.outbox_kit import Wire, outgoing, phones, run_all
 ADDRESS = phones(1)[0]
 
 
-def notice(at, **changes):  # type: ignore[no-untyped-def]
+def notice(at, **changes):
     made = Notice(
         kind=NoticeKind.ACKNOWLEDGEMENT, about="rep_1", channel="sms", address=ADDRESS, language="zh-CN",
         payload="您的报告 4F7K-92PX 已收到。".encode(), expires=at + timedelta(hours=2),

@@ -45,16 +45,16 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
-def republish(out) -> list[str]:  # type: ignore[no-untyped-def]
+def republish(out) -> list[str]:
     return [path for channel in CHANNELS for path in publish.republish(out, channel)]
 
 
-def page(out, release_id: str, folder: str = ""):  # type: ignore[no-untyped-def]
+def page(out, release_id: str, folder: str = ""):
     place = out.public_dir / folder / "alerts" / release_id / "index.html"
     return lxml_html.document_fromstring(place.read_text())
 
 
-def ids(out, folder: str = "") -> list[str]:  # type: ignore[no-untyped-def]
+def ids(out, folder: str = "") -> list[str]:
     root = etree.fromstring((out.public_dir / "public" / folder / "alerts.atom").read_bytes())
     return [i.text.removeprefix("urn:x-tocsin:") for i in root.findall("a:entry/a:id", ATOM)]
 
@@ -138,7 +138,7 @@ def test_a_change_makes_and_writes_only_what_it_touches(store, at, tmp_path, are
     republish(out)
     asked: list[str] = []
 
-    class Counting(type(out.publishers["web_notice"])):  # type: ignore[misc]
+    class Counting(type(out.publishers["web_notice"])):
         def build(self, entries, *, public_url):
             return [replace(f, body=lambda f=f: asked.append(f.path) or f.read())
                     for f in super().build(entries, public_url=public_url)]  # fmt: skip
@@ -205,7 +205,7 @@ def test_bytes_that_are_not_what_was_approved_are_left_out_of_pages_and_lists(st
     for path in (f"alerts/{bad}/index.html", f"en/alerts/{bad}/index.html", f"public/cap/{bad}.xml"):
         (out.public_dir / path).unlink()
 
-    def change(unit):  # type: ignore[no-untyped-def]
+    def change(unit):
         table = " ON artefact" if unit.is_postgres else ""
         unit.connection.exec_driver_sql(f"DROP TRIGGER artefact_no_update{table}")
         unit.execute(t.artefact.update().where(t.artefact.c.release == bad).values(body=b"<p>other</p>"))

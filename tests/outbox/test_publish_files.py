@@ -20,11 +20,11 @@ from store import tables as t
 from tests.outbox.outbox_kit import TEXT, Pages, approve, outgoing, run_all
 
 
-def notice(store, at, **more):  # type: ignore[no-untyped-def]
+def notice(store, at, **more):
     return approve(store, at, channels=("web_notice",), languages=("zh-CN", "en"), **more)
 
 
-def page(out, release_id):  # type: ignore[no-untyped-def]
+def page(out, release_id):
     return out.public_dir / "alerts" / release_id / "index.html"
 
 
@@ -75,7 +75,7 @@ def test_a_stop_reaches_the_files_by_the_sweep_alone(store, at, tmp_path):
     run_all(out)
     assert publish.refresh(out) == []
 
-    def lift(unit):  # type: ignore[no-untyped-def]
+    def lift(unit):
         before = releases.get(unit, release_id)
         releases.save(unit, before, replace(before, state=State.CANCELLED), at + timedelta(minutes=1))
 
@@ -92,7 +92,7 @@ def test_a_change_whose_moment_is_older_than_another_one_reaches_the_files_too(s
     run_all(out)
     earlier = at - timedelta(milliseconds=300)  # it waited for its turn, or its host's clock is behind
 
-    def replaced(unit):  # type: ignore[no-untyped-def]
+    def replaced(unit):
         before = releases.get(unit, first, lock=True)
         releases.save(unit, before, replace(before, state=State.SUPERSEDED), earlier)
 

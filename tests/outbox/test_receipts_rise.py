@@ -20,7 +20,7 @@ S = DeliveryState
 SAID = (S.ACCEPTED, S.SENT, S.DELIVERED, S.READ, S.FAILED)
 
 
-def receipt(at, state, name="SM1", **more):  # type: ignore[no-untyped-def]
+def receipt(at, state, name="SM1", **more):
     return Receipt(channel="sms", provider_id=name, state=state, received_at=at, code=f"c-{state}", **more)
 
 
@@ -36,12 +36,12 @@ def sending(store, at, tmp_path):
     return release_id, held, slot
 
 
-def row(store):  # type: ignore[no-untyped-def]
+def row(store):
     d = t.delivery.c
     return tuple(store.read(lambda u: u.rows(sa.select(d.state, d.provider_id, d.code)))[0])
 
 
-def answered(store, held, slot, at, state=S.ACCEPTED):  # type: ignore[no-untyped-def]
+def answered(store, held, slot, at, state=S.ACCEPTED):
     result = parcels.Result(seq=slot.seq, state=state, provider_id="SM1" if state is S.ACCEPTED else "")
     assert store.run(lambda u: deliver._write(u, held, [result], at))
 
@@ -50,11 +50,11 @@ class _Undo(Exception):
     """Ends a trial without keeping it."""
 
 
-def final_row(store, at, held, slot, sequence):  # type: ignore[no-untyped-def]
+def final_row(store, at, held, slot, sequence):
     """The row after our answer and the receipts of `sequence`; None stands for our own answer."""
     found = []
 
-    def trial(unit):  # type: ignore[no-untyped-def]
+    def trial(unit):
         for said in sequence:
             if said is None:
                 result = parcels.Result(seq=slot.seq, state=S.ACCEPTED, provider_id="SM1")

@@ -33,7 +33,7 @@ def main(database: str, data: str, provider: str, redis: str) -> None:
     rooms = broker(redis)
     ringer = Ringer(rooms)
     store = open_store(database)
-    out = outgoing(store, now(), Path(data), wire=wire(provider), clock=now, bell=ringer)  # type: ignore[arg-type]
+    out = outgoing(store, now(), Path(data), wire=wire(provider), clock=now, bell=ringer)
     jobs = jobs_of(out)
     start_workers(jobs, rooms, 3)
     Timers(

@@ -88,7 +88,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
         answer = quick.client.post("/v1/citizen/reports", json={"text": "x", "contact": "13800138000"})
         quick.file_all()
         key = answer.json()["key"]
-        context = chromium.new_context(locale=language, color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+        context = chromium.new_context(locale=language, color_scheme=scheme, bypass_csp=True)
         page = context.new_page()
         for name in ("", "/state", f"/r/{key}", f"/s/{key}", "/s/forged"):
             for width in (320, 360, 1280):

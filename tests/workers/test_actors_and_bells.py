@@ -25,7 +25,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def eventually(claim, seconds=15.0):  # type: ignore[no-untyped-def]
+def eventually(claim, seconds=15.0):
     """Wait until `claim()` holds; how long it took."""
     begun = time.monotonic()
     while not claim():
@@ -37,7 +37,7 @@ def eventually(claim, seconds=15.0):  # type: ignore[no-untyped-def]
 class Process:
     """What a worker process runs, inside this one: broker, bell, workers, timers."""
 
-    def __init__(self, store, tmp_path, wire, url="", *, with_workers=True):  # type: ignore[no-untyped-def]
+    def __init__(self, store, tmp_path, wire, url="", *, with_workers=True):
         self.broker = broker(url)
         self.ringer = Ringer(self.broker)
         self.out = outgoing(store, now(), tmp_path, wire=wire, clock=now, bell=self.ringer)
@@ -68,7 +68,7 @@ class Process:
 def process(store, tmp_path):
     made = []
 
-    def make(wire, url="", **more):  # type: ignore[no-untyped-def]
+    def make(wire, url="", **more):
         made.append(Process(store, tmp_path, wire, url, **more))
         return made[-1]
 
