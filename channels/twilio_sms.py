@@ -150,7 +150,7 @@ class _Http(AsyncTwilioHttpClient):
             what = type(error).__name__
             if seen.is_connected:
                 raise Unsure("no answer after the request was sent", code=what) from None
-            raise NotNow("no connection", code=what) from None
+            raise NotNow("no connection", code=what, is_down=True) from None
         judge(answer.status, raw, answer.headers)
         return Response(answer.status, raw.decode("utf-8", "replace"), answer.headers)
 

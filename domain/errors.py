@@ -110,9 +110,13 @@ class NotNow(DeliveryError):
 
     code = "not_now"
 
-    def __init__(self, detail: str = "", *, code: str = "", retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, detail: str = "", *, code: str = "", retry_after: timedelta | None = None, is_down: bool = False
+    ) -> None:
+        """`is_down`: nobody was there to say so, as opposed to a provider that refuses for now."""
         super().__init__(detail, code=code)
         self.retry_after = retry_after
+        self.is_down = is_down
 
 
 class Never(DeliveryError):

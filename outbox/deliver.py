@@ -71,8 +71,12 @@ def _turn(out: Outgoing, held: Claim, wire: Wire) -> Ended:
             return _expire(out, held)
         if out.stop_file.exists():
             return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
+        breaker = out.courier.breaker_of(wire)
+        if rest := breaker.rest():
+            return _give_back(out, held, Ended.WAITS, rest)
         lease_ends = boottime() + LEASE.total_seconds()
-        slots = _begin(out, held, _slice_size(wire, pace))
+        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace)
+        slots = _begin(out, held, most)
         if slots is None:
             return Ended.FENCED
         if not slots:
@@ -169,7 +173,7 @@ def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Ended | N
         asked = max((e.retry_after for e in not_now if e.retry_after), default=timedelta())
         was_answered = any(o.answers for o in outcomes)
         return _give_back(out, held, Ended.WAITS, max(asked, _backoff(0 if was_answered else held.attempts)))
-    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}:
+    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING, Refusal.RESTING}:
         return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
     return None
 

@@ -32,6 +32,7 @@ class Refusal(StrEnum):
     TAMPERED = "tampered"
     BLIND = "blind"  # the store does not answer
     HALTED = "halted"  # another call of the slice was told to wait
+    RESTING = "resting"  # the provider does not answer: outbox/breaker.py
     CLOSING = "closing"  # this process is leaving
 
 

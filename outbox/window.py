@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from channels.contract import Wire
 from domain.errors import Never, NotNow, Unsure
 from domain.parcel import Answer, Item, Part
+from outbox.breaker import Breaker
 from outbox.guard import Guard, Refusal
 from outbox.line import Window
 from outbox.pace import Pace
@@ -56,6 +57,7 @@ class _Way:
     pace: Pace
     window: Window
     guard: Guard
+    breaker: Breaker
     halt: asyncio.Event
     is_urgent: bool
 
@@ -68,6 +70,7 @@ class Courier:
         self._loop = asyncio.new_event_loop()
         self._windows: dict[str, Window] = {}
         self._wires: dict[str, Wire] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
@@ -85,6 +88,10 @@ class Courier:
             return self._wait(self._slice(wire, calls, pace, guard, is_urgent))
         except _LoopHasEnded:
             return [Outcome(call=call, refusal=Refusal.CLOSING) for call in calls]
+
+    def breaker_of(self, wire: Wire) -> Breaker:
+        """What this process knows of the wire's provider."""
+        return self._breakers.setdefault(wire.name, Breaker())
 
     def close(self, timeout: timedelta = timedelta(seconds=10)) -> None:
         """Begin no further call, wait for those in flight, close the wires' sessions; safe to call twice."""
@@ -127,7 +134,8 @@ class Courier:
         self._wires[wire.name] = wire
         window = self._windows.setdefault(wire.name, Window(wire.window))
         watch, halt = guard(), asyncio.Event()
-        way = _Way(pace=pace, window=window, guard=watch, halt=halt, is_urgent=is_urgent)
+        way = _Way(pace=pace, window=window, guard=watch, breaker=self.breaker_of(wire), halt=halt,
+                   is_urgent=is_urgent)  # fmt: skip
         ones = [self._one(wire, call, way) for call in calls]
         return await asyncio.gather(*(asyncio.create_task(one, name=_ONE) for one in ones))
 
@@ -137,7 +145,12 @@ class Courier:
                 refusal = await self._turn(call, way)
                 if refusal is not None:
                     return Outcome(call=call, refusal=refusal)
-                return await self._call(wire, call, way.pace, way.halt)
+                entered = way.breaker.enter()
+                if entered is None:
+                    return Outcome(call=call, refusal=Refusal.RESTING)
+                outcome = await self._call(wire, call, way.pace, way.halt)
+                way.breaker.leave(entered, outcome.error)
+                return outcome
         except NotNow as error:  # the pace; a wire's own is answered in _call
             way.halt.set()
             return Outcome(call=call, error=error)

@@ -92,7 +92,7 @@ class Line:
             judge(Said(stage=stage, code=error.code, text=error.message))
             raise NotNow("an answer out of order", code="garbage") from None
         except (SMTPException, OSError, ValueError) as error:  # TimeoutError and TLS errors are OSErrors
-            raise NotNow("lost before the mail was sent", code=type(error).__name__) from None
+            raise NotNow("lost before the mail was sent", code=type(error).__name__, is_down=True) from None
         if refusal is not None:
             self._must_reset = True
             return refusal
