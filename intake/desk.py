@@ -1,6 +1,7 @@
 """The intake desk at the door: keep what came as it came, then the door may answer."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +12,7 @@ from intake.spool import Spool
 from store import inbox, shelf
 from store.blobs import Blobs, note
 from store.database import Store
+from store.inbox import Arriving
 from store.unit import Unit
 
 
@@ -21,9 +23,15 @@ def mint_names(at: datetime) -> Kept:
 
 def receive(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: datetime) -> Kept:
     """Keep a message in the caller's transaction; a repeat answers with the first names."""
-    if blob:
-        note(unit, blob, len(inbound.raw), inbound.handling, at)
-    return inbox.keep(unit, inbound, minted, blob=blob, at=at)
+    return receive_many(unit, [Arriving(inbound=inbound, minted=minted, blob=blob, at=at)])[0]
+
+
+def receive_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
+    """Keep messages in the caller's transaction: for each its names, those of the first one for a repeat."""
+    for one in arriving:
+        if one.blob:
+            note(unit, one.blob, len(one.inbound.raw), one.inbound.handling, one.at)
+    return inbox.keep_many(unit, arriving)
 
 
 async def take(inbound: Inbound, *, store: Store, blobs: Blobs, spool: Spool, at: datetime) -> Kept:
@@ -34,8 +42,8 @@ async def take(inbound: Inbound, *, store: Store, blobs: Blobs, spool: Spool, at
     minted = mint_names(at)
     try:
         blob = await keep_large(inbound.raw, blobs)
-        work = store.submit(lambda unit: receive(unit, inbound, minted, blob=blob, at=at))
-        return await asyncio.wrap_future(work)
+        arriving = Arriving(inbound=inbound, minted=minted, blob=blob, at=at)
+        return await asyncio.wrap_future(store.submit_item(receive_many, arriving))
     except (Unavailable, OSError):  # an unknown COMMIT too: the drain finds the row by its key
         return await asyncio.to_thread(spool.put, inbound, minted)
 

@@ -4,8 +4,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,26 @@ from store.unit import Unit
 from store.vault import Vault
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 GROUP = 200  # closures in one commit: LIMITS.md, 50,447 rows/s at 200 against 3,686 at 1
 RETRIES = 3  # deadlock, serialization failure or lost connection before COMMIT: nothing was kept yet
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One closure, or one item for a closure that takes many; and who waits for it."""
+
+    work: Callable[[Unit], Any] | None = None
+    many: Callable[[Unit, Sequence[Any]], Sequence[Any]] | None = None
+    item: Any = None
+    future: "Future[Any]" = field(default_factory=Future)
+
+    def run(self, unit: Unit) -> Any:
+        """Do it alone."""
+        if self.many is not None:
+            return self.many(unit, [self.item])[0]
+        return self.work(unit) if self.work is not None else None
 
 
 class Store:
@@ -32,7 +50,7 @@ class Store:
         self._writer = open_engine(url, is_writer=True)
         self._reader = open_engine(url, is_writer=False)
         self._lock = WriteLock(lock_path)
-        self._jobs: queue.SimpleQueue[tuple[Callable[[Unit], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -49,13 +67,23 @@ class Store:
         `work` runs SQL only, at most a few milliseconds, and may be run again when nothing was
         committed. It fails with what `work` raised, Unavailable (nothing kept) or CommitUnknown.
         """
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # a caller that goes away must not cancel what will be committed
+        return self._queue(_Job(work=work))
+
+    def submit_item(self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item) -> "Future[T]":
+        """Queue one of many alike: `many` runs once for all items that wait for it, and answers one for each.
+
+        Like submit(), and what fails among others is tried again alone: nobody pays for his neighbour.
+        """
+        return self._queue(_Job(many=many, item=item))
+
+    def _queue(self, job: _Job) -> "Future[Any]":
+        # a caller that goes away must not cancel what will be committed
+        job.future.set_running_or_notify_cancel()
         if self._closed:
-            future.set_exception(Unavailable("the store is closing"))
+            job.future.set_exception(Unavailable("the store is closing"))
         else:
-            self._jobs.put((work, future))
-        return future
+            self._jobs.put(job)
+        return job.future
 
     def run(self, work: Callable[[Unit], T]) -> T:
         """Run `work` whole in a transaction and wait for its commit. One promise."""
@@ -87,9 +115,9 @@ class Store:
                     self._connection.close()
                 return
 
-    def _gather(self) -> tuple[list[tuple[Callable[[Unit], Any], Future[Any]]], bool]:
+    def _gather(self) -> tuple[list[_Job], bool]:
         """Everything that is waiting, at most GROUP; waits for the first."""
-        batch: list[tuple[Callable[[Unit], Any], Future[Any]]] = []
+        batch: list[_Job] = []
         while len(batch) < GROUP:
             try:
                 job = self._jobs.get() if not batch else self._jobs.get_nowait()
@@ -100,12 +128,12 @@ class Store:
             batch.append(job)
         return batch, False
 
-    def _commit(self, batch: list[tuple[Callable[[Unit], Any], Future[Any]]]) -> None:
+    def _commit(self, batch: list[_Job]) -> None:
         failure: HubError = Unavailable("the database does not answer")
         may_be_one_s_fault = True
         for attempt in range(RETRIES):
             try:
-                outcomes = self._transaction([work for work, _ in batch])
+                outcomes = self._transaction(batch)
             except CommitUnknown as error:
                 failure = error
                 break
@@ -118,50 +146,37 @@ class Store:
                 failure, may_be_one_s_fault = error, False
                 break
             else:
-                for (_, future), (is_ok, value) in zip(batch, outcomes, strict=True):
-                    future.set_result(value) if is_ok else future.set_exception(value)
+                for job, (is_ok, value) in zip(batch, outcomes, strict=True):
+                    job.future.set_result(value) if is_ok else job.future.set_exception(value)
                 return
         if len(batch) > 1 and may_be_one_s_fault and not isinstance(failure, CommitUnknown):
             for job in batch:  # the others must not pay for it
                 self._commit([job])
             return
-        for _, future in batch:
-            future.set_exception(failure)
+        for job in batch:
+            job.future.set_exception(failure)
 
-    def _transaction(self, works: list[Callable[[Unit], Any]]) -> list[tuple[bool, Any]]:
-        """All of `works` in one transaction, each in its own savepoint."""
+    def _transaction(self, batch: list[_Job]) -> list[tuple[bool, Any]]:
+        """All of `batch` in one transaction, each in its own savepoint; those alike share one."""
         with self._lock:
             connection = self._connection or self._writer.connect()
             self._connection = connection
             transaction = connection.begin()
             try:
                 unit = Unit(connection, self._vault, self._head_key)
-                outcomes = [self._one(unit, work) for work in works]
+                outcomes = [_alone(unit, batch[0])] if len(batch) == 1 else _together(unit, batch)
             except BaseException:
                 transaction.rollback()
                 raise
+            if not any(is_ok for is_ok, _ in outcomes):  # nothing was done: there is nothing to keep
+                transaction.rollback()
+                return outcomes
             try:
                 transaction.commit()
             except (sa.exc.DBAPIError, OSError) as error:
                 self._drop_connection()
                 raise CommitUnknown("the database did not answer COMMIT") from error
             return outcomes
-
-    @staticmethod
-    def _one(unit: Unit, work: Callable[[Unit], Any]) -> tuple[bool, Any]:
-        savepoint = unit.connection.begin_nested()
-        try:
-            value = work(unit)
-        except sa.exc.DBAPIError as error:
-            if isinstance(error, sa.exc.OperationalError) or error.connection_invalidated:
-                raise  # disk full, locked, gone, deadlock: the whole batch is tried again
-            savepoint.rollback()
-            return False, error
-        except Exception as error:
-            savepoint.rollback()
-            return False, error
-        savepoint.commit()
-        return True, value
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -171,3 +186,45 @@ class Store:
                 connection.close()
             except sa.exc.SQLAlchemyError:
                 self._writer.dispose()
+
+
+def _together(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
+    """One outcome for each job, in the order of `batch`; items of one closure are run where the first stands."""
+    alike: dict[Any, list[_Job]] = {}
+    for job in batch:
+        alike.setdefault(job.many or id(job), []).append(job)
+    found: dict[int, tuple[bool, Any]] = {}
+    for jobs in alike.values():
+        outcomes = _in_savepoint(unit, jobs)
+        found.update((id(job), outcome) for job, outcome in zip(jobs, outcomes, strict=True))
+    return [found[id(job)] for job in batch]
+
+
+def _in_savepoint(unit: Unit, jobs: list[_Job]) -> list[tuple[bool, Any]]:
+    many, items = jobs[0].many, [job.item for job in jobs]
+    savepoint = unit.connection.begin_nested()
+    if len(jobs) == 1 or many is None:
+        outcomes = [_alone(unit, jobs[0])]
+    else:
+        outcomes = _tried(lambda: [value for _, value in zip(items, many(unit, items), strict=True)])
+    if all(is_ok for is_ok, _ in outcomes):
+        savepoint.commit()
+        return outcomes
+    savepoint.rollback()
+    return outcomes if len(jobs) == 1 else [_in_savepoint(unit, [job])[0] for job in jobs]
+
+
+def _alone(unit: Unit, job: _Job) -> tuple[bool, Any]:
+    return _tried(lambda: [job.run(unit)])[0]
+
+
+def _tried(work: Callable[[], Sequence[Any]]) -> list[tuple[bool, Any]]:
+    """(True, value) for each value of `work`, or (False, what it raised)."""
+    try:
+        return [(True, value) for value in work()]
+    except sa.exc.DBAPIError as error:
+        if isinstance(error, sa.exc.OperationalError) or error.connection_invalidated:
+            raise  # disk full, locked, gone, deadlock: the whole batch is tried again
+        return [(False, error)]
+    except Exception as error:
+        return [(False, error)]

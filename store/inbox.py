@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,10 +18,28 @@ from store.unit import Unit
 
 INLINE = 256 * 1024  # bytes of raw kept in the row; larger ones are blobs, fsynced before the row
 
-_KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code).where(
+_KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code, t.inbound.c.external_id).where(
     t.inbound.c.channel == sa.bindparam("of_channel"),
-    t.inbound.c.external_id == sa.bindparam("of_external_id"),
+    t.inbound.c.external_id.in_(sa.bindparam("of_external_ids", expanding=True)),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arriving:
+    """A message that is to be stored under the names it was given at the door.
+
+    `blob` names the already durable file that holds `inbound.raw`, when it is larger than INLINE.
+    """
+
+    inbound: Inbound
+    minted: Kept
+    blob: str = ""
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What n deliveries of one message share."""
+        return self.inbound.channel, self.inbound.external_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,45 +67,97 @@ class Stand:
 
 
 def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: datetime) -> Kept:
-    """Store as received; a repeat answers with the names given the first time.
+    """Store one message; see keep_many()."""
+    return keep_many(unit, [Arriving(inbound=inbound, minted=minted, blob=blob, at=at)])[0]
 
-    `blob` names the already durable file that holds `inbound.raw`, when it is larger than INLINE.
+
+def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
+    """Store messages as received, in one statement a table; a repeat answers with the names given the first time.
+
+    Of two alike among them the second is a repeat of the first.
     """
-    name = {"of_channel": inbound.channel, "of_external_id": inbound.external_id}
-    known = unit.execute(_KNOWN, name).one_or_none()
-    if known is None:
-        key, wrapped = unit.vault.new_key(minted.report_id)
-        meta = json.dumps(dict(inbound.meta), ensure_ascii=False, sort_keys=True).encode()
-        row = {
-            "id": minted.inbound_id,
-            "report": minted.report_id,
-            "code": minted.code,
-            "channel": inbound.channel,
-            "external_id": inbound.external_id,
-            "media_type": inbound.media_type,
-            "raw": None if blob else key.seal("inbound.raw", inbound.raw),
-            "blob": blob or None,
-            "raw_sha256": hashlib.sha256(inbound.raw).hexdigest(),
-            "sender": key.seal("inbound.sender", inbound.sender.encode()),
-            "sender_index": _index(unit, inbound.sender),
-            "meta": key.seal("inbound.meta", meta),
-            "organisation": inbound.organisation,
-            "handling": inbound.handling.value,
-            "received_at": inbound.received_at,
-            "state": Arrival.RECEIVED.value,
-            "next_due": at,
-        }
-        if unit.add_once(t.inbound, row):
-            unit.vault.keep_key(unit.connection, minted.report_id, wrapped)
-            journal.append(
-                unit, "inbound", minted.inbound_id, "receive", by=f"door:{inbound.channel}", at=at,
-                detail={"report": minted.report_id, "raw_sha256": row["raw_sha256"]}, is_first=True,
-            )  # fmt: skip
-            return minted
-        known = unit.execute(_KNOWN, name).one_or_none()
-        if known is None:  # the clash was on id or code: mint again and repeat
+    known = _known(unit, arriving)
+    new: dict[tuple[str, str], Arriving] = {}
+    for one in arriving:
+        if one.key not in known:
+            new.setdefault(one.key, one)
+    if new:
+        known |= _add(unit, list(new.values()))
+    found = []
+    for one in arriving:
+        kept = known[one.key]
+        is_fresh = new.get(one.key) is one and kept.inbound_id == one.minted.inbound_id
+        found.append(one.minted if is_fresh else replace(kept, is_fresh=False))
+    return found
+
+
+def _known(unit: Unit, arriving: Sequence[Arriving]) -> dict[tuple[str, str], Kept]:
+    """(channel, external id) -> the names of those that are stored already."""
+    wanted: dict[str, list[str]] = {}
+    for one in arriving:
+        wanted.setdefault(one.inbound.channel, []).append(one.inbound.external_id)
+    return {
+        (channel, row.external_id): Kept(
+            inbound_id=row.id, report_id=row.report, code=row.code, is_fresh=False
+        )
+        for channel, names in wanted.items()
+        for row in unit.execute(_KNOWN, {"of_channel": channel, "of_external_ids": names})
+    }
+
+
+def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
+    """The names under which they are stored now: their own, or another's who was faster."""
+    wrapped: dict[str, bytes] = {}
+    rows = [_row(unit, one, wrapped) for one in arriving]
+    count = unit.add_new(t.inbound, rows)
+    fresh = {one.minted.inbound_id for one in arriving}
+    stored = {}
+    if count < len(rows):  # another process was faster with some
+        i = t.inbound.c
+        fresh = {row.id for row in unit.rows(sa.select(i.id).where(i.id.in_(fresh)))}
+        late = [one for one in arriving if one.minted.inbound_id not in fresh]
+        stored = _known(unit, late)
+        if len(stored) < len(late):  # the clash was on id or code: mint again and repeat
             raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
-    return Kept(inbound_id=known.id, report_id=known.report, code=known.code, is_fresh=False)
+    mine = [(one, row) for one, row in zip(arriving, rows, strict=True) if one.minted.inbound_id in fresh]
+    if mine:
+        owners = {one.minted.report_id for one, _ in mine}
+        unit.vault.keep_keys(unit.connection, {o: key for o, key in wrapped.items() if o in owners})
+        journal.begin_streams(unit, [_first(one, row["raw_sha256"]) for one, row in mine])
+    return stored | {one.key: one.minted for one, _ in mine}
+
+
+def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]:
+    """The row of one message, sealed with a key of its own, which is put into `wrapped`."""
+    inbound, minted = one.inbound, one.minted
+    key, wrapped[minted.report_id] = unit.vault.new_key(minted.report_id)
+    meta = json.dumps(dict(inbound.meta), ensure_ascii=False, sort_keys=True).encode()
+    return {
+        "id": minted.inbound_id,
+        "report": minted.report_id,
+        "code": minted.code,
+        "channel": inbound.channel,
+        "external_id": inbound.external_id,
+        "media_type": inbound.media_type,
+        "raw": None if one.blob else key.seal("inbound.raw", inbound.raw),
+        "blob": one.blob or None,
+        "raw_sha256": hashlib.sha256(inbound.raw).hexdigest(),
+        "sender": key.seal("inbound.sender", inbound.sender.encode()),
+        "sender_index": _index(unit, inbound.sender),
+        "meta": key.seal("inbound.meta", meta),
+        "organisation": inbound.organisation,
+        "handling": inbound.handling.value,
+        "received_at": inbound.received_at,
+        "state": Arrival.RECEIVED.value,
+        "next_due": one.at,
+    }
+
+
+def _first(one: Arriving, raw_sha256: str) -> journal.First:
+    return journal.First(
+        kind="inbound", entity=one.minted.inbound_id, act="receive", by=f"door:{one.inbound.channel}", at=one.at,
+        detail={"report": one.minted.report_id, "raw_sha256": raw_sha256},
+    )  # fmt: skip
 
 
 def load(unit: Unit, inbound_id: str, read_blob: Callable[[str], bytes]) -> Arrived | None:

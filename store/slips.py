@@ -39,7 +39,7 @@ def save(
     plain = json.dumps(dict(fields), ensure_ascii=False).encode()
     if row is None:
         key, wrapped = unit.vault.new_key(slip_id)
-        unit.vault.keep_key(unit.connection, slip_id, wrapped)
+        unit.vault.keep_keys(unit.connection, {slip_id: wrapped})
         values = {"id": slip_id, "person": person_id, "content": key.seal("slip.content", plain),
                   "started_at": started_at, "changed_at": at}  # fmt: skip
         unit.execute(slip.insert(), values)

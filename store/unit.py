@@ -1,11 +1,26 @@
 """One transaction, as the books of this room work in it."""
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.vault import Vault
+
+
+@cache
+def _postgres_once(table: sa.Table) -> sa.Executable:
+    # without the option SQLAlchemy 2.1 answers -1 for an INSERT on psycopg
+    return postgresql.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+@cache
+def _sqlite_once(table: sa.Table) -> sa.Executable:
+    return sqlite.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+_ONCE = {True: _postgres_once, False: _sqlite_once}  # built once a table: composing costs more than running
 
 
 class Unit:
@@ -43,10 +58,9 @@ class Unit:
 
     def add_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
         """INSERT ... ON CONFLICT DO NOTHING; False if a unique row was there already."""
-        insert: sa.Executable
-        if self.is_postgres:
-            insert = postgresql.insert(table).on_conflict_do_nothing()
-        else:
-            insert = sqlite.insert(table).on_conflict_do_nothing()
-        # without the option SQLAlchemy 2.1 answers -1 for an INSERT on psycopg
-        return self.execute(insert.execution_options(preserve_rowcount=True), values).rowcount == 1
+        return self.add_new(table, [values]) == 1
+
+    def add_new(self, table: sa.Table, rows: list[dict[str, Any]]) -> int:
+        """INSERT ... ON CONFLICT DO NOTHING of all `rows`; how many were new."""
+        insert = _ONCE[self.is_postgres](table)
+        return self.execute(insert, rows if len(rows) > 1 else rows[0]).rowcount

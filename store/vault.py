@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from domain.errors import NotFound, Tampered
 from store import tables as t
 
 _VERSION = b"\x01"  # AES-256-GCM, 12-byte random nonce in front
+_KEEP = t.data_key.insert()
 _NONCE = 12  # NIST SP 800-38D §8.2: 96 bits
 
 
@@ -34,15 +36,15 @@ class Vault:
         return hmac.new(self._content_key, content, hashlib.sha256).hexdigest()
 
     def new_key(self, owner: str) -> "tuple[Key, bytes]":
-        """A key for a new owner, and the wrapped form that keep_key() stores with the owner's row."""
+        """A key for a new owner, and the wrapped form that keep_keys() stores with the owner's row."""
         secret = AESGCM.generate_key(256)
         nonce = os.urandom(_NONCE)
         return Key(owner, secret), _VERSION + nonce + self._wrap.encrypt(nonce, secret, owner.encode())
 
     @staticmethod
-    def keep_key(connection: sa.Connection, owner: str, wrapped: bytes) -> None:
-        """Store the wrapped key of a new owner."""
-        connection.execute(t.data_key.insert(), {"owner": owner, "wrapped": wrapped})
+    def keep_keys(connection: sa.Connection, wrapped: Mapping[str, bytes]) -> None:
+        """Store the wrapped keys of new owners."""
+        connection.execute(_KEEP, [{"owner": owner, "wrapped": key} for owner, key in wrapped.items()])
 
     def key(self, connection: sa.Connection, owner: str) -> "Key":
         """The key of `owner`. Raises NotFound once it has been destroyed."""
