@@ -8,6 +8,10 @@ import re
 ALIASES = {
     **dict.fromkeys(("gb2312", "gbk", "x-gbk", "cp936", "gb_2312-80", "euc-cn", "gb", "chinese"), "gb18030"),
     **dict.fromkeys(("gb18030-2005", "gb18030-2000", "gb18030-2022", "x-gb18030"), "gb18030"),
+    **dict.fromkeys(("gb2312_charset", "csgb2312", "cn-gb", "gb2312-80", "ms936", "windows-936"), "gb18030"),
+    **dict.fromkeys(
+        ("x-mswin-936", "gbk2312", "gb-2312", "iso-ir-58", "cp54936", "cp1386", "936"), "gb18030"
+    ),
     **dict.fromkeys(("hz-gb-2312", "hz-gb2312", "hzgb"), "hz"),
     **dict.fromkeys(("big5", "big-5", "x-big5", "cn-big5", "big5-eten"), "cp950"),
     **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "windows-31j"), "cp932"),
@@ -33,7 +37,14 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HZ = re.compile(rb"~\{(?:[!-w][!-~])+~\}")  # RFC 1843: a shifted run of GB2312 in seven bits
+_CN = re.compile(
+    rb"\x1b\$\)[AGE]|\x1b\$\*H|[\x0e\x0f]|\x1bN..|[^\x0e\x0f\x1b]+|\x1b", re.DOTALL
+)  # RFC 1922 §3
+_IS_CN = re.compile(rb"\x1b\$\)[AGE][^\x0e]{0,80}\x0e")
 _JIS = re.compile(rb"\x1b[$(][@BJ]")  # RFC 1468 escapes
+_SHIFTED = re.compile(rb"\x1b|~\{")
+_LATIN = ("cp1252", "iso8859-1", "iso8859-15")  # a sender's default; any other one-byte label was chosen
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _UTF16_BLANKS = re.compile(rb"(?:[\x01-\x7f]\x00){4}|(?:\x00[\x01-\x7f]){4}")
 _ONE_BYTE = ("cp125", "iso8859")
 _EAST_ASIAN = ("gb", "cp9", "big5", "euc")
@@ -54,6 +65,8 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
     name = _known(declared)
     if _is_disguised(data, name):
         name = ""
+    if data.isascii() and name.startswith(_EAST_ASIAN) and _SHIFTED.search(data):
+        return _seven_bit(data)
     if name and (text := _strict(data, name)) is not None:
         return text, False
     if data.isascii() and not name.startswith(("utf-16", "utf-32")):
@@ -102,8 +115,16 @@ def _is_disguised(data: bytes, name: str) -> bool:
     if (text := _strict_head(sample, "utf-8")) is not None:
         # Two bytes of GBK may look like one UTF-8 letter below U+0800 (联通); three in a row do not.
         return is_latin or any(letter > "\u07ff" for letter in text)
-    high = sum(byte >= 0x80 for byte in sample)
-    return is_latin and high >= 8 and high / len(sample) > 0.3 and _everyday(sample, "gb18030") > 0.9
+    return name in _LATIN and _is_written_in_pairs(sample) and _everyday(sample, "gb18030") > 0.9
+
+
+def _is_written_in_pairs(sample: bytes) -> bool:
+    """Whether high bytes stand together in even numbers, as Chinese does; accents stand alone."""
+    runs = [len(run[0]) for run in _HIGH_RUN.finditer(sample)]
+    high = sum(runs)
+    return (high >= 8 and high / len(sample) > 0.3) or (
+        max(runs, default=0) >= 4 and all(run % 2 == 0 for run in runs)
+    )
 
 
 def _nearly(data: bytes, name: str) -> str | None:
@@ -119,10 +140,32 @@ def _has_letters(text: str) -> bool:
 
 
 def _seven_bit(data: bytes) -> tuple[str, bool]:
+    if _IS_CN.search(data):
+        return _iso_2022_cn(data), True
     for pattern, name in ((_HZ, "hz"), (_JIS, "iso2022_jp_ext")):
         if pattern.search(data) and (text := _strict(data, name)) is not None:
             return text, True
     return data.decode("ascii"), False
+
+
+def _iso_2022_cn(data: bytes) -> str:
+    """RFC 1922, for which Python has no codec: GB2312 in shifted runs; CNS 11643 becomes U+FFFD, pair by pair."""
+    out, is_shifted, is_gb = [], False, True
+    for match in _CN.finditer(data):
+        piece = match[0]
+        if piece in (b"\x0e", b"\x0f"):
+            is_shifted = piece == b"\x0e"
+        elif piece.startswith(b"\x1bN"):
+            out.append("\ufffd")
+        elif piece.startswith(b"\x1b"):
+            is_gb = piece.endswith(b"A") if piece[1:3] == b"$)" else is_gb
+        elif not is_shifted:
+            out.append(piece.decode("ascii", "replace"))
+        elif is_gb:
+            out.append(bytes(c | 0x80 if c > 0x20 else c for c in piece).decode("gb18030", "replace"))
+        else:
+            out.append("\ufffd" * (len(piece) // 2))
+    return "".join(out)
 
 
 def _guess(data: bytes) -> str:

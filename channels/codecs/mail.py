@@ -10,6 +10,7 @@ from channels.codecs.charsets import decode
 from channels.codecs.mail_dates import claimed_date
 from channels.codecs.mail_headers import Address, Fields, addresses, words
 from channels.codecs.mime import DEPTH_MAX, Walk, first, split
+from channels.codecs.outlook_msg import open_msg
 from channels.codecs.plain_text import clean, one_line
 
 TEXT_MAX = 200_000  # characters of body; a report is read by a person, the rest stays in the original
@@ -133,6 +134,8 @@ def _read_inside(draft: _Draft, walk: Walk, taken: mail_files.Taken) -> None:
         draft.text = clean(decode(file.data[: mail_body.READ_MAX])[0]).strip()
         draft.findings.append("text_of_attachment")
         return
+    if any(_read_outlook(draft, file) for file in taken.files):
+        return
     inner = next((p for p in walk.leaves if p.kind in ("message/rfc822", "message/global")), None)
     for depth in range(1, DEPTH_MAX):
         if inner is None:
@@ -145,6 +148,16 @@ def _read_inside(draft: _Draft, walk: Walk, taken: mail_files.Taken) -> None:
             draft.findings.append("text_of_enclosed_mail")
             return
         inner = next((p for p in inside.leaves if p.kind == "message/rfc822"), None)
+
+
+def _read_outlook(draft: _Draft, file: mail_files.MailFile) -> bool:
+    found = open_msg(file.data) if file.media_type == "application/vnd.ms-outlook" else None
+    if found is None or not (found.text or found.subject):
+        return False
+    draft.text = (found.text or found.subject)[: TEXT_MAX + 1]
+    draft.subject = draft.subject or found.subject
+    draft.findings.append("text_of_enclosed_mail")
+    return True
 
 
 def _is_text_file(file: mail_files.MailFile) -> bool:

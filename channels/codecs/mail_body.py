@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from channels.codecs.charsets import decode
+from channels.codecs.files import HEAD, UNKNOWN, sniff
 from channels.codecs.html_text import safe_html, text_of
-from channels.codecs.mime import Part, Walk
+from channels.codecs.mime import Part, Walk, first
+from channels.codecs.old_codings import bare_base64
 from channels.codecs.plain_text import clean
 
 READ_MAX = 4 << 20  # bytes of one text part; the original is kept whole
@@ -18,6 +20,8 @@ _STUB = re.compile(
     re.IGNORECASE,
 )
 _STUB_MAX = 300  # characters
+_CONTROLS = re.compile(rb"[\x01-\x08\x10-\x1a\x1c-\x1f]")  # NUL stands in UTF-16; SO, SI and ESC in ISO-2022
+CONTROLS_SHARE = 0.03  # damaged text stays below; of random bytes they are a tenth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +77,21 @@ def _texts(walk: Walk) -> Iterator[_Words]:
     for part in walk.leaves:
         if part.kind not in ("text/plain", "text/html", "text/enriched", "text/richtext") or _is_file(part):
             continue
-        if not part.containers and not part.body.strip():
+        data = part.decoded()[:READ_MAX]
+        if (not part.containers and not part.body.strip()) or _is_binary(data[:HEAD]):
             continue
         count += 1
         pages += part.kind == "text/html"
         if count > TEXTS_MAX or pages > PAGES_MAX:
             return
-        yield _words(part)
+        yield _words(part, data)
 
 
-def _words(part: Part) -> _Words:
-    data = part.decoded()[:READ_MAX]
-    raw, is_guessed = decode(data, part.content_type.text("charset")[:40])
+def _words(part: Part, data: bytes) -> _Words:
+    charset = part.content_type.text("charset")[:40]
+    raw, is_guessed = decode(data, charset)
+    if part.kind == "text/plain" and raw.isascii() and (inside := _undeclared_base64(part, charset)):
+        raw, is_guessed = inside, True
     if part.kind == "text/plain" and not _is_html_in_disguise(raw):
         text = clean(_unflowed(raw, part)).strip("\n").rstrip()
         return _Words(part=part, text=text, page="", safe="", is_guessed=is_guessed)
@@ -127,6 +134,30 @@ def _is_file(part: Part) -> bool:
         return bool(part.containers) or "filename" in part.disposition.by_name
     is_named = "filename" in part.disposition.by_name or "name" in part.content_type.by_name
     return is_named and bool(part.containers) and _alternative(part) is None
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether a "text" holds a picture, a document or noise: then it is a file."""
+    if not (controls := len(_CONTROLS.findall(head))):
+        return False
+    if sniff(head) in (UNKNOWN, "text/plain", "text/html", "message/rfc822"):
+        return controls > CONTROLS_SHARE * len(head)
+    return True
+
+
+def _undeclared_base64(part: Part, charset: str) -> str:
+    """The Chinese in a body that a gateway encoded without saying so; '' for everything else."""
+    if first(part.fields, "content-transfer-encoding").strip().lower() not in (
+        b"",
+        b"7bit",
+        b"8bit",
+        b"binary",
+    ):
+        return ""
+    inside, _ = decode(bare_base64(part.body[:READ_MAX]), charset)
+    wide = [letter for letter in inside if letter > "\x7f"]
+    known = len("".join(wide).encode("gb2312", "ignore")) // 2
+    return inside if len(wide) >= 4 and known >= 0.9 * len(wide) and 3 * len(wide) > len(inside) else ""
 
 
 def _is_html_in_disguise(text: str) -> bool:

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+from channels.codecs.charsets import decode
 from channels.codecs.exif import exif_of
 from channels.codecs.files import sniff
 from channels.codecs.mail_headers import words
-from channels.codecs.mime import Part, first
+from channels.codecs.mime import HEADER_MAX, Part, first, header_block
+from channels.codecs.old_codings import binhex
 from channels.codecs.plain_text import one_line
 from channels.codecs.tnef import open_tnef
 
@@ -17,7 +20,11 @@ PICTURES_MAX = 20  # pictures whose EXIF is read; each may take 50 ms when it wa
 _PATH = re.compile(r"[/\\]")
 _UNWANTED = re.compile("[\x00-\x1f\x7f\ufffd\u200b-\u200d\u2060]")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
+_LOST = re.compile(r"\?\?|\?\.|\ufffd")
+_PERCENTS = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f]){2}")
+_HAN = re.compile("[\u4e00-\u9fff]")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
+_BINHEX = ("application/mac-binhex40", "application/binhex", "application/mac-binhex")
 _EXTENSIONS = {
     "message/rfc822": ".eml",
     "text/calendar": ".ics",
@@ -27,6 +34,8 @@ _EXTENSIONS = {
     "image/png": ".png",
     "image/gif": ".gif",
     "application/pdf": ".pdf",
+    "application/vnd.ms-outlook": ".msg",
+    "application/zip": ".zip",
 }
 
 
@@ -70,10 +79,13 @@ def take(leaves: Iterable[Part], page: str, hint: str) -> Taken:
     taken = Taken()
     for part in leaves:
         data = part.decoded()
-        name = _declared_name(part, hint)
+        name = _declared_name(part, data, hint)
         if not data.strip() and not name:
             continue
         declared = part.kind[:127]
+        if declared in _BINHEX and (packed := binhex(data)):
+            _add(taken, packed[1], name or words(packed[0], hint), declared, media_type=sniff(packed[1]))
+            continue
         if declared in _TNEF or name.lower() == "winmail.dat":
             _open_winmail(taken, data)
         media_type = "message/rfc822" if declared == "message/rfc822" else sniff(data)
@@ -94,7 +106,9 @@ def display_name(name: str, media_type: str, number: int) -> str:
     return name[: NAME_MAX - len(tail)] + tail
 
 
-def _add(taken: Taken, data: bytes, name: str, declared: str, *, media_type: str, is_inline: bool) -> None:
+def _add(
+    taken: Taken, data: bytes, name: str, declared: str, *, media_type: str, is_inline: bool = False
+) -> None:
     pictures = sum(f.media_type.startswith("image/") for f in taken.files)
     exif = exif_of(data, media_type) if pictures < PICTURES_MAX else {}
     taken.files.append(
@@ -109,15 +123,26 @@ def _add(taken: Taken, data: bytes, name: str, declared: str, *, media_type: str
     )
 
 
-def _declared_name(part: Part, hint: str) -> str:
-    name = part.disposition.text("filename", hint) or part.content_type.text("name", hint)
+def _declared_name(part: Part, data: bytes, hint: str) -> str:
+    name, other = part.disposition.text("filename", hint), part.content_type.text("name", hint)
+    if not name or (_LOST.search(name) and other and not _LOST.search(other)):
+        name = other  # a relay that only knew ASCII wrote "????.doc" over one of the two
     if not name and part.kind == "message/rfc822":
-        subject = re.search(
-            rb"^subject:[ \t]*([^\r\n]{1,500})", part.body[:8192], re.IGNORECASE | re.MULTILINE
-        )
-        title = one_line(words(subject[1], hint), limit=80) if subject else ""
+        subject = first(header_block(data[:HEADER_MAX], is_top=True)[0], "subject")
+        title = one_line(words(subject, hint), limit=80)
         name = _PATH.sub("_", title) + ".eml" if title else ""
-    return name
+    if not name:
+        described = one_line(words(first(part.fields, "content-description"), hint), limit=200)
+        name = described if _EXTENSION.search(described) else ""
+    return _without_percents(name)
+
+
+def _without_percents(name: str) -> str:
+    """Web mails put the percent-encoding of RFC 2231 into a plain name; "100%.doc" is not that."""
+    if not (name.isascii() and _PERCENTS.search(name)):
+        return name
+    text, is_guessed = decode(unquote_to_bytes(name), "utf-8")
+    return name if "\ufffd" in text or (is_guessed and not _HAN.search(text)) else text
 
 
 def _is_inline(part: Part, page: str, media_type: str) -> bool:
@@ -141,4 +166,4 @@ def _open_winmail(taken: Taken, data: bytes) -> None:
         taken.text, taken.page, taken.charset = inside.text, inside.html, inside.charset
     for name, content in inside.files:
         text = name.decode("utf-16", "replace") if name[:2] == b"\xff\xfe" else words(name, inside.charset)
-        _add(taken, content, text, "", media_type=sniff(content), is_inline=False)
+        _add(taken, content, text, "", media_type=sniff(content))

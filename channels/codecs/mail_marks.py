@@ -9,12 +9,15 @@ from channels.codecs.mime import Walk, first
 
 # Chinese providers send both without Auto-Submitted and without a delivery-status part (STANDARDS §8).
 AUTO_SUBJECT = re.compile(
-    r"^\W{0,3}(?:自动回复|自动答复|自动应答|自動回覆|自動回應|auto(?:matic)?[ -]?(?:reply|response)"
-    r"|out of (?:the )?office)",
+    r"^\W{0,3}(?:(?:外出|休假|离岗)?(?:自动回复|自动答复|自动应答|自動回覆|自動回應|自動回復)(?![机器系统装])"
+    r"|不在办公室[:：]|(?:已读|已閱讀|已阅读|未读已删除|未讀已刪除)[:：]"
+    r"|auto(?:matic)?[ -]?(?:reply|response)|out of (?:the )?office|(?:not )?read:)",
     re.IGNORECASE,
 )
 BOUNCE_SUBJECT = re.compile(
-    r"系统退信|系統退信|^退信|邮件退回|退信通知|投递失败|无法投递|投递延迟|メールエラー通知|配信不能"
+    r"系统退信|系統退信|^退信|邮件退回|郵件退回|邮件被退回|退信通知|^来自\S{1,60}的退信|^(?:邮件)?(?:投递|发送|传送)失败|投递失败|传递失败"
+    r"|无法投递|無法投遞|^(?:无法送达|未送达|未传递|未传送|延迟送达|无法传递|傳送失敗|無法傳送)|投递延迟|投遞延遲|延迟投递"
+    r"|メールエラー通知|配信不能"
     r"|undeliver(?:ed|able)|returned mail|failure notice|delivery status notification"
     r"|mail delivery (?:failed|failure|subsystem)|delivery (?:failure|has failed|delayed|warning)",
     re.IGNORECASE,

@@ -3,17 +3,17 @@
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from channels.codecs.mail_headers import FIELD, NOTHING, Fields, Parameters, base64_bytes, parameters
+from channels.codecs.old_codings import uu_blocks, uu_decoded
 
 HEADER_MAX = 32 << 10  # bytes of a header block, PROMISES finding 6 and H7
 LONG_FIELD = 2_000  # bytes; RFC 5322 §2.1.1 allows lines of 998, twice that holds every folded honest field
 DEPTH_MAX = 30  # PROMISES H6
 PARTS_MAX = 500  # PROMISES H6
 FIELDS_WITHIN = 256 << 10  # bytes of a header block that are looked at, however long it is
-UU_LINES_MAX = 600_000  # of 45 bytes each: 27 MB, more than any mail is allowed
 GUESS_WITHIN = 64 << 10  # bytes in which an undeclared boundary is looked for
 CANDIDATES_MAX = 100_000  # lines that look like a boundary and are none; more is an attack on our time
 
@@ -23,7 +23,6 @@ _LONE_CR = re.compile(rb"\r(?!\n)")
 _INK = re.compile(rb"[^ \t\r\n]")
 _GUESSED_BOUNDARY = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]*(?:\r\n|\n|\r)content-", re.IGNORECASE)
 _TAIL = re.compile(rb"[ \t]{0,1000}(?:\r\n|\n|\r|\Z)")
-_UU_BEGIN = re.compile(rb"(?:^|\n)begin [0-7]{3,4} [^\r\n]*\r?\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +158,34 @@ def _split_part(
             return
         else:
             kind = "text/plain"
-    walk.leaves.append(
+    part = Part(fields=fields, body=body, kind=kind, content_type=content_type, disposition=disposition,
+                containers=containers)  # fmt: skip
+    walk.leaves += _with_inline_files(part)
+
+
+def _with_inline_files(part: Part) -> list[Part]:
+    """The part; where it holds files in uuencode that no field declares: its words, then each file."""
+    encoding = first(part.fields, "content-transfer-encoding").strip().lower()
+    is_plain = encoding in (b"", b"7bit", b"8bit", b"binary")
+    blocks = uu_blocks(part.body) if is_plain and b"begin " in part.body else []
+    if not blocks:
+        return [part]
+    starts = [0, *(block.end for block in blocks)]
+    stops = [*(block.start for block in blocks), len(part.body)]
+    words = b"".join(part.body[a:b] for a, b in zip(starts, stops, strict=True))
+    files = [
         Part(
-            fields=fields,
-            body=body,
-            kind=kind,
-            content_type=content_type,
-            disposition=disposition,
-            containers=containers,
+            fields=(),
+            body=block.content,
+            kind="application/octet-stream",
+            content_type=Parameters(value="", by_name={"name": block.name}),
+            containers=part.containers,
         )
-    )
+        for block in blocks
+    ]
+    if part.kind != "text/plain" and not words.strip():  # the file is the part: its type and name stand above
+        return [replace(part, body=blocks[0].content), *files[1:]]
+    return [replace(part, body=words), *files] if part.kind == "text/plain" else [part]
 
 
 def _pieces(body: bytes, boundary: bytes, walk: Walk) -> list[tuple[int, int]]:
@@ -207,23 +224,6 @@ def transfer_decoded(body: bytes, encoding: bytes) -> bytes:
     if name == b"quoted-printable":
         # Of a soft break "=\r" the library throws away everything up to the next "\n", here the whole rest.
         return binascii.a2b_qp(_LONE_CR.sub(b"\n", body))
-    if name in (b"x-uuencode", b"uuencode", b"x-uue", b"uue") or (not name and _UU_BEGIN.match(body)):
-        return _uu_decoded(body)
+    if name in (b"x-uuencode", b"uuencode", b"x-uue", b"uue"):
+        return uu_decoded(body)
     return body
-
-
-def _uu_decoded(body: bytes) -> bytes:
-    begin = _UU_BEGIN.search(body)
-    out = []
-    for line, _ in islice(_lines(body[begin.end() if begin else 0 :]), UU_LINES_MAX):
-        if line.strip() == b"end":
-            break
-        try:
-            out.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            size = ((line[0] - 32 & 63) * 4 + 5) // 3 if line else 0  # some encoders pad lines too far
-            try:
-                out.append(binascii.a2b_uu(line[:size]))
-            except binascii.Error:
-                continue
-    return b"".join(out)

@@ -280,6 +280,7 @@ REAL = {
     "python__cpython/msg_25.eml": ("failed", "5.4.6"),
     "python__cpython/msg_43.eml": ("failed", "5.7.1"),
     "made_here/zh_17.eml": ("answered", ""),
+    "zbateson__mail-mime-parser/emails_m4006.txt.eml": ("answered", ""),  # Outlook's "Read: ..."
     "made_here/zh_19.eml": ("failed", "550"),  # 系统退信
     "Webklex__php-imap/issue-382.eml": ("letter", ""),  # a daemon that says "Hi": a person decides
 }

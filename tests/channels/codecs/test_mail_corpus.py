@@ -143,7 +143,7 @@ EXACT: dict[str, dict[str, Any]] = {
         "files": [
             ("icon.png", "image/png", 1450, True),
             ("attachment-2.txt", "text/plain", 459, False),
-            ("attachment-3.eml", "message/rfc822", 1759, False),
+            ("Nyaaan.eml", "message/rfc822", 1759, False),
         ],
         "findings": {"bounce", "auto_reply", "bare_newline"},
     },

@@ -152,7 +152,7 @@ def test_line_ends_hidden_in_an_encoded_subject_stay_text() -> None:
         (b'"Zhang, San" <a@b.cn>, c@d.cn', [("Zhang, San", "a@b.cn"), ("", "c@d.cn")]),
         (b"=?utf-8?Q?Zhang,_San?= <a@b.cn>", [("Zhang, San", "a@b.cn")]),
         (b"duty: a@b.cn, c@d.cn;", [("", "a@b.cn"), ("", "c@d.cn")]),
-        (b"a@b.cn (comment (nested))", [("", "a@b.cn")]),
+        (b"a@b.cn (comment (nested))", [("comment", "a@b.cn")]),
         ("张三".encode("gb18030") + b" <a@b.cn>", [("张三", "a@b.cn")]),
         (b"<a@b.cn", [("", "a@b.cn")]),
         (b"nobody", [("nobody", "")]),
