@@ -4,7 +4,6 @@ Source: RFC 5321 §4.2.5 and §6.1: with the 250 the responsibility for the mail
 """
 
 import asyncio
-import ipaddress
 import logging
 import re
 import socket
@@ -19,6 +18,8 @@ from channels.codecs.mail_id import external_id
 from channels.codecs.mail_wrap import Letterhead, wrap
 from channels.codecs.return_path import Box
 from channels.codecs.smtp_answer import Said, judge
+from channels.codecs.smtp_peers import Noted
+from channels.codecs.smtp_peers import network as _network
 from channels.codecs.smtp_relay import Line, Relay
 from channels.codecs.smtp_session import Conversation, Limits, Mail
 from domain.errors import NotNow, Unavailable
@@ -126,12 +127,16 @@ class Door:
     now: Callable[[], datetime]
     hostname: str = "tocsin"
     elsewhere: str = ""  # said to whom a mail is refused for its size: the address of the form
+    note: Callable[[str, str], None] = lambda _reason, _who: (
+        None
+    )  # keeps that somebody was sent away; must not wait
     tls: ssl.SSLContext | None = None
     bound: socket.socket | None = None  # kept open by somebody else; `host` and `port` do not matter then
     limits: Limits = field(default_factory=Limits)
     held: int = 0
     _sessions: "set[Conversation]" = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
+    _noted: Noted = field(default_factory=Noted)
     _server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -165,6 +170,15 @@ class Door:
             await asyncio.sleep(0.02)
         for session in list(self._sessions):
             session.shut()
+
+    def too_big(self, peer: str, helo: str) -> None:
+        """Log and note a mail that was refused for its size, once in ten minutes for each network.
+
+        The bytes are not kept, so the duty room must learn that somebody tried; a flood must not fill the shelf.
+        """
+        self.log("smtp.too_big", limit=self.limits.size)
+        if self._noted.is_due(_network(peer), asyncio.get_running_loop().time()):
+            self.note("mail_too_big", f"{peer} {helo}".strip()[:200])
 
     def enter(self, session: "Conversation", peer: str) -> str:
         """'' or the refusal of one more connection from `peer`."""
@@ -229,15 +243,3 @@ def _inbound(mail: Mail, *, at: datetime) -> Inbound:
             "bare_newline": _BARE_NEWLINE.search(mail.raw) is not None,
         },
     )
-
-
-def _network(peer: str) -> str:
-    """The /24 or /48 of an address, '' for this machine."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_loopback:
-        return ""
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

@@ -40,6 +40,7 @@ from outbox.pace import Pace
 from outbox.window import Courier
 from sandbox.pool import Pool
 from store import hub as hub_row
+from store import shelf
 from store.blobs import Blobs
 from store.database import Store
 
@@ -149,7 +150,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
 
 def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Acknowledger:
     """Who tells reporters that their report has arrived."""
-    is_reached = bool(settings.public_url or settings.base_url) or not mode.may_reach_the_world
+    is_reached = _is_reached(settings, mode)
 
     def link(code: str) -> str:
         return (
@@ -178,6 +179,9 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
             hub.bell("file_report", kept.inbound_id)
         return kept.code
 
+    def note(reason: str, who: str) -> None:
+        hub.store.submit(lambda unit: shelf.put(unit, "door", reason, origin=who, at=hub.clock()))
+
     settings = hub.settings
     tls = None
     if settings.smtp_certificate and settings.smtp_key:
@@ -188,9 +192,16 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
         take=take,
         log=log,
         now=hub.clock,
+        elsewhere=f"{settings.public_site.rstrip('/')}/report" if _is_reached(settings, hub.mode) else "",
+        note=note,
         tls=tls,
         bound=bound,
     )
+
+
+def _is_reached(settings: Settings, mode: Mode) -> bool:
+    """Whether the public reaches the pages of this hub under an address that can be told."""
+    return bool(settings.public_url or settings.base_url) or not mode.may_reach_the_world
 
 
 def _outgoing(

@@ -1,6 +1,6 @@
 """Behind the door: read a kept message and put it into the queue as a report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -149,8 +149,8 @@ def _enter(
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
-    if "unparsed" in content.findings:
-        shelf.put(unit, "inbound", content.findings[0], origin=arrived.report_id, at=at)
+    if reason := _reason_to_shelve(content.findings):
+        shelf.put(unit, "inbound", reason, origin=arrived.report_id, at=at)
     parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
     journal.append(
         unit, "report", report.id, "file", by="system", at=at, is_first=True, content=content.text.encode(),
@@ -158,6 +158,13 @@ def _enter(
                 "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
     return parcel
+
+
+def _reason_to_shelve(findings: Sequence[str]) -> str:
+    """Why a report also lies on the shelf, where somebody must look at it: unread, half read, or forged."""
+    if "unparsed" in findings:
+        return findings[0]
+    return next((mark for mark in ("header_too_large", bounces.FINDING) if mark in findings), "")
 
 
 def _is_only_a_stop(unit: Unit, arrived: Arrived, text: str, at: datetime) -> bool:

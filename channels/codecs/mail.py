@@ -9,7 +9,7 @@ from channels.codecs import mail_body, mail_files, mail_marks
 from channels.codecs.charsets import decode
 from channels.codecs.mail_dates import claimed_date
 from channels.codecs.mail_headers import Address, Fields, addresses, words
-from channels.codecs.mime import DEPTH_MAX, Walk, first, split
+from channels.codecs.mime import DEPTH_MAX, Part, Walk, first, split
 from channels.codecs.outlook_msg import open_msg
 from channels.codecs.plain_text import clean, one_line
 
@@ -136,7 +136,7 @@ def _read_inside(draft: _Draft, walk: Walk, taken: mail_files.Taken) -> None:
         return
     if any(_read_outlook(draft, file) for file in taken.files):
         return
-    inner = next((p for p in walk.leaves if p.kind in ("message/rfc822", "message/global")), None)
+    inner = next((p for p in walk.leaves if _is_mail(p)), None)
     for depth in range(1, DEPTH_MAX):
         if inner is None:
             return
@@ -147,7 +147,14 @@ def _read_inside(draft: _Draft, walk: Walk, taken: mail_files.Taken) -> None:
             draft.subject = draft.subject or one_line(words(first(fields, "subject")), limit=SUBJECT_MAX)
             draft.findings.append("text_of_enclosed_mail")
             return
-        inner = next((p for p in inside.leaves if p.kind == "message/rfc822"), None)
+        inner = next((p for p in inside.leaves if _is_mail(p)), None)
+
+
+def _is_mail(part: Part) -> bool:
+    """A mail in a mail, or the first piece of one that was cut up (RFC 2046 §5.2.2): it begins with the words."""
+    if part.kind == "message/partial":
+        return part.content_type.text("number").strip() == "1"
+    return part.kind in ("message/rfc822", "message/global")
 
 
 def _read_outlook(draft: _Draft, file: mail_files.MailFile) -> bool:

@@ -22,6 +22,7 @@ BOUNCE_SUBJECT = re.compile(
     r"|mail delivery (?:failed|failure|subsystem)|delivery (?:failure|has failed|delayed|warning)",
     re.IGNORECASE,
 )
+HOPS_MAX = 50  # RFC 5321 §6.3 takes 100 for a loop; honest mail stays below 20
 _DAEMON = re.compile(rb"\b(?:mailer-daemon|mail-daemon)@|^\s*mailer-daemon\b", re.IGNORECASE)
 _ENCRYPTED = ("application/pgp-encrypted", "application/x-pkcs7-mime", "application/pkcs7-mime")
 
@@ -91,7 +92,11 @@ def is_auto_reply(fields: Fields, subject: str) -> bool:
 
 
 def _wants_no_answer(fields: Fields, precedence: bytes) -> bool:
-    """Precedence: junk, any List-* field (RFC 2369, RFC 2919), X-Auto-Response-Suppress ([MS-OXCMAIL] §2.2.3.2.14)."""
+    """X-Loop, too many Received, Precedence: junk, any List-* field (RFC 2369, RFC 2919), or
+    X-Auto-Response-Suppress ([MS-OXCMAIL] §2.2.3.2.14)."""
+    names = [name for name, _ in fields]
+    if "x-loop" in names or names.count("received") > HOPS_MAX:  # a program that watches for its own mails
+        return True
     suppressed = {word.strip() for word in first(fields, "x-auto-response-suppress").lower().split(b",")}
     is_list = any(name.startswith("list-") for name, _ in fields)
     return precedence == b"junk" or is_list or bool(suppressed & {b"all", b"oof", b"autoreply"})

@@ -40,7 +40,7 @@ def wrap(
     """A mail of 7-bit lines with CRLF.
 
     `payload`: UTF-8; the subject, an empty line, plain text. Headers, and no others: From, To, Subject, Date,
-    Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding, Content-Language, Auto-Submitted; on a
+    Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding, Content-Language, Auto-Submitted, X-Loop; on a
     release Precedence, List-Id and List-Unsubscribe too. List-Unsubscribe-Post (RFC 8058) is not among them:
     it wants a page behind HTTPS and a DKIM signature over it, which only the relay can make.
 
@@ -59,6 +59,7 @@ def wrap(
         ("Content-Transfer-Encoding", encoding),
         ("Content-Language", language),
         ("Auto-Submitted", "auto-replied" if is_notice else "auto-generated"),
+        ("X-Loop", head.address),  # an answering program that meets it, ours too, stays silent
     ]
     if not is_notice:
         stop = head.path.address(Box.UNSUBSCRIBE, delivery_id)

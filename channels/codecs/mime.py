@@ -22,6 +22,7 @@ _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _INK = re.compile(rb"[^ \t\r\n]")
 _GUESSED_BOUNDARY = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]*(?:\r\n|\n|\r)content-", re.IGNORECASE)
+_ENDS = (b"", b"\r", b"\n")  # nothing: the body begins with a delimiter
 _TAIL = re.compile(rb"[ \t]{0,1000}(?:\r\n|\n|\r|\Z)")
 
 
@@ -201,19 +202,22 @@ def _pieces(body: bytes, boundary: bytes, walk: Walk) -> list[tuple[int, int]]:
 
 def _delimiters(body: bytes, boundary: bytes, walk: Walk) -> Iterator[tuple[int, int, bool]]:
     """(start of the line end before it, start of what follows, is the closing one) of each delimiter line."""
-    newline = b"\n" if b"\n" in body else b"\r"
     line = b"--" + boundary
-    position = 0 if body.startswith(line) else body.find(newline + line)
+    position = body.find(line)
     while position >= 0 and walk.candidates > 0:
         walk.candidates -= 1
-        start = position + (body[position : position + 1] == newline)
-        after = start + len(line)
+        after = position + len(line)
         is_last = body.startswith(b"--", after)
-        tail = _TAIL.match(body, after + 2 * is_last)
+        # Any line end will do: a relay adds CRLF to a mail whose own lines end in CR alone.
+        tail = _TAIL.match(body, after + 2 * is_last) if body[position - 1 : position] in _ENDS else None
         if tail:
-            before = position - (newline == b"\n" and body[position - 1 : position] == b"\r")
-            yield max(before, 0), tail.end(), is_last
-        position = body.find(newline + line, max(after - 1, start))
+            yield position - _line_end_before(body, position), tail.end(), is_last
+        position = body.find(line, after)
+
+
+def _line_end_before(body: bytes, position: int) -> int:
+    """How many bytes the line end before `position` has."""
+    return 2 if body[max(0, position - 2) : position] == b"\r\n" else min(position, 1)
 
 
 def transfer_decoded(body: bytes, encoding: bytes) -> bytes:

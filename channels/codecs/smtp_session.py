@@ -58,6 +58,8 @@ class House(Protocol):
 
     def log(self, event: str, /, **ids: Any) -> None: ...
 
+    def too_big(self, peer: str, helo: str) -> None: ...
+
     def enter(self, session: "Conversation", peer: str) -> str: ...
 
     def leave(self, session: "Conversation", peer: str) -> None: ...
@@ -157,6 +159,10 @@ class Conversation(SMTP):
     def _timeout_cb(self) -> None:
         self.hang_up("421 4.4.2 nothing was said")
 
+    def _tell_too_big(self) -> None:
+        helo = self.session.host_name if self.session else ""
+        self.door.too_big(self._peer, _clean(helo or ""))
+
     async def push(self, status: Any) -> None:
         """Answer, unless we have hung up. Every refusal counts, whoever wrote it."""
         if self._is_over:
@@ -164,7 +170,7 @@ class Conversation(SMTP):
         self._unanswered = 0
         text = status.decode() if isinstance(status, bytes) else str(status)
         if text.startswith("552"):
-            self.door.log("smtp.too_big", limit=self.limits.size)
+            self._tell_too_big()
             text = f"552 5.3.4 mails are kept up to {self.limits.size} bytes {self.door.elsewhere}".rstrip()
         if text.startswith("5"):
             self._junk += 1
@@ -266,7 +272,7 @@ class Conversation(SMTP):
         if line > self.limits.line or (size > self.limits.size + SLACK and line > SLACK):
             self.hang_up("421 4.7.0 a line without end")
         elif size > self.limits.size + SLACK:
-            self.door.log("smtp.too_big", limit=self.limits.size)
+            self._tell_too_big()
             self.hang_up(
                 f"552 5.3.4 mails are kept up to {self.limits.size} bytes {self.door.elsewhere}".rstrip()
             )

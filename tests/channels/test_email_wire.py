@@ -79,7 +79,7 @@ def test_an_approved_text_reads_back_as_it_was_approved(text: str) -> None:
 def test_only_the_listed_headers_are_added() -> None:
     release = [
         *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"),
-        *("Content-Transfer-Encoding", "Content-Language", "Auto-Submitted"),
+        *("Content-Transfer-Encoding", "Content-Language", "Auto-Submitted", "X-Loop"),
     ]
     bulk = ["Precedence", "List-Id", "List-Unsubscribe"]
     assert read(wrapped(CHINESE)).keys() == release + bulk

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from channels.codecs.smtp_peers import network
 from channels.codecs.smtp_session import Limits
-from channels.email import _network
 from tests.channels.smtp_house import House, Line, held
 
 
@@ -184,7 +184,7 @@ def test_a_closed_connection_makes_room_for_the_next(
 
 
 @pytest.mark.parametrize(
-    ("peer", "network"),
+    ("peer", "expected"),
     [
         ("127.0.0.1", ""),
         ("::1", ""),
@@ -195,8 +195,8 @@ def test_a_closed_connection_makes_room_for_the_next(
         ("", "unknown"),
     ],
 )
-def test_a_network_is_a_24_or_a_48(peer: str, network: str) -> None:
-    assert _network(peer) == network
+def test_a_network_is_a_24_or_a_48(peer: str, expected: str) -> None:
+    assert network(peer) == expected
 
 
 @pytest.mark.parametrize("limit", ["session", "silence"])
