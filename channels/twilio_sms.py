@@ -201,7 +201,10 @@ def verify(url: str, raw_body: bytes, signature: str | None, auth_token: str) ->
 def parse_message(raw: bytes, *, account_sid: str, at: datetime) -> Inbound:
     """An incoming message of a verified form. Raises BadInput(code="bad_shape")."""
     form = twilio_form.message(raw, account_sid=account_sid)
-    known = {"to": form.values["To"], "num_media": len(form.media()), "media": form.media()}
+    media = form.media()
+    known = {"to": form.values["To"], "num_media": len(media), "media": [url for url, _ in media]}
+    if media:
+        known["media_types"] = [media_type[:120] for _, media_type in media]
     extra: dict[str, Any] = {"unknown_keys": list(form.unknown), "text_may_go_on": list(form.tail)}
     extra["opt_out_type"] = form.values.get("OptOutType", "")  # Twilio has blocked or unblocked it
     return Inbound(

@@ -29,6 +29,24 @@ ARRIVALS = Moves(
 )
 
 
+class MediaState(StrEnum):
+    """Where one picture or sound stands that a message only names: it lies at the provider."""
+
+    PENDING = "pending"  # to be fetched; the report is filed without it
+    KEPT = "kept"  # an attachment of the report
+    REFUSED = "refused"  # not to be had, or not wanted; the row says why
+
+
+MEDIA = Moves(
+    "media",
+    MediaState,
+    {
+        (MediaState.PENDING, "attach"): MediaState.KEPT,
+        (MediaState.PENDING, "refuse_media"): MediaState.REFUSED,
+    },
+)
+
+
 class State(StrEnum):
     """Where a report stands."""
 

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     twilio_base_url: str = Field("https://api.twilio.com", description="the provider, or its simulator")
     twilio_webhook_url: str = Field("", description="address the provider signs for incoming SMS")
     twilio_status_url: str = Field("", description="address the provider signs for receipts")
+    twilio_media_hosts: str = Field(
+        "mms.twiliocdn.com,media.twiliocdn.com",
+        description="hosts the provider's media redirect to, comma separated; no others are asked",
+    )
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
     email_relay_host: str = Field(
         "", description="relay that takes mail; empty: no mail wire (the demo has its own)"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from approval.freeze import Place
-from channels import email, twilio_sms
+from channels import email, twilio_media, twilio_sms
 from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
 from channels.codecs.mail_wrap import Letterhead
@@ -18,6 +18,7 @@ from channels.codecs.return_path import DOMAIN_MAX, ReturnPath
 from channels.codecs.smtp_relay import Relay, Tls
 from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
+from channels.egress import Egress
 from channels.web_notice import WebNotice
 from domain.errors import Refused
 from domain.handling import Mode
@@ -32,6 +33,7 @@ from hub.settings import Settings
 from intake import desk, secret_link
 from intake.acknowledge import Acknowledger
 from intake.filing import Filing
+from intake.media import Media
 from intake.reading import Locale
 from intake.spool import Spool
 from outbox import deliver, publish, relay
@@ -70,6 +72,7 @@ class Hub:
     pool: Pool
     spool: Spool
     filing: Filing
+    media: Media
     outgoing: Outgoing
     jobs: Jobs
     wires: Mapping[str, Wire]  # channel -> the wire that takes addresses
@@ -126,6 +129,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
+    media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
     return Hub(
         settings=settings,
         mode=mode,
@@ -135,8 +139,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         pool=pool,
         spool=Spool(settings.data_dir / "spool"),
         filing=filing,
+        media=media,
         outgoing=outgoing,
-        jobs=_jobs(filing, outgoing),
+        jobs=_jobs(filing, media, outgoing),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -228,11 +233,14 @@ def _outgoing(
     )
 
 
-def _jobs(filing: Filing, outgoing: Outgoing) -> Jobs:
+def _jobs(filing: Filing, media: Media, outgoing: Outgoing) -> Jobs:
     """What a worker runs for each bell."""
 
     def file_report(inbound_id: str) -> None:
         filing.file(inbound_id)
+
+    def fetch_media(media_id: str) -> None:
+        media.fetch(media_id)
 
     def relay_dispatch(dispatch_id: str) -> None:
         relay.relay(outgoing, dispatch_id)
@@ -244,8 +252,9 @@ def _jobs(filing: Filing, outgoing: Outgoing) -> Jobs:
         publish.publish(outgoing, dispatch_id)
 
     return Jobs(
-        file_report=file_report, relay=relay_dispatch, deliver=deliver_parcel, publish=publish_dispatch
-    )
+        file_report=file_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
+        publish=publish_dispatch,
+    )  # fmt: skip
 
 
 def _wires(settings: Settings, mode: Mode) -> list[Wire]:
@@ -268,6 +277,20 @@ def _wires(settings: Settings, mode: Mode) -> list[Wire]:
             reaches_the_world=reaches_the_world,
         )
     ]
+
+
+def _media_host(settings: Settings, mode: Mode) -> Egress:
+    """Where the media of an MMS may be fetched: at the provider, or at its simulator on this machine."""
+    if not settings.twilio_account_sid:
+        return Egress(())
+    is_simulator = _is_loopback(settings.twilio_base_url) and not mode.may_reach_the_world
+    return Egress(
+        twilio_media.places(
+            settings.twilio_base_url, account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(), is_simulator=is_simulator,
+            hosts=[host.strip().lower() for host in settings.twilio_media_hosts.split(",") if host.strip()],
+        )
+    )  # fmt: skip
 
 
 def _return_path(settings: Settings, made: keys.Keys) -> ReturnPath | None:

@@ -16,7 +16,7 @@ from intake.acknowledge import Acknowledger
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from sandbox.pool import Pool
-from store import audience, inbox, journal, reports, shelf
+from store import audience, inbox, journal, media, reports, shelf
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
@@ -69,10 +69,10 @@ class Filing:
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
-        parcel = self.store.run(lambda unit: _enter(unit, arrived, found, content, self.acknowledger, at))
-        if parcel:
-            self.bell("deliver", parcel)
-        return None if parcel is None else arrived.report_id
+        rings = self.store.run(lambda unit: _enter(unit, arrived, found, content, self.acknowledger, at))
+        for job, row_id in rings or ():
+            self.bell(job, row_id)
+        return None if rings is None else arrived.report_id
 
     def _is_trapped(self, arrived: Arrived) -> bool:
         """Put aside what filled in the field that people do not see, once: from the shelf it may come back."""
@@ -136,10 +136,10 @@ def _enter(
     content: Content,
     acknowledger: Acknowledger | None,
     at: datetime,
-) -> str | None:
-    """One transaction: arrival filed, report, version, blobs, acknowledgement, journal.
+) -> list[tuple[str, str]] | None:
+    """One transaction: arrival filed, report, version, blobs, acknowledgement, media to fetch, journal.
 
-    The parcel of the acknowledgement, '' without one; None when there was nothing left to file.
+    What to ring for as (job, id); None when there was nothing left to file.
     """
     if not inbox.move(unit, arrived, "file"):
         return None
@@ -152,12 +152,13 @@ def _enter(
     if reason := _reason_to_shelve(content.findings):
         shelf.put(unit, "inbound", reason, origin=arrived.report_id, at=at)
     parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
+    awaited = media.expect(unit, report.id, arrived.id, len(arrived.inbound.meta.get("media", ())), at)
     journal.append(
         unit, "report", report.id, "file", by="system", at=at, is_first=True, content=content.text.encode(),
         detail={"inbound": arrived.id, "code": report.code, "channel": report.channel,
                 "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
-    return parcel
+    return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited)]
 
 
 def _reason_to_shelve(findings: Sequence[str]) -> str:

@@ -84,6 +84,13 @@ def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Read
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
 
+def picture_facts(files: Iterable[Mapping[str, Any]]) -> Facts:
+    """Where and when pictures say they were taken."""
+    gathered = _Gathered()
+    gathered.positions(files)
+    return gathered.done()
+
+
 def unread(inbound: Inbound, reason: str, locale: Locale) -> Reading:
     """A report of which only the envelope is known: an officer opens the original."""
     gathered = _Gathered()

@@ -38,6 +38,7 @@ class Jobs:
     relay: Callable[[str], None]
     deliver: Callable[[str], None]
     publish: Callable[[str], None]
+    fetch_media: Callable[[str], None] = lambda _id: None  # of a hub whose messages name no media
 
     @property
     def deliver_mail(self) -> Callable[[str], None]:

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from domain.errors import BadInput
 from simulators.callbacks import form_of_inbound
+from simulators.media import attach
 from simulators.phones import new_sid
 from simulators.script import USUAL, Script, parse
 from simulators.twilio_state import Simulator
@@ -54,20 +55,23 @@ async def _reset(request: Request) -> Response:
 
 
 async def _inbound(request: Request) -> Response:
-    """Text the hub: {from, body, to?, sid?, times?, extra?}; answers what the hub answered.
+    """Text the hub: {from, body, to?, sid?, times?, extra?, media?}; answers what the hub answered.
 
+    `media` is [{type, base64}], for an MMS.
     The same `sid` again is Twilio's repeat of one message. `times` posts it that often, 16 at a time.
     """
     simulator = of(request)
     try:
         asked = json.loads(await request.body())
+        sid = str(asked.get("sid") or new_sid())
+        media = attach(simulator, str(request.base_url).rstrip("/"), sid, asked.get("media") or [])
         form = form_of_inbound(
             account_sid=simulator.config.account_sid,
-            sid=str(asked.get("sid") or new_sid()),
+            sid=sid,
             sender=str(asked["from"]),
             to=str(asked.get("to") or simulator.config.number),
             body=str(asked["body"]),
-            extra=asked.get("extra"),
+            extra=media | dict(asked.get("extra") or {}),
         )
         times = int(asked.get("times", 1))
     except (ValueError, KeyError, TypeError, AttributeError):

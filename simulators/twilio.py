@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from simulators import controls
+from simulators import controls, media
 from simulators.phones import Message
 from simulators.script import Act, Rule
 from simulators.twilio_state import Simulator, TwilioSimConfig
@@ -60,6 +60,7 @@ def app(config: TwilioSimConfig) -> Starlette:
         Route(f"{_ACCOUNT}/Messages.json", _create, methods=["POST"]),
         Route(f"{_ACCOUNT}/Messages.json", _list, methods=["GET"]),
         Route(f"{_ACCOUNT}/Messages/{{sid}}.json", _fetch, methods=["GET"]),
+        *media.ROUTES,
         *controls.ROUTES,
     ]
     made = Starlette(routes=routes, lifespan=lifespan)

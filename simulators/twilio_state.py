@@ -38,6 +38,7 @@ class Simulator:
         self.config = config
         self.script = Script(USUAL)
         self.book = Phones()
+        self.media: dict[str, tuple[str, bytes]] = {}  # name -> type and bytes, of messages texted to the hub
         self.callbacks = Callbacks(
             account_sid=config.account_sid,
             auth_token=config.auth_token,

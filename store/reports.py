@@ -64,6 +64,20 @@ def add_version(unit: Unit, report_id: str, n: int, content: Content, *, by: str
     )
 
 
+def revise(unit: Unit, before: Report, content: Content, *, by: str, at: datetime) -> None:
+    """A further version of what a locked report says; its state stays, its revision rises.
+
+    Raises Conflict when somebody was faster.
+    """
+    add_version(unit, before.id, versions(unit, before.id) + 1, content, by=by, at=at)
+    for attachment in content.attachments:
+        unit.add_once(t.report_blob, {"report": before.id, "sha256": attachment.sha256})
+    r = t.report_row
+    is_seen = (r.c.id == before.id, r.c.revision == before.revision)
+    if unit.execute(r.update().where(*is_seen).values(revision=before.revision + 1)).rowcount != 1:
+        raise Conflict("somebody else has just changed this report", code="report_changed")
+
+
 def get(unit: Unit, report_id: str, *, lock: bool = False) -> Report | None:
     """The report with its latest version."""
     query = sa.select(t.report_row).where(t.report_row.c.id == report_id)

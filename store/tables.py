@@ -7,8 +7,9 @@ from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_desk import operation, process, shift, slip
+from store.tables_media import media
 
-__all__ = ["META", "operation", "process", "shift", "slip"]  # the rest is named where it stands
+__all__ = ["META", "media", "operation", "process", "shift", "slip"]  # the rest is named where it stands
 
 hub = Table(
     "hub",
@@ -473,6 +474,7 @@ root = Table(
 APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
 MACHINES = {
     "inbound": report.ARRIVALS,
+    "media": report.MEDIA,
     "report": report.MOVES,
     "release": release.MOVES,
     "dispatch": parcel.DISPATCHES,

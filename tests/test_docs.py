@@ -17,7 +17,7 @@ def test_every_setting_stands_in_the_settings_document_and_none_is_imaginary() -
     assert named == {f"TOCSIN_{name.upper()}" for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize("states", [report.Arrival, report.State, release.State, parcel.ParcelState,
+@pytest.mark.parametrize("states", [report.Arrival, report.MediaState, report.State, release.State, parcel.ParcelState,
                                     parcel.DeliveryState, parcel.DispatchState])  # fmt: skip
 def test_every_state_stands_in_the_states_document(states: type) -> None:
     text = (ROOT / "docs/states.md").read_text()

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, migrate
+from store import inbox, media, migrate
+from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
@@ -228,7 +229,7 @@ def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
     workers = start_workers(hub.jobs, rooms, hub.settings.worker_threads)
     timers = Timers(
         store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub, refresh),
-        sources=[sweep.due, lambda unit, at: [("file_report", i) for i in inbox.due(unit, at)]],
+        sources=[sweep.due, _arrivals_due],
         on_error=_failed,
     )  # fmt: skip
     refresh()
@@ -244,6 +245,12 @@ def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
         stopping.start()
         stopping.join(part.total_seconds() + 0.5)
         ringer.close()
+
+
+def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
+    """What came in and waits to be filed, or to be fetched."""
+    filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
+    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)]
 
 
 def _failed(what: str, error: Exception) -> None:

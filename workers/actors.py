@@ -6,6 +6,7 @@ from outbox.outgoing import Jobs
 
 QUEUES = {  # job -> queue: a flood of reports never stands before a release (R21)
     "file_report": "filing",
+    "fetch_media": "media",  # a slow media host holds up no report
     "relay": "relay",
     "publish": "publish",
     "deliver": "deliver",
@@ -20,6 +21,10 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     @actor(broker=broker, queue_name=QUEUES["file_report"], priority=10, max_retries=0)
     def file_report(row_id: str) -> None:
         jobs.file_report(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["fetch_media"], priority=20, max_retries=0)
+    def fetch_media(row_id: str) -> None:
+        jobs.fetch_media(row_id)
 
     @actor(broker=broker, queue_name=QUEUES["relay"], priority=0, max_retries=0)
     def relay(row_id: str) -> None:
@@ -41,4 +46,4 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     def deliver_urgent(row_id: str) -> None:
         jobs.deliver_urgent(row_id)
 
-    return [file_report, relay, publish, deliver, deliver_mail, deliver_urgent]
+    return [file_report, fetch_media, relay, publish, deliver, deliver_mail, deliver_urgent]

@@ -15,6 +15,9 @@ from store.unit import Unit
 PERIOD = timedelta(milliseconds=500)  # a due row is rung for within 1 s with the broker alive (R5)
 NOBODY_COMES = timedelta(seconds=2)  # due that long: this process runs it, so 5 s hold without a broker
 RING_AGAIN = timedelta(seconds=5)  # a ring may be waiting in the broker; more of the same fill it
+ALONE = frozenset(
+    {"fetch_media"}
+)  # may take 20 s: one at a time here, so that they leave runners to the rest
 RUNNERS = 4  # rows run here at a time: one per job would do, four keep a stuck one from blocking the rest
 
 Source = Callable[[Unit, datetime], list[tuple[str, str]]]
@@ -94,7 +97,8 @@ class Timers:
                 self._bell(*row)
         self._running = {row: f for row, f in self._running.items() if not f.done()}
         for row in overdue:
-            if row not in self._running and len(self._running) < RUNNERS:
+            busy = {job for job, _ in self._running}
+            if row not in self._running and len(self._running) < RUNNERS and row[0] not in ALONE & busy:
                 self._running[row] = self._runners.submit(self._do, *row)
 
     def _find(self, unit: Unit, at: datetime) -> list[tuple[str, str]]:

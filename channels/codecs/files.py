@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from channels.codecs import pixels
 from channels.codecs.exif import exif_of
 
 UNKNOWN = "application/octet-stream"
@@ -80,10 +81,21 @@ _CMS = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"  # the object identifier 1.2.
 
 
 def inspect(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """For the sandbox: ``{"media_type", "size", "exif": {"lat", "lon", "time"}}`` and no blobs."""
+    """For the sandbox: ``{"media_type", "size", "pixels", "is_huge", "exif": {"lat", "lon", "time"}}``, no blobs.
+
+    `pixels` is [width, height] as a picture's header claims, or None. A huge one is not opened.
+    """
     media_type = sniff(data)
-    exif = {} if options.get("without_exif") else exif_of(data, media_type)
-    return {"media_type": media_type, "size": len(data), "exif": exif}, []
+    size = pixels.size_of(data, media_type)
+    is_closed = options.get("without_exif") or pixels.is_too_large(size)
+    exif = {} if is_closed else exif_of(data, media_type)
+    return {
+        "media_type": media_type,
+        "size": len(data),
+        "pixels": size,
+        "is_huge": pixels.is_too_large(size),
+        "exif": exif,
+    }, []
 
 
 def sniff(data: bytes) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from domain.errors import BadInput, Flaw
 
 FIELDS = 200  # Twilio sends about 25; ten media items add 20
+MEDIA = 10  # of one message ("Messaging media limits"); more are no MMS
 _SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")  # E.164, or a short code
 _NAMED_SENDER = re.compile(
@@ -87,10 +88,14 @@ class Form:
     unknown: tuple[str, ...]
     tail: tuple[str, ...]
 
-    def media(self) -> list[str]:
-        """The addresses of the attached media, as claimed; nothing has been fetched."""
-        count = min(int(self.values.get("NumMedia", "0")), 100)
-        return [url for n in range(count) if (url := self.values.get(f"MediaUrl{n}"))]
+    def media(self) -> list[tuple[str, str]]:
+        """Address and type of each attached medium, as claimed; nothing has been fetched."""
+        count = min(int(self.values.get("NumMedia", "0")), MEDIA)
+        named = (
+            (self.values.get(f"MediaUrl{n}"), self.values.get(f"MediaContentType{n}", ""))
+            for n in range(count)
+        )
+        return [(url, media_type) for url, media_type in named if url]
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -155,7 +160,7 @@ def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[b
     if form.tail:
         findings.append("text_may_go_on")
     if media:
-        findings.append("media_not_fetched")
+        findings.append("media_pending")
     if not text.strip():
         findings.append("no_readable_text")
     if not _NUMBER.fullmatch(form.values["From"]):
@@ -165,7 +170,7 @@ def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[b
         "sender": form.values["From"],
         "subject": "",
         "to": form.values["To"],
-        "media": media,
+        "media": [url for url, _ in media],
         "findings": findings,
     }, []
 

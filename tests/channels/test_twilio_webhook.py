@@ -374,7 +374,7 @@ def test_reading_gives_back_the_text_that_was_sent(body: str, sender: str) -> No
 def test_what_reading_finds_is_marked() -> None:
     form = MESSAGE | {"Body": " ", "From": "CMB", "NumMedia": "1", "MediaUrl0": "https://x", "Zone": "1"}
     found, _ = twilio_form.read(urlencode(form).encode(), {})
-    assert found["findings"] == ["unknown_key:Zone", "media_not_fetched", "no_readable_text", "named_sender"]
+    assert found["findings"] == ["unknown_key:Zone", "media_pending", "no_readable_text", "named_sender"]
     form = MESSAGE | {"Body": "cut at ", "Mall": "street", "CarrierName": "x"}
     assert "text_may_go_on" in twilio_form.read(urlencode(form).encode(), {})[0]["findings"]
 

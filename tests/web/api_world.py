@@ -101,12 +101,13 @@ def token(who: str, *, kind: str = "test") -> str:
 
 
 def settings_of(directory: Path, url: str = "", **more: Any) -> Settings:
-    return Settings(**more,
-        data_dir=directory, database_url=url, port=8000, twilio_account_sid=SID, twilio_auth_token=AUTH,
-        twilio_from=NUMBER, twilio_base_url="http://127.0.0.1:9", organisation=ORGANISATION,
-        twilio_webhook_url="https://hub.example/hooks/sms/twilio",
-        twilio_status_url="https://hub.example/hooks/dlr/twilio",
-    )  # fmt: skip
+    usual = {
+        "data_dir": directory, "database_url": url, "port": 8000, "twilio_account_sid": SID, "twilio_auth_token": AUTH,
+        "twilio_from": NUMBER, "twilio_base_url": "http://127.0.0.1:9", "organisation": ORGANISATION,
+        "twilio_webhook_url": "https://hub.example/hooks/sms/twilio",
+        "twilio_status_url": "https://hub.example/hooks/dlr/twilio",
+    }  # fmt: skip
+    return Settings(**usual | more)
 
 
 @contextmanager
@@ -184,10 +185,10 @@ DLR_URL = "https://hub.example/hooks/dlr/twilio"
 
 
 @contextmanager
-def served(hub: Hub) -> Iterator[int]:
+def served(hub: Hub, *, port: int = 0) -> Iterator[int]:
     """The application on a real socket; yields the port."""
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
+        bound.bind(("127.0.0.1", port))
         port = int(bound.getsockname()[1])
         config = uvicorn.Config(
             create_app(hub), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=1,

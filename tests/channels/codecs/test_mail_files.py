@@ -124,8 +124,14 @@ def test_a_position_that_is_none_is_not_given(pool: Pool, latitude: object) -> N
     assert pool.run(files.inspect, file.getvalue()).value["exif"] == {}
 
 
-def test_a_picture_of_a_billion_pixels_costs_nothing(pool: Pool) -> None:
+def test_h26_a_picture_of_a_billion_pixels_costs_nothing(pool: Pool) -> None:
     file = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(file, "PNG")
     value = pool.run(files.inspect, file.getvalue()).value
-    assert value == {"media_type": "image/png", "size": len(file.getvalue()), "exif": {}}
+    assert value == {
+        "media_type": "image/png",
+        "size": len(file.getvalue()),
+        "pixels": [30_000, 30_000],
+        "is_huge": True,
+        "exif": {},
+    }

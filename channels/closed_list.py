@@ -1,0 +1,59 @@
+"""Which addresses may be asked for media: a closed list of places, matched whole."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.errors import Never
+
+# A stranger's address is matched whole, not taken apart: two parsers could disagree about @, \, # and blanks.
+_URL = re.compile(
+    r"(https?)://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?(/[!$-;=?-\[\]_a-z~]{0,2000})",
+    re.IGNORECASE | re.ASCII,  # without ASCII the Kelvin sign is a k
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A host that may be asked. `path` must match the whole path; `login` goes to no other host."""
+
+    host: str  # lower case
+    port: int = 443
+    path: re.Pattern[str] = re.compile(r"/.*")
+    login: tuple[str, str] | None = None
+    may_begin: bool = True  # False: only where a redirect leads
+    is_of_this_machine: bool = False  # a simulator: http, and only to loopback
+
+    def fits(self, scheme: str, host: str, port: int, path: str) -> bool:
+        """Whether an address that was taken apart is of this place."""
+        wanted = "http" if self.is_of_this_machine else "https"
+        return (scheme, host, port) == (wanted, self.host, self.port) and bool(self.path.fullmatch(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A path at a place of the list."""
+
+    place: Place
+    path: str
+
+
+def asked(places: Sequence[Place], url: str, *, is_first: bool = True) -> Asked:
+    """The place of an address. Raises Never(bad_address, bad_host), Never(bad_redirect) where a redirect leads."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise Never("no plain http address", code="bad_address" if is_first else "bad_redirect")
+    scheme, host, path = found[1].lower(), found[2].lower(), found[4]
+    port = int(found[3] or (443 if scheme == "https" else 80))
+    for place in places:
+        if place.fits(scheme, host, port, path) and (place.may_begin or not is_first):
+            return Asked(place=place, path=path)
+    raise Never("not a host that is asked", code="bad_host" if is_first else "bad_redirect")
+
+
+def redirected(places: Sequence[Place], place: Place, location: str) -> Asked:
+    """Where `location` leads from `place`: a whole address, or a path at the same host. Raises Never(bad_redirect)."""
+    if location.startswith("/") and not location.startswith("//"):
+        scheme = "http" if place.is_of_this_machine else "https"
+        location = f"{scheme}://{place.host}:{place.port}{location}"
+    return asked(places, location, is_first=False)
