@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from channels.contract import File
+from outbox.atomic import twin_of
 
 
 class Book:
@@ -48,11 +49,12 @@ class Book:
         return [file.version, self._stamp(file.path), "passing" if file.is_passing else ""]
 
     def _stamp(self, path: str) -> str:
+        place = self._root / path
         try:
-            about = (self._root / path).stat()
+            both = place.stat(), twin_of(place).stat()
         except OSError:
             return ""
-        return f"{about.st_size}-{about.st_mtime_ns}"
+        return "-".join(f"{about.st_size}-{about.st_mtime_ns}" for about in both)
 
     def _read(self) -> dict[str, list[str]]:
         try:

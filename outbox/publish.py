@@ -14,7 +14,7 @@ from domain.artefact import Artefact
 from domain.errors import Tampered, Unavailable
 from domain.handling import Handling
 from domain.parcel import DispatchState
-from outbox import ending, told
+from outbox import atomic, ending, told
 from outbox.book import Book
 from outbox.outgoing import Outgoing
 from outbox.told import Told
@@ -120,7 +120,7 @@ def _write_channel(out: Outgoing, publisher: Publisher, telling: str = "") -> li
             files = _build(out, publisher, [t for t in out_there if t.entry.release_id not in turn.refused])
         turn.write([f for f in files if not f.about])
         for path in book.strike_out():
-            (root / path).unlink(missing_ok=True)
+            atomic.remove(root / path)
             turn.changed.append(path)
         book.close()
         _generation_file(out, publisher.channel).write_text(generation if turn.is_whole else "")
@@ -185,62 +185,14 @@ class _Turn:
                 raise Tampered("a publisher names a file outside the public directory", code="path")
             if self._book.holds(file):
                 continue
-            if _replace(self._root / path, file.read(), self._at):
+            if atomic.write(self._root / path, file.read(), self._at):
                 self.changed.append(file.path)
             self._book.note(file)
 
 
-def _replace(path: Path, body: bytes, at: datetime) -> bool:
-    """Temp, fsync, rename, fsync of the directory; False when the bytes are there already.
-
-    The modification time rises by a second at least: web servers make their validators of whole seconds
-    and the length, and would answer "not modified" for another page (R34).
-    """
-    stamp = at.timestamp()
-    is_new = False
-    try:
-        if path.read_bytes() == body:
-            return False
-        stamp = max(stamp, path.stat().st_mtime // 1 + 1)
-    except FileNotFoundError:
-        is_new = True
-        _make(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    with temporary.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.utime(file.fileno(), (stamp, stamp))
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    if (
-        is_new
-    ):  # of a replaced file a power cut leaves the old or the new one, and the start compares them all
-        _sync(path.parent)
-    return True
-
-
-def _make(directory: Path) -> None:
-    """Create a directory durably, its parents first; whatever this process may write alone, anybody reads it."""
-    if directory.exists():
-        return
-    _make(directory.parent)
-    directory.mkdir(exist_ok=True)
-    directory.chmod(0o755)
-    _sync(directory.parent)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextlib.contextmanager
 def _lock(root: Path) -> Iterator[None]:
-    _make(root)
+    atomic.make(root)
     handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + LOCK_PATIENCE_SECONDS

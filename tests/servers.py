@@ -14,7 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-_PLACES = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin")
+_ROOT = Path(__file__).resolve().parent.parent
+PUBLIC_NAME = "alerts.example.gov.cn"  # server_name of docs/nginx/tocsin-public.conf
+_PLACES = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin",
+           "/usr/sbin")  # fmt: skip
 
 
 def free_port() -> int:
@@ -91,6 +94,37 @@ def redis(directory: Path, *, port: int | None = None) -> Iterator[str]:
             yield f"redis://127.0.0.1:{port}/0"
         finally:
             p.kill()
+            p.wait(10)
+
+
+@contextmanager
+def nginx(directory: Path, root: Path) -> Iterator[int]:
+    """A web server over the public files `root`, by the configuration that is shipped; yields its port.
+
+    It answers under PUBLIC_NAME. Only listen and root differ from the shipped file.
+    """
+    (server,) = need("nginx")
+    port = free_port()
+    shipped = (_ROOT / "docs/nginx/tocsin-public.conf").read_text()
+    assert shipped.count("listen 80") == 2 and shipped.count("/var/lib/tocsin/public;") == 1
+    ours = shipped.replace("listen 80", f"listen 127.0.0.1:{port}").replace(
+        "/var/lib/tocsin/public", str(root)
+    )
+    (directory / "public.conf").write_text(ours)
+    places = " ".join(f"{name}_temp_path {directory}/{name};" for name in
+                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+    user = "user root;\n" if os.geteuid() == 0 else ""  # pytest's directories are closed to others
+    (directory / "nginx.conf").write_text(
+        f"{user}daemon off;\nworker_processes 2;\npid {directory}/nginx.pid;\nerror_log {directory}/error.log;\n"
+        f"events {{}}\nhttp {{\naccess_log off;\n{places}\ninclude {directory}/public.conf;\n}}\n"
+    )
+    command = [server, "-p", str(directory), "-c", str(directory / "nginx.conf")]
+    with subprocess.Popen([*command, "-e", str(directory / "error.log")], stderr=subprocess.DEVNULL) as p:
+        try:
+            wait_for(port)
+            yield port
+        finally:
+            p.terminate()
             p.wait(10)
 
 

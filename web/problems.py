@@ -29,6 +29,7 @@ PROGRAMS = ("/v1", "/api", "/hooks", "/public", "/healthz", "/readyz")  # caller
 
 _BY_CODE = {
     "too_large": 413,
+    "bad_host": 421,
     "bad_media_type": 415,
     "bad_content_encoding": 415,
     "too_many_tries": 429,
@@ -63,6 +64,7 @@ _TITLES = {
     412: ("内容已经变化", "Changed since it was read"),
     413: ("请求过大", "Request too large"),
     415: ("不支持的内容类型", "Media type not supported"),
+    421: ("这里没有这个网站", "No such host here"),
     422: ("内容不符合要求", "Not acceptable as it is"),
     429: ("请求过于频繁", "Too many requests"),
     500: ("内部错误", "Internal error"),

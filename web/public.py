@@ -1,6 +1,7 @@
 """The public directory, served from memory: what any file server would do, without the database."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
@@ -14,7 +15,12 @@ from starlette.routing import Route
 from domain.errors import NotFound
 
 CACHE_BYTES = 64 << 20  # pages of 14 KB: 4,500 of them; larger sites stand behind a file server
-MAX_AGE = 30  # s: a lifted warning must not live on in a cache
+# PROMISES 7.7: a lifted warning must not live on in a cache, and an old page is better than none at all.
+FRESH = "public, max-age=15, stale-if-error=86400"
+FOR_EVER = (
+    "public, max-age=31536000, immutable"  # R18: the bytes of an alert never change; its state is elsewhere
+)
+_ALERT = re.compile(r"/public/cap/[^/]+\.xml")
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".xml": "application/cap+xml",  # CAP 1.2 §3.3.1: every .xml of ours is an alert
@@ -56,19 +62,19 @@ class Directory:
         """The file at URL path `path`; a directory is its index.html. Raises NotFound."""
         parts = [part for part in path.split("/") if part]
         if any(part.startswith(".") or "\0" in part or "\\" in part for part in parts):
-            raise NotFound("no such page")
+            raise NotFound
         place = self._root.joinpath(*parts)
         try:
             if place.is_dir():
                 place /= "index.html"
             if not place.resolve().is_relative_to(self._root):  # a link out of the directory
-                raise NotFound("no such page")
+                raise NotFound
             about = place.stat()
             stamp = (about.st_mtime_ns, about.st_size)
             known = self._pages.get(place)
             return known if known and known.stamp == stamp else self._load(place, stamp, about.st_mtime)
         except (OSError, ValueError):
-            raise NotFound("no such page") from None
+            raise NotFound from None
 
     def _load(self, place: Path, stamp: tuple[int, int], modified: float) -> Page:
         body = place.read_bytes()
@@ -105,7 +111,7 @@ def _response(request: Request, page: Page) -> Response:
     headers = {
         "ETag": page.etag,
         "Last-Modified": formatdate(page.modified, usegmt=True),
-        "Cache-Control": f"public, max-age={MAX_AGE}",
+        "Cache-Control": FOR_EVER if _ALERT.fullmatch(request.url.path) else FRESH,
         "Content-Security-Policy": _POLICY,
     }
     if request.url.path.startswith("/public/"):

@@ -8,7 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.errors import BadInput, HubError
+from domain.errors import BadInput, HubError, NotFound
 from domain.ids import mint
 from hub import log as lines
 from hub.log import log
@@ -83,14 +83,24 @@ class Shell:
             raise BadInput("two lengths of one body", code="bad_request")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise BadInput("bodies are not compressed", code="bad_content_encoding")
+        self._must_be_ours(request)
         raw_path = request.scope.get("raw_path") or b""
         path = raw_path.decode("latin-1").lower()
         if any(part in path for part in _ENCODED) or "\\" in path:
-            raise BadInput("the path is encoded twice", code="bad_path")
+            raise NotFound  # as for any other address at which there is nothing: it tells a prober no more
+
+    def _must_be_ours(self, request: Request) -> None:
+        """Raises BadInput (421) for a host that is not on the list; what a proxy says of hosts is never read.
+
+        An absolute address in the request line is for proxies (RFC 9112 §3.2.2): we are none, and it would
+        outrank the Host that was looked at.
+        """
+        if not (request.scope.get("raw_path") or b"/").startswith(b"/"):
+            raise BadInput(code="bad_host")
         host = request.headers.get("host", "").lower()
         name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
         if name not in self._hosts and request.url.path not in PROBES:
-            raise BadInput("no such host here", code="bad_host")
+            raise BadInput(code="bad_host")
 
 
 def _limit(request: Request, largest: int) -> int:

@@ -15,7 +15,7 @@ from lxml import html as lxml_html
 from channels.contract import Entry, File
 from domain.handling import Handling, Mode
 from domain.release import State
-from outbox import publish, recall, relay
+from outbox import atomic, publish, recall, relay
 from outbox.book import Book
 from outbox.publish import Published
 from store import hub as hub_row
@@ -203,7 +203,7 @@ def test_bytes_that_are_not_what_was_approved_are_left_out_of_pages_and_lists(st
     good, bad = issue(store, at), issue(store, at + timedelta(minutes=1))
     run(out, at + timedelta(minutes=1))
     for path in (f"alerts/{bad}/index.html", f"en/alerts/{bad}/index.html", f"public/cap/{bad}.xml"):
-        (out.public_dir / path).unlink()
+        atomic.remove(out.public_dir / path)
 
     def change(unit):
         table = " ON artefact" if unit.is_postgres else ""

@@ -1,5 +1,6 @@
 """Files for everyone: written atomically, in one order, never with a stale validator."""
 
+import gzip
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from channels.contract import File
 from domain.errors import Tampered
 from domain.handling import Handling
 from domain.release import State
-from outbox import publish, recall, relay, sweep
+from outbox import atomic, publish, recall, relay, sweep
 from outbox.book import Book
 from outbox.publish import Published
 from store import journal, releases, shelf
@@ -115,10 +116,35 @@ def test_two_different_contents_never_share_second_and_length(store, at, tmp_pat
     path = tmp_path / "alerts" / "index.html"
     seen = set()
     for n in range(50):  # all in one second of the clock
-        assert publish._replace(path, f"{n:04d}".encode(), at)
+        assert atomic.write(path, f"{n:04d}".encode(), at)
         seen.add(int(path.stat().st_mtime))
     assert len(seen) == 50
-    assert os.listdir(path.parent) == ["index.html"]
+    assert sorted(os.listdir(path.parent)) == ["index.html", "index.html.gz"]
+
+
+def test_the_packed_twin_is_of_the_same_bytes_and_goes_with_its_file(tmp_path, at):
+    path = tmp_path / "alerts" / "index.html"
+    twin = atomic.twin_of(path)
+    for n in range(20):
+        atomic.write(path, f"{n:04d}".encode() * 500, at)
+        assert gzip.decompress(twin.read_bytes()) == path.read_bytes()
+        assert twin.stat().st_mtime == path.stat().st_mtime and twin.stat().st_mode & 0o777 == 0o644
+    stamp = path.stat().st_mtime
+    twin.write_bytes(b"torn")
+    assert not atomic.write(path, path.read_bytes(), at)  # the file itself is as it was
+    assert gzip.decompress(twin.read_bytes()) == path.read_bytes() and path.stat().st_mtime == stamp
+    atomic.remove(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lost_twin_is_laid_again(store, at, tmp_path):
+    release_id, _ = notice(store, at)
+    out = outgoing(store, at, tmp_path)
+    run_all(out)
+    atomic.twin_of(page(out, release_id)).unlink()
+    publish.republish(out, "web_notice")
+    packed = atomic.twin_of(page(out, release_id)).read_bytes()
+    assert gzip.decompress(packed) == page(out, release_id).read_bytes()
 
 
 def test_a_changed_artefact_is_not_published_and_is_shelved(store, at, tmp_path):
@@ -157,14 +183,14 @@ def test_an_index_is_written_after_the_pages_it_names(store, at, tmp_path):
     notice(store, at)
     out = outgoing(store, at, tmp_path)
     written = []
-    publish_replace = publish._replace
+    write = atomic.write
     try:
-        publish._replace = lambda path, *a: written.append(path.name) or publish_replace(path, *a)
+        atomic.write = lambda path, *a: written.append(path.name) or write(path, *a)
         files = [File(path="index.html", body=b"i", media_type="t", is_index=True),
                  File(path="a/page.html", body=b"p", media_type="t")]  # fmt: skip
         publish._Turn(out.public_dir, at, Book(tmp_path, "x")).write(files)
     finally:
-        publish._replace = publish_replace
+        atomic.write = write
     assert written == ["page.html", "index.html"]
 
 

@@ -64,7 +64,7 @@ def test_a_signature_over_the_address_that_headers_claim_is_refused(quick: World
     assert quick.client.post(PATH, **call).status_code == 403
     call["headers"]["Host"] = "evil.example"
     answer = quick.client.post(PATH, **call)
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_host")
+    assert (answer.status_code, answer.json()["code"]) == (421, "bad_host")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,9 @@ def test_pages_allow_no_script_and_may_not_be_framed(site: World) -> None:
     assert "script-src" not in headers["content-security-policy"]
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
-    assert headers["cache-control"] == "public, max-age=30"
+    assert headers["cache-control"] == "public, max-age=15, stale-if-error=86400"
+    alert = site.client.get("/public/cap/rel_1.xml").headers["cache-control"]
+    assert alert == "public, max-age=31536000, immutable"
 
 
 def test_posts_to_pages_are_refused(site: World) -> None:
