@@ -20,14 +20,12 @@ from tests.faults.oracle import Evidence
 from tests.faults.plan import Plan
 from tests.faults.provider_process import Running, running
 from tests.faults.schedule import PATIENCE_SECONDS, Death, Round, Schedule
+from tests.faults.settle import settle
 from tests.faults.walkers import Answered, Walkers, Warned
 from tests.servers import free_port, redis
 from tests.walks.houses import furnish, get, until
 from tocsin import demo
 
-LEASE_IS_OVER = 40  # seconds to step: a lease of 30 s and a sweep of 5 s
-_STILL_SECONDS = 2.0  # a back-off of a second passes by itself; what stands still for longer is leased
-_SETTLE_SECONDS = 240
 _LOOK_SECONDS = 0.3
 
 
@@ -108,7 +106,7 @@ class KilledHub:
             self._die(death)
             self._made.start_again(death.victim)
         answered = senders.join()
-        stuck = self._settle()
+        stuck = settle(self._made, self._store)
         self.verdict.broken += [*answered.failures, *stuck, *sums.end()]
         self._judge(answered)
 
@@ -145,26 +143,6 @@ class KilledHub:
         self._made.kill(death.victim)
         self.verdict.kills += 1
         self._worker_deaths += death.victim not in ("web", "smtp")
-
-    def _settle(self) -> list[str]:
-        """Wait until nothing is on its way; what only a dead worker holds is over when the clock steps."""
-        end = time.monotonic() + _SETTLE_SECONDS
-        seen, since = self._store.read(oracle.progress), time.monotonic()
-        while not self._is_quiet():
-            if time.monotonic() > end:
-                return [f"did not settle: {seen}"]
-            time.sleep(0.1)
-            now = self._store.read(oracle.progress)
-            if now != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > _STILL_SECONDS:
-                self._made.step(LEASE_IS_OVER)
-                since = time.monotonic()
-        return []
-
-    def _is_quiet(self) -> bool:
-        spool = self._made.settings.data_dir / "spool"
-        return self._store.read(oracle.is_quiet) and not list(spool.rglob("*.frame"))
 
     def _judge(self, answered: Answered) -> None:
         self._answered |= answered.reports

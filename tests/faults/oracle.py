@@ -48,7 +48,7 @@ class Evidence:
 
 def check(unit: Unit, evidence: Evidence) -> list[str]:
     """Everything that is not as promised; empty when all is well."""
-    checks = (_answered, _unique, _attempts, _ledger, _recalled, _artefacts, _approvals, _journal, _leases, _sums,
+    checks = (_answered, _unique, _attempts, _ledger, _recalled, _artefacts, approvals, _journal, _leases, _sums,
               _endings, _proofs, _files)  # fmt: skip
     return [broken for one in checks for broken in one(unit, evidence)]
 
@@ -191,7 +191,7 @@ def _artefacts(unit: Unit, evidence: Evidence) -> Iterator[str]:
             yield f"I4 {name} of {warned.id} was approved and is not promised"
 
 
-def _approvals(unit: Unit, _: Evidence) -> Iterator[str]:
+def approvals(unit: Unit, _: object = None) -> Iterator[str]:
     """R8: state, vote, journal entry, and a promise for each artefact of the digest; together or not at all."""
     a, d, j, r = t.artefact.c, t.dispatch.c, t.journal.c, t.release_row.c
     v = t.approval.c

@@ -20,7 +20,7 @@ from tests.walks.houses import House
 _GIVE_UP_SECONDS = 120.0
 _AGAIN_SECONDS = 0.1
 _LARGE = "x" * 400_000  # more than a row holds: a blob
-_FAILURES = (OSError, AssertionError, smtplib.SMTPException, http.client.HTTPException, TimeoutError)
+FAILURES = (OSError, AssertionError, smtplib.SMTPException, http.client.HTTPException, TimeoutError)
 Door = Callable[[House, str, int], None]
 
 
@@ -79,7 +79,7 @@ class Walkers:
             def post(marker: str = marker, n: int = n) -> None:
                 DOORS[name](self._made, marker, n)
 
-            sent = self._try(post)
+            sent = insist(post)
             if not sent:
                 self.answered.failures.append(f"{marker}: never answered")
                 return
@@ -89,7 +89,7 @@ class Walkers:
     def _walk_b(self) -> None:
         """A drafter, then an approver, who look at the state before they repeat an act that had no answer."""
         for act in (self._draft, self._submit, self._approve, self._end):
-            if not self._try(act):
+            if not insist(act):
                 self.answered.failures.append(f"{act.__name__}: never answered")
                 return
 
@@ -129,20 +129,20 @@ class Walkers:
             self._made.api("POST", f"/v1/releases/{warned.id}/{self._ending}", {"reason": "wrong"})
         warned.ending, warned.ended_at = self._ending, time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    @staticmethod
-    def _try(post: Callable[[], None]) -> int:
-        """How often it took; 0 when it never was answered."""
-        end = time.monotonic() + _GIVE_UP_SECONDS
-        times = 0
-        while time.monotonic() < end:
-            times += 1
-            try:
-                post()
-            except _FAILURES:
-                time.sleep(_AGAIN_SECONDS)
-            else:
-                return times
-        return 0
+
+def insist(post: Callable[[], object]) -> int:
+    """Repeat until it is answered; how often it took, 0 when it never was."""
+    end = time.monotonic() + _GIVE_UP_SECONDS
+    times = 0
+    while time.monotonic() < end:
+        times += 1
+        try:
+            post()
+        except FAILURES:
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return times
+    return 0
 
 
 def sms_form(made: House, sid: str, text: str) -> dict[str, str]:
