@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from domain.errors import Unavailable
 from hub import birth, keys
 from outbox import progress
 from store.database import Store
@@ -54,7 +55,9 @@ class Sums(threading.Thread):
     def run(self) -> None:
         while not self._leaving.wait(_LOOK_SECONDS):
             for one in list(self._warned):
-                if one.is_approved:
+                if not one.is_approved:
+                    continue
+                with contextlib.suppress(Unavailable):
                     found = self._store.read(lambda unit, name=one.id: progress.summary(unit, name))  # type: ignore[misc]
                     self.looks += 1
                     if not found["adds_up"]:
@@ -94,14 +97,19 @@ class KilledHub:
         """Its processes, until the doors answer."""
         self._start(self._schedule.processes)
 
-    def round(self, stamp: str, one: Round, deaths: tuple[Death, ...]) -> None:
-        """Walk, kill and start again, settle, judge."""
+    def round(
+        self, stamp: str, one: Round, deaths: tuple[Death, ...], *, meanwhile: threading.Thread | None = None
+    ) -> None:
+        """Walk, kill and start again, settle, judge; `meanwhile` does harm of its own and ends."""
         self._provider.obey(one.plan)
         senders = Walkers(self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after)
         self._warned.append(senders.answered.warned)
         sums = Sums(self._store, self._warned[-1:])
         senders.start()
         sums.start()
+        if meanwhile is not None:
+            meanwhile.start()
+            meanwhile.join()
         for death in deaths:
             self._die(death)
             self._made.start_again(death.victim)
@@ -120,8 +128,8 @@ class KilledHub:
         self._made.processes.clear()
         self._made.is_cold = True
         self._start({"up": "up"})
-        last = self._schedule.rounds[-1]
-        self.round(f"{self._schedule.seed}xup", last, (self._schedule.last,))
+        last, death = self._schedule.rounds[-1], self._schedule.last
+        self.round(f"{self._schedule.seed}xup", last, (death,) if death else ())
 
     def _start(self, processes: dict[str, str]) -> None:
         for name, command in processes.items():

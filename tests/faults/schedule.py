@@ -42,7 +42,7 @@ class Schedule:
     is_spread: bool  # several processes; else one
     has_redis: bool
     rounds: tuple[Round, ...]
-    last: Death  # of a real `tocsin up`, started cold
+    last: Death | None = None  # of a real `tocsin up`, started cold
 
     @property
     def processes(self) -> dict[str, str]:
