@@ -196,7 +196,7 @@ def enumerate_deaths(
 def test_r1_r2_r8_f1_f2_f3_f4_f5_death_before_each_durable_call_of_an_act(
     hall, at, victim, prepare, stride
 ) -> None:
-    """A door's post, an approval, a correction: every call; a worker's: each second or twelfth one, begun at a call that the seed chooses."""
+    """Of a door and of an approval every call; of a worker each second or twelfth, from one that the seed chooses."""
     (seed,) = seeds(range(1, 2))
     begin = random.Random(seed).randint(1, stride)
     reached = enumerate_deaths(hall, victim, prepare, range(begin, AT_MOST, stride))
