@@ -6,10 +6,10 @@ To add a wire: one file here, its row in ``hub/wiring.py``, its simulator, its t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
-from domain.parcel import Answer, Part
+from domain.parcel import Answer, Listed, Part
 
 
 class Wire(Protocol):
@@ -29,6 +29,24 @@ class Wire(Protocol):
 
     async def aclose(self) -> None:
         """Close sessions; safe to call twice."""
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A wire whose provider can be asked what it holds: what settles the unsure (PROMISES R4)."""
+
+    async def look_up(self, address: str, since: datetime) -> Sequence[Listed]:
+        """Every message of ours to `address` that the provider has made since then, the whole list.
+
+        Raises NotNow, Never or Unsure when it is not whole: an absence is a proof, and must be one.
+        """
+
+
+@runtime_checkable
+class Repeats(Protocol):
+    """A wire whose repeat of an unsure delivery reads as the same message at the other end."""
+
+    repeats_after: timedelta  # once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?)"
 )
+_REPEAT = timedelta(seconds=60)  # a delivery keeps its Message-ID: clients and relays fold the second one
 _IDLE = timedelta(seconds=20)  # a kept connection; relays hang up after 30 s and more
 
 
@@ -53,6 +54,7 @@ class Email:
         """`window`: connections at once; relays begin to refuse at ten of one client."""
         self.window = window
         self.reaches_the_world = reaches_the_world
+        self.repeats_after = _REPEAT
         self._relay, self._head, self._now = relay, head, now
         self._kept: list[tuple[Line, float]] = []  # with the loop's time of its last mail
         self._loop: asyncio.AbstractEventLoop | None = None

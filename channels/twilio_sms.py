@@ -6,27 +6,22 @@ Status of Outbound Messages", "Webhooks Security" (twilio.com/docs).
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 from twilio.base.exceptions import TwilioException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
-from twilio.http.response import Response
 from twilio.request_validator import HMAC_SHA1, RequestValidator
 from twilio.rest import Client
 
-from channels.codecs import twilio_form
-from channels.codecs.twilio_answer import STATES, judge
-from domain.errors import BadInput, Never, NotAllowed, NotNow, Unsure
-from domain.parcel import Answer, DeliveryState, Part, Receipt
+from channels.codecs import twilio_form, twilio_list
+from channels.codecs.twilio_answer import STATES
+from channels.codecs.twilio_http import HOST, Http
+from domain.errors import BadInput, Never, NotAllowed, Unsure
+from domain.parcel import Answer, DeliveryState, Listed, Part, Receipt
 from domain.report import Inbound
 
-HOST = "https://api.twilio.com"  # what the library writes; replaced by `base_url`
-ANSWER_BYTES = 1 << 20  # a Message resource is under 4 KB
-
+PAGE, PAGES = 100, 10  # a phone that we have sent a thousand messages since cannot be told apart
 _SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of the 20 bytes of SHA-1
 
@@ -58,7 +53,7 @@ class TwilioSms:
         self._from = {"messaging_service_sid": sender} if is_service else {"from_": sender}
         self._status_callback_url = status_callback_url
         self._base_url, self._timeout = base_url, timeout
-        self._http: _Http | None = None
+        self._http: Http | None = None
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -85,6 +80,28 @@ class TwilioSms:
             raise Unsure("success, but not a Message resource", code="garbage") from None
         return [_acceptance(item.delivery_id, made)]
 
+    async def look_up(self, address: str, since: datetime) -> Sequence[Listed]:
+        """Every message of this sender to `address` that Twilio has made since then.
+
+        Not narrowed by DateSent: a message that still waits in Twilio's queue has none ("Message resource",
+        date_sent), and would seem absent. Newest first, so a page that is older throughout ends the walk.
+        Raises NotNow, Never or Unsure unless the list is whole: only a whole list proves an absence.
+        """
+        found: list[Listed] = []
+        try:
+            page = await self._messages().page_async(to=address, page_size=PAGE)
+            for _ in range(PAGES):
+                here = [twilio_list.read(one) for one in page]
+                found += [one.listed for one in here if one.is_from(self._from)]
+                if (here and all(one.listed.created_at < since for one in here)) or not page.next_page_url:
+                    return [one for one in found if one.created_at >= since]
+                page = await page.next_page_async()
+        except TwilioException as error:
+            raise Unsure("no list of messages", code=str(getattr(error, "code", "") or "list")) from None
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            raise Unsure("success, but no list of messages", code="garbage") from None
+        raise Unsure("more messages than can be looked through", code="too_many")
+
     async def aclose(self) -> None:
         http, self._http, self._client = self._http, None, None
         if http is not None:
@@ -94,80 +111,12 @@ class TwilioSms:
         """The library's list of messages, its session made inside the loop that runs now."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._loop, self._http = loop, _Http(base_url=self._base_url, timeout=self._timeout)
+            self._loop, self._http = loop, Http(base_url=self._base_url, timeout=self._timeout)
             # A filled mapping in place of os.environ: TWILIO_EDGE must not redirect an alert.
             still = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
             login = (self._account_sid, self._auth_token)
             self._client = Client(*login, http_client=self._http, environment=still)
         return self._client.messages
-
-
-class _Http(AsyncTwilioHttpClient):
-    """The library's transport towards `base_url`: one try, a deadline, no redirects, nothing logged."""
-
-    def __init__(self, *, base_url: str, timeout: timedelta) -> None:
-        super().__init__(pool_connections=False)
-        self._base_url = base_url.rstrip("/")
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_is_connected)
-        trace.on_connection_reuseconn.append(_is_connected)
-        self.session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
-            # Idle connections are dropped before servers drop them (5 s and up): a create written into a
-            # connection that the other side is closing would be Unsure for nothing.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
-            trace_configs=[trace],
-        )
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        timeout: float | None = None,
-        allow_redirects: bool = False,
-    ) -> Any:
-        """The answer of a 2xx or 4xx; everything else is raised as what it proves."""
-        seen = SimpleNamespace(is_connected=False)
-        login = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
-        target = self._base_url + url.removeprefix(HOST)
-        try:
-            async with self.session.request(
-                method,
-                target,
-                params=params,
-                data=data,
-                headers={**(headers or {}), **login},
-                allow_redirects=False,
-                trace_request_ctx=seen,
-            ) as answer:
-                raw = await _read(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            what = type(error).__name__
-            if seen.is_connected:
-                raise Unsure("no answer after the request was sent", code=what) from None
-            raise NotNow("no connection", code=what, is_down=True) from None
-        judge(answer.status, raw, answer.headers)
-        return Response(answer.status, raw.decode("utf-8", "replace"), answer.headers)
-
-
-async def _is_connected(_session: Any, context: Any, _params: Any) -> None:
-    """From here on bytes of the request may be on their way."""
-    context.trace_request_ctx.is_connected = True
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The body up to ANSWER_BYTES; what is longer is no Message resource and ends as garbage."""
-    raw = bytearray()
-    async for chunk in answer.content.iter_any():
-        raw += chunk
-        if len(raw) > ANSWER_BYTES:
-            break
-    return bytes(raw)
 
 
 def _acceptance(delivery_id: str, made: Any) -> Answer:

@@ -9,7 +9,16 @@ SPOKEN = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0/O, 1/I/L, U: read aloud and co
 
 def mint(prefix: str, at: datetime) -> str:
     """A new ``prefix_`` + ULID: 48 bits of `at` in milliseconds, 80 random bits; sorts by time."""
-    number = (int(at.timestamp() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
+    return _named(prefix, at, int.from_bytes(os.urandom(10), "big"))
+
+
+def floor(prefix: str, at: datetime) -> str:
+    """No id that was minted at `at` or later sorts before it."""
+    return _named(prefix, at, 0)
+
+
+def _named(prefix: str, at: datetime, tail: int) -> str:
+    number = (int(at.timestamp() * 1000) << 80) | tail
     return f"{prefix}_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 

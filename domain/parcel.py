@@ -51,6 +51,7 @@ PARCELS = Moves(
         (ParcelState.READY, "stop"): ParcelState.STOPPED,
         (ParcelState.LEASED, "stop"): ParcelState.STOPPED,
         (ParcelState.LEASED, "bury"): ParcelState.BURIED,
+        (ParcelState.SETTLED, "reopen"): ParcelState.READY,  # an unsure delivery is to be sent again
     },
 )
 
@@ -83,7 +84,8 @@ DELIVERIES = Moves(
         (D.QUEUED, "refuse"): D.FAILED,
         (D.SENDING, "not_now"): D.QUEUED,
         (D.SENDING, "unsure"): D.UNSURE,
-        (D.UNSURE, "absent"): D.QUEUED,
+        (D.UNSURE, "absent"): D.QUEUED,  # the provider has shown that it holds no such message
+        (D.UNSURE, "repeat"): D.QUEUED,  # a wire whose repeat reads as the same message
         **{(s, "accepted"): D.ACCEPTED for s in (D.SENDING, D.UNSURE)},
         **{(s, "sent"): D.SENT for s in (D.SENDING, D.UNSURE, D.ACCEPTED)},
         # FAILED too: "undelivered" may be called back before a late "delivered", and any order must end alike.
@@ -126,6 +128,18 @@ class Answer:
     state: DeliveryState  # ACCEPTED, SENT or FAILED
     provider_id: str = ""
     code: str = ""  # the provider's own code, verbatim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A message as its provider lists it."""
+
+    provider_id: str
+    address: str
+    text: str
+    created_at: datetime
+    state: DeliveryState
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ in a row end the sending, one call a while tries it again, and only successes in
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from domain.errors import Never, NotNow, Unsure
 OPENS_AFTER = 5  # failures in a row (PROMISES F19)
 CLOSES_AFTER = 3  # successes in a row, each call alone: a provider that stumbles on must not flap
 FIRST_REST, LONGEST_REST = timedelta(seconds=2), timedelta(minutes=1)
+TOLD_FROM = timedelta(seconds=60)  # PROMISES F20
 PROBE_LASTS = timedelta(seconds=1)  # until others look again whether the probe has been answered
 
 
@@ -35,6 +36,11 @@ class Look:
     code: str  # of the last failure
     rest: timedelta  # until the next try, or until the pause that the provider asked for is over
     is_told_to_wait: bool  # the provider itself asked for a pause
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether somebody must be told: a pause of some seconds is daily life."""
+        return self.standing is not Standing.CLOSED or (self.is_told_to_wait and self.rest > TOLD_FROM)
 
 
 class Breaker:
@@ -107,9 +113,3 @@ class Breaker:
         jitter = random.uniform(0.8, 1.0)  # noqa: S311 (so that processes do not probe in step)
         self._until = self._monotonic() + self._rest.total_seconds() * jitter
         self._rest = min(self._rest * 2, LONGEST_REST)
-
-
-def worst(looks: Sequence[Look]) -> Look | None:
-    """The one that the desk must be told of, None when all is well."""
-    troubled = [look for look in looks if look.standing is not Standing.CLOSED or look.is_told_to_wait]
-    return max(troubled, key=lambda look: (look.standing is not Standing.CLOSED, look.rest), default=None)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from channels.contract import Wire
-from domain.errors import Never, NotNow, Unsure
+from domain.errors import Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, Item, Part
 from outbox.breaker import Breaker
 from outbox.guard import Guard, Refusal
@@ -92,6 +92,16 @@ class Courier:
     def breaker_of(self, wire: Wire) -> Breaker:
         """What this process knows of the wire's provider."""
         return self._breakers.setdefault(wire.name, Breaker())
+
+    def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what is no call that sends, in the loop where the wires' sessions live. Raises Unavailable."""
+        if self._is_closing:
+            work.close()
+            raise Unavailable("this process is leaving")
+        try:
+            return self._wait(work)
+        except _LoopHasEnded:
+            raise Unavailable("this process is leaving") from None
 
     def close(self, timeout: timedelta = timedelta(seconds=10)) -> None:
         """Begin no further call, wait for those in flight, close the wires' sessions; safe to call twice."""

@@ -7,9 +7,10 @@ from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_desk import operation, process, shift, slip
+from store.tables_lookup import look_up, provider, silence
 from store.tables_media import media
 
-__all__ = ["META", "media", "operation", "process", "shift", "slip"]  # the rest is named where it stands
+__all__ = ["META", "look_up", "media", "operation", "process", "provider", "shift", "silence", "slip"]
 
 hub = Table(
     "hub",

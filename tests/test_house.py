@@ -112,3 +112,18 @@ def test_tests_patch_almost_nothing() -> None:
 @pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "base"])
 def test_no_module_is_named_after_nothing(word: str) -> None:
     assert [str(path) for path, _ in MODULES if path.stem == word] == []
+
+
+def test_migrations_are_one_chain_in_the_order_of_their_numbers() -> None:
+    """Whoever brings in a step that stands beside another gives it the next number, and the other as its base."""
+    chain = [None]
+    for file in sorted((ROOT / "store/migrations/versions").glob("m*.py")):
+        said = {
+            node.targets[0].id: node.value.value
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        assert (said["revision"], said["down_revision"]) == (file.name[1:5], chain[-1]), file.name
+        chain.append(said["revision"])

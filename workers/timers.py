@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from outbox import publish, sweep
+from outbox.lookup import Lookups
 from outbox.outgoing import Jobs, Outgoing
+from outbox.standing import Standings
 from store.database import Store
 from store.unit import Unit
 
@@ -40,6 +42,8 @@ def outbox_chores(out: Outgoing) -> list[Chore]:
 
     return [
         Chore(name="recover", every=timedelta(seconds=1), run=write(sweep.recover)),
+        Chore(name="look_up", every=timedelta(seconds=2), run=Lookups(out).begin),
+        Chore(name="providers", every=timedelta(seconds=1), run=Standings(out).tell),
         Chore(name="tidy", every=timedelta(seconds=5), run=write(sweep.tidy)),
         Chore(name="refresh", every=timedelta(seconds=2), run=lambda: publish.refresh(out)),
     ]

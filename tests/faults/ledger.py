@@ -22,7 +22,6 @@ class Call:
     is_ambiguous: bool  # what the hub heard proves neither that it exists nor that it does not
     sid: str
     body: str
-    begun: float = 0.0  # when its first bytes were here, same clock; `at` is when it was written down
 
 
 class Ledger:
@@ -32,6 +31,7 @@ class Ledger:
         kept = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] \
             if path.exists() else []  # fmt: skip
         self.count = len(kept)
+        self.path = path
         self._file = path.open("ab", buffering=0)
         self._file.truncate(sum(map(len, kept)))
 

@@ -48,6 +48,14 @@ class Told(StrEnum):
     NEVER = "never"
 
 
+class Listing(StrEnum):
+    """How it answers when it is asked what it holds."""
+
+    OK = "ok"
+    ERROR = "error"  # 500
+    HANG = "hang"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What happens to one call."""
@@ -69,6 +77,9 @@ class Plan:
     weights: Mapping[Act, float] = field(default_factory=lambda: {Act.OK: 1.0})
     told: Mapping[Told, float] = field(default_factory=lambda: {Told.NORMAL: 1.0})
     delay_ms: int = 0
+    listing: Listing = Listing.OK
+    list_lag_seconds: float = 0.0  # until a new message stands in the list
+    listed_as: str = "sent"  # the status that the list tells
 
     def step(self, n: int) -> Step:
         """For the n-th call, 1 being the first."""
@@ -83,7 +94,8 @@ class Plan:
         """As parse() takes it."""
         script = [{k: getattr(step, k) for k in Step.__slots__} for step in self.script]
         return {"seed": self.seed, "script": script, "weights": dict(self.weights), "told": dict(self.told),
-                "delay_ms": self.delay_ms}  # fmt: skip
+                "delay_ms": self.delay_ms, "listing": self.listing, "list_lag_seconds": self.list_lag_seconds,
+                "listed_as": self.listed_as}  # fmt: skip
 
 
 def parse(body: Mapping[str, Any]) -> Plan:
@@ -92,6 +104,8 @@ def parse(body: Mapping[str, Any]) -> Plan:
               for one in body.get("script", [])]  # fmt: skip
     return Plan(
         seed=int(body.get("seed", 1)), script=tuple(script), delay_ms=int(body.get("delay_ms", 0)),
+        listing=Listing(body.get("listing", "ok")), listed_as=str(body.get("listed_as", "sent")),
+        list_lag_seconds=float(body.get("list_lag_seconds", 0)),
         weights={Act(k): float(v) for k, v in body.get("weights", {"ok": 1}).items()},
         told={Told(k): float(v) for k, v in body.get("told", {"normal": 1}).items()},
     )  # fmt: skip

@@ -21,7 +21,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.faults.callbacks import Callbacks
 from tests.faults.ledger import Call, Ledger
-from tests.faults.plan import Act, Plan, Step, parse
+from tests.faults.listing import page, shown
+from tests.faults.plan import Act, Listing, Plan, Step, parse
 
 _SLOW_SECONDS = 0.2  # a byte; the body of 400 bytes takes longer than any caller waits
 
@@ -38,6 +39,8 @@ class Provider:
         self._login = f"Basic {login}"
         self._callbacks = Callbacks(account_sid=account_sid, auth_token=auth_token, seed=1)
         self._count = self._ledger.count
+        self._listed = 0
+        self._senders: dict[str, str] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as many requests as its client sends."""
@@ -55,17 +58,21 @@ class Provider:
         if path == "/plan" and method == "POST":
             self.plan = parse(json.loads(body))
             return await _say(writer, 200, "{}")
+        if path == "/listed":
+            return await _say(writer, 200, str(self._listed))
         if headers.get("authorization") != self._login:
             return await _say(writer, 401, _error(401, 20003))
-        if path != f"/2010-04-01/Accounts/{self._account_sid}/Messages.json" or method != "POST":
+        where = urlsplit(path)
+        if where.path != f"/2010-04-01/Accounts/{self._account_sid}/Messages.json":
             return await _say(writer, 404, _error(404, 20404))
+        if method == "GET":
+            return await self._list(dict(parse_qsl(where.query)), reader, writer)
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return await self._create(form, reader, writer)
 
     async def _create(
         self, form: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        begun = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._count += 1
         n = self._count
         step = self.plan.step(n)
@@ -77,14 +84,30 @@ class Provider:
             n=n, at=time.clock_gettime(time.CLOCK_BOOTTIME), to=form.get("To", ""), body=text,
             sha256=hashlib.sha256(text.encode()).hexdigest(), tag=asked.get("d", [""])[0],
             attempt=asked.get("a", [""])[0], act=step.act.value, is_taken=step.act.takes,
-            is_ambiguous=step.act.is_ambiguous, sid=sid, begun=begun,
+            is_ambiguous=step.act.is_ambiguous, sid=sid,
         ))  # fmt: skip
         if step.act.takes:
-            self._last_sid = sid
+            self._last_sid, self._senders[sid] = sid, form.get("From", "")
             if step.act is not Act.DROP:
                 url = form.get("StatusCallback", "")
                 await self._callbacks.tell(url, sid=sid, to=form["To"], step=step)
         return await _end(step, self._resource(sid, form), reader, writer)
+
+    async def _list(
+        self, query: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """What it holds, newest first, a page at a time; as blind, silent or broken as the plan says."""
+        self._listed += 1
+        match self.plan.listing:
+            case Listing.ERROR:
+                return await _say(writer, 500, "{}")
+            case Listing.HANG:
+                await reader.read(1)
+                return False
+        plan = self.plan
+        here = shown(self._ledger.path, query, account_sid=self._account_sid, lag=plan.list_lag_seconds,
+                     final=plan.listed_as, senders=self._senders)  # fmt: skip
+        return await _say(writer, 200, page(here, query, account_sid=self._account_sid))
 
     def _resource(self, sid: str, form: dict[str, str]) -> str:
         """The Message resource, as far as a client reads it ("Message resource", properties)."""
@@ -104,7 +127,7 @@ async def _end(step: Step, resource: str, reader: asyncio.StreamReader, writer: 
         Act.THROTTLE: (429, _error(429, 20429), f"Retry-After: {step.retry_after}\r\n"),
         Act.REFUSE: (400, _error(400, 21614), ""),
         **dict.fromkeys((Act.ERROR_BEFORE, Act.ERROR_AFTER), (500, "{}", "")),
-        Act.REDIRECT: (301, "", "Location: /elsewhere\r\n"),
+        Act.REDIRECT: (301, "", "Location: /2010-04-01/elsewhere\r\n"),
         Act.GARBAGE_AFTER: (200, "<html>please log in</html>", ""),
     }.get(step.act)
     if said is not None:

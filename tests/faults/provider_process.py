@@ -29,6 +29,10 @@ class Running:
         body = json.dumps(plan.to_json()).encode()
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/plan", body), timeout=10).read()
 
+    def listed(self) -> int:
+        """How often it was asked what it holds."""
+        return int(urllib.request.urlopen(f"{self.url}/listed", timeout=10).read())
+
     def calls(self) -> list[Call]:
         """Every call it has seen."""
         return books.read(self.ledger)

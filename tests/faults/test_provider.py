@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -13,8 +13,8 @@ from twilio.request_validator import RequestValidator
 
 from channels.twilio_sms import TwilioSms
 from domain.errors import NotNow, Unsure
-from domain.parcel import DeliveryState, Item, Part
-from tests.faults.plan import Act, Plan, Step, Told, parse
+from domain.parcel import DeliveryState, Item, Listed, Part
+from tests.faults.plan import Act, Listing, Plan, Step, Told, parse
 from tests.faults.provider_process import Running, running
 from tests.servers import free_port
 from tests.walks.houses import until
@@ -142,3 +142,45 @@ def test_an_accepted_message_that_is_dropped_is_never_spoken_of(provider) -> Non
         send(provider, callback=f"{url}/dlr", times=2)
         until(lambda: len(heard) == 3, "the callbacks of the second message came")
         assert {path for path, _, _ in heard} == {"/dlr?d=par_1&a=1"}
+
+
+def look_up(
+    provider: Running, *, sender: str = "+8610690000000", since: datetime | None = None
+) -> list[Listed]:
+    """What the hub's own wire reads in the provider's list."""
+
+    async def go() -> list[Listed]:
+        wire = TwilioSms(account_sid=ACCOUNT, auth_token=TOKEN, sender=sender, base_url=provider.url,
+                         status_callback_url="http://127.0.0.1:9/dlr", reaches_the_world=False)  # fmt: skip
+        try:
+            return list(await wire.look_up(TO, since or datetime.now(UTC) - timedelta(minutes=1)))
+        finally:
+            await wire.aclose()
+
+    return asyncio.run(go())
+
+
+def test_the_list_tells_page_by_page_what_the_ledger_holds_and_nothing_else(provider) -> None:
+    acts = [Act.OK, Act.ERROR_AFTER, Act.ERROR_BEFORE, Act.RESET_AFTER, Act.REFUSE]
+    provider.obey(Plan(script=[Step(act=act, told=Told.NEVER) for act in acts]))
+    send(provider, times=130)  # more than one page
+    taken = [call for call in provider.calls() if call.is_taken]
+    found = look_up(provider)
+    assert provider.listed() == 2
+    assert {one.provider_id for one in found} == {call.sid for call in taken}
+    assert {(one.text, one.address, one.state) for one in found} == {(TEXT.decode(), TO, DeliveryState.SENT)}
+    assert look_up(provider, sender="+8610690000001") == []
+    assert look_up(provider, since=datetime.now(UTC) + timedelta(minutes=1)) == []
+
+
+def test_a_message_that_waits_in_the_providers_queue_is_on_the_list(provider) -> None:
+    provider.obey(Plan(script=[Step(told=Told.NEVER)], listed_as="queued"))
+    send(provider)
+    assert [one.state for one in look_up(provider)] == [DeliveryState.ACCEPTED]
+
+
+@pytest.mark.parametrize("listing", [Listing.ERROR, Listing.HANG])
+def test_a_list_that_does_not_come_is_no_empty_list(provider, listing) -> None:
+    provider.obey(Plan(listing=listing))
+    with pytest.raises(Unsure):
+        look_up(provider)

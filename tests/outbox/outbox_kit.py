@@ -138,7 +138,7 @@ def approve(
     store: Store, at: datetime, *, channels: Sequence[str] = ("sms",), languages: Sequence[str] = ("zh-CN",),
     areas: Sequence[str] = ("990100000000",), lasts: timedelta = timedelta(hours=6),
     wanted: Audience | None = None, handling: Handling = Handling.PUBLIC, colour: Colour | None = Colour.ORANGE,
-    texts: Mapping[str, str] = TEXT, supersedes: str = "",
+    texts: Mapping[str, str] = TEXT, supersedes: str = "", author: str = "per_author",
 ) -> tuple[str, list[str]]:  # fmt: skip
     """An approved release with its promises, as the approving transaction leaves it: (id, dispatch ids)."""
     draft = Draft(
@@ -155,20 +155,20 @@ def approve(
     ]  # fmt: skip
 
     def work(unit):
-        author = Person(id="per_author", name="a", organisation="o")
-        add_person(unit, author, login="author", password_hash="", at=at)
+        writer = Person(id=author, name="a", organisation="o")
+        add_person(unit, writer, login=author, password_hash="", at=at)
         whom = draft.audience
         version, reach = audience.count(
             unit, channel="sms", areas=whom.areas or draft.areas, groups=whom.groups, languages=whom.languages
         )
         release = Release(
-            id=mint("rel", at), draft=draft, state=State.APPROVED, revision=1, author="per_author",
+            id=mint("rel", at), draft=draft, state=State.APPROVED, revision=1, author=author,
             created_at=at, sent=at, identifier=mint("cap", at), digest=digest(artefacts, {}),
             list_version=version, reach=reach if "sms" in channels else 0, approved_at=at,
         )  # fmt: skip
         releases.insert(unit, release)
         releases.put_artefacts(unit, release.id, release.digest, [(a, "暴雨橙色预警") for a in artefacts])
-        journal.append(unit, "release", release.id, "approve", by="per_author", at=at, is_first=True)
+        journal.append(unit, "release", release.id, "approve", by=author, at=at, is_first=True)
         return release.id, ledger.put(unit, release=release, artefacts=artefacts, at=at)
 
     return store.run(work)

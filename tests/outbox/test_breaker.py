@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from domain.errors import Never, NotNow, Unsure
-from outbox.breaker import CLOSES_AFTER, FIRST_REST, LONGEST_REST, OPENS_AFTER, Breaker, Standing, worst
+from outbox.breaker import CLOSES_AFTER, FIRST_REST, LONGEST_REST, OPENS_AFTER, Breaker, Standing
 
 SILENCE = Unsure("no answer", code="500")
 NOBODY = NotNow("no connection", code="ClientConnectorError", is_down=True)
@@ -112,6 +112,6 @@ def test_a_pause_that_the_provider_asked_for_is_told_and_opens_nothing(breaker, 
     assert (look.standing, look.is_told_to_wait, look.code) == (Standing.CLOSED, True, "20429")
     assert look.rest == timedelta(minutes=15)
     assert breaker.rest() == timedelta()
-    assert worst([look]) == look
-    seconds.now += 901
-    assert worst([breaker.look()]) is None
+    assert look.is_troubled
+    seconds.now += 850
+    assert not breaker.look().is_troubled

@@ -1,0 +1,267 @@
+"""Asks providers what became of deliveries nobody knows the end of, and sends again what they prove they never had.
+
+A provider's list does not give our tag back. A message on it is ours when it went from our sender to the
+address, holds exactly the approved text, was made after the promise, and bears no name that another delivery
+bears already. Nothing like it twice, a minute apart, is the proof of absence that PROMISES R4 asks for; a
+message that no row explains, or a list that is not whole, proves nothing: the delivery stays unsure.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from channels.contract import LooksUp, Repeats
+from domain.errors import HubError, NotNow
+from domain.parcel import DeliveryState, Listed, Receipt
+from outbox import receipts
+from outbox.lanes import job_of
+from outbox.outgoing import Outgoing
+from outbox.pace import Pace
+from store import journal, lookups
+from store import receipts as receipt_book
+from store.lookups import Task
+from store.unit import Unit
+
+FIRST_LOOK = timedelta(seconds=15)  # most receipts have come by then, and settle without a question
+APART = timedelta(seconds=60)  # between two looks that together prove an absence (the list's lag: a guess)
+SKEW = timedelta(minutes=10)  # that the provider's clock may be behind ours
+LONGEST_WAIT = timedelta(minutes=15)  # between two looks at what stays unclear
+GIVE_UP = timedelta(hours=24)  # of asking; the delivery stays as it is, and is shown
+REPEATS_AT_MOST = 3  # of one delivery: what is proven absent over and over is another kind of fault
+SILENT_FOR = timedelta(minutes=10)  # without a receipt (PROMISES F23)
+TELLS = ("sms",)  # channels whose provider reports each delivery; a mail server tells of failures only
+_BATCH, _AT_ONCE = 32, 4
+_SHARE = 10  # look-ups go at a tenth of the pace of sends
+_DEADLINE = timedelta(seconds=20)  # of one look-up: a few pages
+_HAND = timedelta(minutes=3)  # a batch is over by then; a dead process's rows are due again after it
+_POLLS = 32  # silent deliveries noted in one step
+_WALK_EVERY = timedelta(
+    seconds=15
+)  # and step: two polls a second, and a million without receipts hold up none
+
+
+class Verdict(StrEnum):
+    """What a look-up has shown; also what the metric counts."""
+
+    UNDER_WAY = ""
+    FOUND = "found"
+    ABSENT_ONCE = "absent_once"
+    ABSENT = "absent"  # proven, and sent again where the release still goes
+    UNCLEAR = "unclear"
+    REPEATED = "repeated"  # by a wire whose repeat reads as the same message
+    SETTLED = "settled"  # by a receipt, before it was asked
+    SILENT = "silent"  # taken, and no receipt: asked how it stands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """The provider's list, or why there is none."""
+
+    listed: Sequence[Listed] | None
+    wait: timedelta | None = None
+
+
+class Lookups:
+    """The look-ups of one process. A run has a thread of its own and never more than one: sends go before it."""
+
+    def __init__(self, out: Outgoing) -> None:
+        self._out = out
+        self._running: threading.Thread | None = None
+        self._paces: dict[str, Pace] = {}
+        self._walk_at = out.clock()
+
+    def begin(self) -> None:
+        """Note what is unsure or silent, and ask about what is due, in the background."""
+        if self._running is not None and self._running.is_alive():
+            return
+        self._running = threading.Thread(target=self._in_background, name="look-up", daemon=True)
+        self._running.start()
+
+    def _in_background(self) -> None:
+        try:
+            self.run()
+        except HubError:  # the store is away, or the process leaves: every row is due again
+            return
+
+    def run(self) -> int:
+        """One round; how many deliveries were asked about."""
+        out, at = self._out, self._out.clock()
+        asked: dict[str, LooksUp] = {c: wire for c, wire in out.wires.items() if isinstance(wire, LooksUp)}
+        waits = {channel: FIRST_LOOK for channel in asked}
+        waits |= {
+            c: w.repeats_after for c, w in out.wires.items() if c not in asked and isinstance(w, Repeats)
+        }
+        telling = [channel for channel in asked if channel in TELLS and self._walk_at <= at]
+        if not telling and not out.store.read(lambda unit: lookups.is_needed(unit, list(waits), at)):
+            return 0
+
+        def note(unit: Unit) -> list[Task]:
+            lookups.enrol(unit, waits, at)
+            if telling:
+                self._walk_at = at + _WALK_EVERY
+                lookups.enrol_silent(unit, telling, at, silent_for=SILENT_FOR, since=at - GIVE_UP,
+                                     again=SILENT_FOR, limit=_POLLS)  # fmt: skip
+            return lookups.take(unit, list(waits), at, until=at + _HAND, limit=_BATCH)
+
+        tasks = out.store.run(note)
+        if not tasks:
+            return 0
+        to_ask = [task for task in tasks if task.channel in asked]
+        said = dict(zip([t.key for t in to_ask], out.courier.ask(self._ask(asked, to_ask)), strict=True))
+        opened = out.store.run(lambda unit: _settle(unit, tasks, said, out.clock()))
+        for task in opened:
+            out.bell(job_of(task.lane), task.parcel)
+        return len(tasks)
+
+    async def _ask(self, wires: dict[str, LooksUp], tasks: Sequence[Task]) -> list[_Said]:
+        places = asyncio.Semaphore(_AT_ONCE)
+        return await asyncio.gather(*(self._ask_one(wires[t.channel], t, places) for t in tasks))
+
+    async def _ask_one(self, wire: LooksUp, task: Task, places: asyncio.Semaphore) -> _Said:
+        pace = self._pace(task.channel)
+        try:
+            async with places:
+                await pace.take()
+                since = task.promised_at - SKEW
+                found = await asyncio.wait_for(wire.look_up(task.address, since), _DEADLINE.total_seconds())
+                return _Said(listed=found)
+        except NotNow as error:
+            if error.retry_after:
+                pace.hold(error.retry_after)
+            return _Said(listed=None, wait=error.retry_after)
+        except (
+            Exception
+        ):  # silence, a list that is not whole, a wire that breaks its contract: nothing is proven
+            return _Said(listed=None)
+
+    def _pace(self, channel: str) -> Pace:
+        sends = self._out.paces.get(channel, Pace(0)).calls_per_second
+        return self._paces.setdefault(channel, Pace(sends / _SHARE, burst=_AT_ONCE))
+
+
+def _settle(
+    unit: Unit, tasks: Sequence[Task], said: dict[tuple[str, int], _Said], at: datetime
+) -> list[Task]:
+    """Write down what the looks have shown; those whose parcels have something to send again."""
+    counted: dict[tuple[str, str], Counter[str]] = {}
+    opened = []
+    for task in tasks:
+        if task.state is not DeliveryState.UNSURE:
+            _poll(unit, task, said[task.key], at)
+            continue
+        if not lookups.is_unsure(unit, task):
+            lookups.close(unit, task.key, Verdict.SETTLED, at)
+            continue
+        answer = said.get(task.key)
+        verdict = _repeat(unit, task, at) if answer is None else _judge_one(unit, task, answer, at)
+        if verdict in (Verdict.FOUND, Verdict.ABSENT, Verdict.REPEATED):
+            counted.setdefault((task.release, task.parcel), Counter())[verdict.value] += 1
+        if verdict in (Verdict.ABSENT, Verdict.REPEATED):
+            opened.append(task)
+    for (release, parcel), counts in counted.items():
+        if release:
+            journal.append(unit, "release", release, "look_up", by="system", at=at,
+                           detail={"parcel": parcel, **counts})  # fmt: skip
+    return opened
+
+
+def _judge_one(unit: Unit, task: Task, said: _Said, at: datetime) -> Verdict:
+    looks = task.looks + 1
+    if said.listed is None:
+        again = said.wait or min(timedelta(seconds=10) * (1 << min(looks, 10)), LONGEST_WAIT)
+        return _look_again(unit, task, Verdict.UNDER_WAY, at, again, looks=looks, absent_at=task.absent_at)
+    verdict, one = judge(unit, task, said.listed)
+    if verdict is Verdict.FOUND and one is not None:
+        _found(unit, task, one, at)
+        lookups.close(unit, task.key, verdict.value, at, looks=looks)
+        return verdict
+    if verdict is Verdict.UNCLEAR:
+        again = min(APART * (1 << min(looks, 6)), LONGEST_WAIT)
+        return _look_again(unit, task, verdict, at, again, looks=looks, absent_at=None)
+    if task.absent_at is None or at - task.absent_at < APART:
+        first = task.absent_at or at
+        return _look_again(
+            unit, task, Verdict.ABSENT_ONCE, at, first + APART - at, looks=looks, absent_at=first
+        )
+    if task.repeats >= REPEATS_AT_MOST:
+        lookups.close(unit, task.key, Verdict.UNCLEAR, at, looks=looks)
+        return Verdict.UNCLEAR
+    lookups.send_again(unit, task, "absent", at)
+    lookups.close(unit, task.key, Verdict.ABSENT, at, looks=looks, repeats=task.repeats + 1)
+    return Verdict.ABSENT
+
+
+def judge(unit: Unit, task: Task, listed: Sequence[Listed]) -> tuple[Verdict, Listed | None]:
+    """FOUND with the message, ABSENT_ONCE, or UNCLEAR.
+
+    Several unsure deliveries of one text to one address are found only together, when the list has a message
+    for each: which of two is the missing one nobody can say.
+    """
+    known = lookups.known(unit, [one.provider_id for one in listed])
+    fresh = sorted((m for m in listed if m.provider_id not in known and m.address == task.address),
+                   key=lambda m: (m.created_at, m.provider_id))  # fmt: skip
+    text, rivals = task.payload.decode("utf-8", "replace"), lookups.rivals(unit, task)
+    alike = [r for r in rivals if r[3] == task.payload]
+    others = {r[3].decode("utf-8", "replace") for r in rivals}
+    mine = [m for m in fresh if m.text == text]
+    if mine:
+        is_certain = all(r[2] is DeliveryState.UNSURE for r in alike) and len(mine) > len(alike)
+        rank = sum((r[0], r[1]) < task.key for r in alike)
+        too_many = len(mine) > len(alike) + max(task.attempt, 1)
+        return (Verdict.FOUND, mine[rank]) if is_certain and not too_many else (Verdict.UNCLEAR, None)
+    is_explained = all(m.text in others for m in fresh)
+    return (Verdict.ABSENT_ONCE if is_explained else Verdict.UNCLEAR), None
+
+
+def _found(unit: Unit, task: Task, one: Listed, at: datetime) -> None:
+    """The list is as good as a receipt: kept like one, and what had come before it is applied."""
+    target = receipt_book.target(unit, _receipt(task, one, at))
+    if target is not None and not target.provider_id:
+        receipt_book.learn(unit, target, one.provider_id)
+    receipts.apply_held(unit, task.channel, {one.provider_id}, at)
+    receipts.take(unit, _receipt(task, one, at), at)
+    still = receipt_book.target(unit, _receipt(task, one, at))
+    if still is not None and still.state is DeliveryState.UNSURE:  # the same receipt is on the shelf already
+        receipt_book.raise_to(unit, still, one.state, _receipt(task, one, at))
+
+
+def _poll(unit: Unit, task: Task, said: _Said, at: datetime) -> None:
+    """A message that was taken, and of which no receipt has come: how does it stand?"""
+    one = next((m for m in said.listed or () if m.provider_id == task.provider_id), None)
+    if one is not None:
+        receipts.take(unit, _receipt(task, one, at), at)
+    if one is not None and one.state in (DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED):
+        lookups.close(unit, task.key, Verdict.FOUND, at, looks=task.looks + 1)
+        return
+    again = SILENT_FOR * (1 << min(task.looks, 5))
+    _look_again(unit, task, Verdict.SILENT, at, again, looks=task.looks + 1, absent_at=None)
+
+
+def _repeat(unit: Unit, task: Task, at: datetime) -> Verdict:
+    """Once, by a wire that cannot be asked."""
+    if task.repeats:
+        lookups.close(unit, task.key, Verdict.UNCLEAR, at)
+        return Verdict.UNCLEAR
+    lookups.send_again(unit, task, "repeat", at)
+    lookups.close(unit, task.key, Verdict.REPEATED, at, repeats=1)
+    return Verdict.REPEATED
+
+
+def _look_again(
+    unit: Unit, task: Task, verdict: Verdict, at: datetime, again: timedelta, *, looks: int,
+    absent_at: datetime | None,
+) -> Verdict:  # fmt: skip
+    due = at + again if at - task.promised_at < GIVE_UP else None
+    lookups.update(unit, task.key, at, verdict=verdict.value, looks=looks, absent_at=absent_at, due_at=due)
+    return verdict
+
+
+def _receipt(task: Task, one: Listed, at: datetime) -> Receipt:
+    return Receipt(
+        channel=task.channel, provider_id=one.provider_id, state=one.state, code=one.code, address=one.address,
+        delivery_id=receipt_book.delivery_id(task.parcel, task.seq), received_at=at, raw=b"listed",
+    )  # fmt: skip
