@@ -18,6 +18,8 @@ LOW_BYTES = LIMIT_BYTES  # below it the spool cannot keep what it promises to
 LATE = timedelta(seconds=30)  # three heartbeats; six sweeps of a publisher's lane
 ROOT_LATE = timedelta(minutes=3)  # a root is due each minute
 CLOCK_OFF = timedelta(seconds=2)  # PROMISES R38
+STREAM_LATE = timedelta(seconds=5)  # F48
+SESSION_SHOWN = timedelta(minutes=5)  # who left a transaction open may do so again
 
 
 class Trouble(StrEnum):
@@ -33,9 +35,11 @@ class Trouble(StrEnum):
     PUBLIC_STALE = "public_stale"
     JOURNAL_LATE = "journal_late"
     CLOCK_OFF = "clock_off"
+    STREAM_HELD = "stream_held"
 
 
-SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE})
+SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE,
+                    Trouble.STREAM_HELD})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,8 @@ def _of_rows(strain: Strain, at: datetime) -> dict[Trouble, bool]:
         Trouble.PROVIDER_FAILING: bool(strain.failing),
         Trouble.JOURNAL_LATE: is_older(strain.oldest_unsealed, ROOT_LATE),
         Trouble.CLOCK_OFF: clock_offset(strain, at) > CLOCK_OFF,
+        Trouble.STREAM_HELD: is_older(strain.held_since, STREAM_LATE)
+        or (strain.session_ended is not None and not is_older(strain.session_ended, SESSION_SHOWN)),
     }
     if is_older(strain.oldest_unpublished, LATE):
         found[Trouble.PUBLIC_STALE] = True

@@ -5,6 +5,7 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,6 +16,9 @@ from structlog.typing import EventDict
 
 from hub.lines import Lines, standard_error
 
+LINE_BYTES = 2048  # PROMISES H92; a pipe takes 4096 at once, so lines of two processes do not mix
+VALUE = 200  # characters of one value: an id has 30, a path template 60
+SEVERAL = 20  # values of one line
 _out: list[TextIO | Lines] = []  # where lines go once configure() has run
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by the door, on every line it causes
 
@@ -49,7 +53,7 @@ def configure(*, is_quiet: bool = False) -> None:
             _with_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=True),
+            _as_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _out[0])),
@@ -73,6 +77,35 @@ def _with_request(_logger: Any, _name: str, line: EventDict) -> EventDict:
     return line
 
 
+def _as_line(_logger: Any, _name: str, line: EventDict) -> str:
+    """One line of ASCII JSON, whatever the values hold: escapes show no colours and end no line."""
+    return _json(line)
+
+
+def _json(line: Mapping[str, Any]) -> str:
+    text = json.dumps({str(_cut(name)): _short(value) for name, value in line.items()})
+    if len(text) <= LINE_BYTES:
+        return text
+    kept = {name: _cut(line[name]) for name in ("event", "level", "request", "timestamp") if name in line}
+    return json.dumps({**kept, "is_cut": True, "bytes": len(text)})
+
+
+def _short(value: Any) -> Any:
+    """Numbers as they are, a few of a list, everything else as a text of bounded length."""
+    if isinstance(value, list | tuple):
+        return [_cut(one) for one in value[:SEVERAL]]
+    if isinstance(value, dict):
+        return {str(_cut(name)): _cut(one) for name, one in list(value.items())[:SEVERAL]}
+    return _cut(value)
+
+
+def _cut(value: Any) -> Any:
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 63):
+        return value
+    text = value if isinstance(value, str) else type(value).__name__
+    return text if len(text) <= VALUE else f"{text[:VALUE]}…"
+
+
 def _of(error: BaseException | None) -> dict[str, str]:
     return {"error": type(error).__name__, "where": where(error)} if error is not None else {}
 
@@ -87,5 +120,5 @@ def _write(level: str, event: str, **ids: str) -> None:
     """Without structlog: a handler must work while everything else is broken."""
     line = {**ids, "event": event, "level": level, "timestamp": datetime.now(UTC).isoformat()}
     out = _out[0] if _out else sys.stderr
-    out.write(json.dumps(line) + "\n")
+    out.write(_json(line) + "\n")
     out.flush()

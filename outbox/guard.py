@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from domain.errors import HubError
-from store import audience, promises
+from store import audience, parcels, promises
 from store.database import Store
 from store.parcels import Claim, Slot
 from store.unit import Unit
@@ -26,7 +26,7 @@ class Refusal(StrEnum):
 
     STOPPED = "stopped"  # there is a tombstone
     KILL_SWITCH = "kill_switch"  # data/STOP exists
-    LEASE_OVER = "lease_over"
+    LEASE_OVER = "lease_over"  # by our own count, or another has the parcel
     EXPIRED = "expired"
     OPTED_OUT = "opted_out"
     TAMPERED = "tampered"
@@ -42,7 +42,11 @@ def boottime() -> float:
 
 
 class Guard:
-    """Watches over one slice; its tombstone and opt-outs are never older than FRESH."""
+    """Watches over one slice; its tombstone, its fence and opt-outs are never older than FRESH.
+
+    The fence is read as well as the lease counted: a machine that slept and a clock that was set lose it
+    without a second having passed here.
+    """
 
     def __init__(
         self, *, store: Store, held: Claim, slots: list[Slot], lease_ends: float, stop_file: Path,
@@ -53,7 +57,7 @@ class Guard:
         self._lease_ends, self._stop_file = lease_ends, stop_file
         self._subscribers = [s.address for s in slots if not s.is_responsible]
         self._read_at = float("-inf")
-        self._is_stopped, self._gone = True, frozenset[str]()
+        self._is_stopped, self._is_ours, self._gone = True, False, frozenset[str]()
         self._turn = asyncio.Lock()
 
     async def refusal(self, slot: Slot) -> Refusal | None:
@@ -64,7 +68,7 @@ class Guard:
             return Refusal.STOPPED
         if self._stop_file.exists():
             return Refusal.KILL_SWITCH
-        if boottime() >= self._lease_ends:
+        if not self._is_ours or boottime() >= self._lease_ends:
             return Refusal.LEASE_OVER
         if self._clock() >= self._held.expires:
             return Refusal.EXPIRED
@@ -89,12 +93,13 @@ class Guard:
                 except (HubError, TimeoutError, OSError):
                     return False
                 if boottime() - begun < FRESH.total_seconds() * 2:
-                    self._is_stopped, self._gone = found
+                    self._is_stopped, self._is_ours, self._gone = found
                     self._read_at = begun
                     return True
             return False  # each answer was too old when it came
 
-    def _read(self, unit: Unit) -> tuple[bool, frozenset[str]]:
+    def _read(self, unit: Unit) -> tuple[bool, bool, frozenset[str]]:
         gone = audience.opted_out(unit, self._held.channel, self._subscribers)
         held = self._held
-        return held.is_recallable and promises.has_tombstone(unit, held.release), gone
+        is_stopped = held.is_recallable and promises.has_tombstone(unit, held.release)
+        return is_stopped, parcels.is_held(unit, held), gone

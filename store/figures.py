@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import processes, stream
+from store import processes, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -29,6 +29,8 @@ class Strain:
     newest_entry: datetime | None
     oldest_unsealed: datetime | None  # journal entry under no root
     clock: datetime | None  # the database's own, None where it has none
+    held_since: datetime | None = None  # when the oldest entry was written that readers may not see yet
+    session_ended: datetime | None = None  # when one that held them up was ended last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ def strain(unit: Unit, at: datetime) -> Strain:
         newest_entry=unit.scalar(sa.select(t.journal.c.at).order_by(t.journal.c.seq.desc()).limit(1)),
         oldest_unsealed=_oldest_unsealed(unit),
         clock=unit.scalar(sa.select(sa.func.clock_timestamp())) if unit.is_postgres else None,
+        held_since=sessions.held_since(unit),
+        session_ended=sessions.last_ended(unit),
     )
 
 

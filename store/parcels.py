@@ -105,6 +105,13 @@ def claim(unit: Unit, parcel_id: str, *, at: datetime, until: datetime) -> Claim
     )  # fmt: skip
 
 
+def is_held(unit: Unit, held: Claim) -> bool:
+    """Whether nobody has taken the parcel from its holder; looks, and locks nothing."""
+    p = t.parcel_row.c
+    mine = (p.id == held.parcel, p.fence == held.fence, p.state == ParcelState.LEASED.value)
+    return unit.scalar(sa.select(p.id).where(*mine)) is not None
+
+
 def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) -> list[Slot] | None:
     """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
 

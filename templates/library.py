@@ -20,7 +20,7 @@ from domain.artefact import Purpose
 from domain.errors import BadInput, Flaw, NotFound
 from domain.handling import Mode
 from domain.release import Colour, Kind
-from templates import moments, shape
+from templates import guard, moments, shape
 
 LANGUAGES = ("zh-CN", "en")
 _NEEDED = ("number", "issuer", "mode", "zone", "areas", "sent", "expires", "fields")
@@ -212,7 +212,7 @@ def _read(place: Traversable) -> Template:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     env = ImmutableSandboxedEnvironment(
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(_checked),
         undefined=StrictUndefined,
         autoescape=lambda name: bool(name and name.endswith(".html")),
         trim_blocks=True,
@@ -229,6 +229,14 @@ def _environment() -> ImmutableSandboxedEnvironment:
         flow=_flow,
     )
     return env
+
+
+def _checked(name: str) -> str | None:
+    """What is about to be compiled. Raises BadInput when it holds more than a message needs."""
+    source = _source(name)
+    if source is not None and (flaws := guard.check(source)):
+        raise BadInput(f"template {name}", code="bad_template", flaws=flaws)
+    return source
 
 
 def _source(name: str) -> str | None:

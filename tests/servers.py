@@ -40,9 +40,43 @@ def need(*names: str) -> list[str]:
     return [f for f in found if f]
 
 
+class Cluster:
+    """A PostgreSQL cluster in a directory of its own."""
+
+    def __init__(self, server: str, data: Path, user: str | None, *, is_durable: bool) -> None:
+        self.port = free_port()
+        self.url = f"postgresql+psycopg://tocsin@127.0.0.1:{self.port}"
+        self._user = user
+        # Without fsync: what most tests kill are processes, and what a killed process wrote the kernel keeps.
+        lax = [] if is_durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        self._command = [server, "-D", str(data), "-p", str(self.port), "-k", str(data), "-c",
+                         "listen_addresses=127.0.0.1", "-c", "max_connections=200", *lax]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Until it takes queries, after the recovery that a crash calls for."""
+        self._process = subprocess.Popen(
+            self._command, user=self._user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _await_postgres(self.port)
+
+    def crash(self) -> None:
+        """``pg_ctl stop -m immediate``: every process of it ends at once, nothing is written any more."""
+        assert self._process is not None
+        self._process.send_signal(3)  # SIGQUIT: immediate
+        self._process.wait(20)
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster of its own; yields the URL of its server without a database name.
+    """A PostgreSQL cluster of its own; yields the URL of its server without a database name."""
+    with cluster() as made:
+        yield made.url
+
+
+@contextmanager
+def cluster(*, is_durable: bool = False) -> Iterator[Cluster]:
+    """A running cluster that a test may crash; `is_durable` leaves fsync on, as a hub demands it.
 
     Its directory is not below pytest's: every new pytest session of the user closes that one to others.
     """
@@ -54,31 +88,18 @@ def postgres() -> Iterator[str]:
         if user:
             for path in (data.parent, data):
                 os.chown(path, pwd.getpwnam(user).pw_uid, -1)
-        with _cluster(initdb, server, data, user) as url:
-            yield url
+        subprocess.run(
+            [initdb, "-D", str(data), "-U", "tocsin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
+            check=True, capture_output=True, user=user, cwd="/",
+        )  # fmt: skip
+        made = Cluster(server, data, user, is_durable=is_durable)
+        made.start()
+        try:
+            yield made
+        finally:
+            made.crash()
     finally:
         shutil.rmtree(data.parent, ignore_errors=True)
-
-
-@contextmanager
-def _cluster(initdb: str, server: str, data: Path, user: str | None) -> Iterator[str]:
-    # Without fsync: what these tests kill are processes, and what a killed process wrote the kernel keeps.
-    subprocess.run(
-        [initdb, "-D", str(data), "-U", "tocsin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
-        check=True, capture_output=True, user=user, cwd="/",
-    )  # fmt: skip
-    port = free_port()
-    command = [server, "-D", str(data), "-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1",
-               "-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off"]  # fmt: skip
-    with subprocess.Popen(
-        command, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as p:
-        try:
-            _await_postgres(port)
-            yield f"postgresql+psycopg://tocsin@127.0.0.1:{port}"
-        finally:
-            p.send_signal(3)  # SIGQUIT: immediate
-            p.wait(20)
 
 
 @contextmanager

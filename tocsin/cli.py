@@ -1,5 +1,6 @@
 """The command line: every command translates, the rooms decide."""
 
+import contextlib
 import json
 import os
 import sys
@@ -13,15 +14,17 @@ from rich.table import Table
 
 from channels.codecs import cap_check
 from channels.codecs.cap_finding import report as finding_lines
-from domain.errors import HubError
+from domain.errors import BadInput, HubError
 from domain.handling import Mode
 from domain.person import Role
 from hub import birth, keys
 from hub.log import configure
 from hub.wiring import now
+from sandbox.pool import Pool
 from store import migrate as migration
 from store import people as people_book
 from store import roots
+from templates import guard as template_guard
 from tocsin import cli_demo, cli_operate, serve
 from tocsin import demo as demo_data
 from tocsin.given import DataDir, Json, settings_of
@@ -32,9 +35,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_e
 user_app = typer.Typer(no_args_is_help=True, help="People who work here.")
 cap_app = typer.Typer(no_args_is_help=True, help="Common Alerting Protocol.")
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained journal.")
+template_app = typer.Typer(no_args_is_help=True, help="Templates of messages.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cap_app), ("journal", journal_app),
-                  ("config", config_app)):  # fmt: skip
+                  ("template", template_app), ("config", config_app)):  # fmt: skip
     app.add_typer(sub, name=name)
 app.add_typer(cli_operate.app)
 
@@ -189,6 +193,25 @@ def cap_validate(files: Annotated[list[Path], typer.Argument(exists=True, dir_ok
             print(json.dumps({"file": str(path), "findings": rows}, ensure_ascii=False))
         else:
             print(f"{path}: {finding_lines(findings) or 'ok'}")
+    raise typer.Exit(1 if is_bad else 0)
+
+
+@template_app.command("check")
+def template_check(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)],
+) -> None:
+    """Say what a template may not hold; it is read in a child under limits."""
+    is_bad = False
+    with contextlib.closing(Pool()) as pool:
+        for path in files:
+            try:
+                pool.run(template_guard.trial, path.read_bytes())
+            except BadInput as error:
+                is_bad = True
+                lines = [f"{path}:{flaw.pointer}: {flaw.detail}" for flaw in error.flaws]
+                print("\n".join(lines) or f"{path}: {error.detail or error.code}")
+            else:
+                print(f"{path}: ok")
     raise typer.Exit(1 if is_bad else 0)
 
 

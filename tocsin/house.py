@@ -89,6 +89,7 @@ def server(app: Any, patience: Patience = DEMO) -> Server:
     made = Server(
         uvicorn.Config(
             leaving,
+            http="h11",  # strict about lengths and chunks (H23); another parser must be tried before it is used
             log_config=None,
             access_log=False,
             server_header=False,

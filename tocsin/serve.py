@@ -26,7 +26,7 @@ from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, media, migrate
+from store import inbox, media, migrate, sessions
 from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -290,11 +290,16 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
     def lapse() -> None:
         hub.store.run(lambda unit: approval_desk.lapse_overdue(unit, at=hub.clock()))
 
+    def end_idle_sessions() -> None:
+        if hub.store.read(sessions.holding):
+            hub.store.run(lambda unit: sessions.end_idle(unit, hub.clock()))
+
     return [
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
         _spool_chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
+        Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
         Chore(
             name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())

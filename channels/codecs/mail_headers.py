@@ -14,8 +14,11 @@ from channels.codecs.plain_text import one_line
 Fields = tuple[tuple[str, bytes], ...]
 
 FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:[ \t]*(.*)", re.DOTALL)  # RFC 5322 §2.2
-# RFC 2047 §2, read leniently: blanks in Q text and a stray "?" are common. The bound keeps it linear.
-WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?((?:[^?]|\?(?!=)){0,2000})\?=")
+# RFC 2047 §2, read leniently: blanks in Q text and a stray "?" are common, and so are words far beyond 75 letters.
+# Linear: Base64 ends at any "?", Q text is bounded.
+WORD = re.compile(
+    rb"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?((?<=[bB]\?)[^?]{0,40000}|(?:[^?]|\?(?!=)){0,2000})\?="
+)
 _NOT_BASE64 = bytes(set(range(256)) - set((string.ascii_letters + string.digits + "+/").encode()))
 _FOOTER = re.compile(rb"\r?\n[ \t]{0,80}\r?\n[A-Za-z0-9+/ \t]{0,200}[^A-Za-z0-9+/=\s]")
 _PADDING = re.compile(rb"={1,2}[ \t]*(?:[\r\n]+|\Z)")

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 UU_LINES_MAX = 600_000  # of 45 bytes each: 27 MB, more than any mail is allowed
+TRIES_MAX = 5_000  # lines that look like the begin of one; more is an attack on our time
 BLOCKS_MAX = 50  # files in one text; the rest stays text
 BINHEX_MAX = 40 << 20  # bytes after its run lengths; a run of 255 costs the sender three letters
 
@@ -40,7 +41,9 @@ def _uu_blocks(text: bytes) -> Iterator[Block]:
     """Each begin and each end is looked at once, so that a text of begins alone takes linear time."""
     end = None
     begin = _UU_BEGIN.search(text)
-    while begin:
+    for _ in range(TRIES_MAX):
+        if begin is None:
+            return
         if end is None or end.start() < begin.end():
             end = _UU_END.search(text, begin.end() - 1)
         if end is None:

@@ -37,6 +37,27 @@ class MailHub:
     loop: asyncio.AbstractEventLoop
     sent: dict[str, bytes] = field(default_factory=dict)  # code -> the bytes as they lie in the hub
 
+    @classmethod
+    def beside(cls, hub: Hub) -> "MailHub":
+        """The hub of a door that runs in another process."""
+        return cls(hub=hub, door=smtp_door(hub), loop=asyncio.new_event_loop())
+
+    def due(self) -> list[str]:
+        return self.hub.store.read(lambda u: inbox.due(u, self.hub.clock()))
+
+    @contextmanager
+    def door_idle(self) -> Iterator[None]:
+        """After what the door has handed to the store is written: the store writes in the order it was asked."""
+        self.hub.store.run(lambda _unit: None)
+        yield
+
+    def reports_of(self, sender: str) -> int:
+        """How many reports name this sender."""
+        found = self.hub.store.read(
+            lambda u: [reports.get(u, row.id) for row in u.rows(sa.select(t.report_row.c.id))]
+        )
+        return sum(sender in [f.value for f in one.content.facts.get("sender", ())] for one in found if one)
+
     def line(self) -> Line:
         phone = Line(self.door.address)
         phone.say("EHLO sender.example.org")
@@ -56,7 +77,7 @@ class MailHub:
 
     def file(self) -> None:
         """What workers do until nothing is due."""
-        while ids := self.hub.store.read(lambda u: inbox.due(u, self.hub.clock())):
+        while ids := self.due():
             for one in ids:
                 self.hub.jobs.file_report(one)
 
@@ -126,6 +147,16 @@ def mail_hub(directory: Path, *, database_url: str = "", **more: Any) -> Iterato
     )  # fmt: skip
     birth.prepare(settings, Mode.DEMO, datetime.now(UTC))
     hub = build(settings)
+    try:
+        with open_door(hub) as made:
+            yield made
+    finally:
+        hub.close()
+
+
+@contextmanager
+def open_door(hub: Hub) -> Iterator[MailHub]:
+    """The mail door of a hub in a loop of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     door = smtp_door(hub)
@@ -135,7 +166,6 @@ def mail_hub(directory: Path, *, database_url: str = "", **more: Any) -> Iterato
     finally:
         asyncio.run_coroutine_threadsafe(door.stop(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
-        hub.close()
 
 
 def is_open(hub: MailHub) -> bool:

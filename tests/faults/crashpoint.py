@@ -11,17 +11,22 @@ _SOURCE = Path(__file__).with_name("crashpoint.c")
 _SIZE = 64  # a counter, the fatal number, the name of the fatal call
 
 
+def build(directory: Path) -> Path:
+    """The shim, built; skips the test, with the reason, where there is no C compiler."""
+    (compiler,) = need("gcc")
+    shim = directory / "crashpoint.so"
+    subprocess.run(
+        [compiler, "-Wall", "-Werror", "-O2", "-shared", "-fPIC", "-o", str(shim), str(_SOURCE), "-ldl"],
+        check=True,
+    )
+    return shim
+
+
 class Crashpoint:
     """Counts the durable calls of every hub process started with `environment`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Builds the shim; skips the test, with the reason, where there is no C compiler."""
-        (compiler,) = need("gcc")
-        shim, book = directory / "crashpoint.so", directory / "crashpoint.book"
-        subprocess.run(
-            [compiler, "-Wall", "-Werror", "-O2", "-shared", "-fPIC", "-o", str(shim), str(_SOURCE), "-ldl"],
-            check=True,
-        )
+    def __init__(self, book: Path, shim: Path) -> None:
+        """`book`: the shared file, begun anew."""
         book.write_bytes(bytes(_SIZE))
         self.environment = {"LD_PRELOAD": str(shim), "CRASHPOINT_FILE": str(book)}
         with book.open("r+b") as file:
@@ -39,6 +44,7 @@ class Crashpoint:
 
     def arm(self, calls: int) -> None:
         """Kill whoever makes the `calls`-th durable call from now."""
+        self._book[16:56] = bytes(40)
         struct.pack_into("Q", self._book, 8, self.made + calls)
 
     def disarm(self) -> None:

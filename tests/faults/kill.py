@@ -1,123 +1,176 @@
-"""The kill harness: both walks on a whole hub, one kill -9 by schedule, a new start, and the oracle's verdict."""
+"""The kill harness: one warm hub, both walks in rounds, kill -9 by schedule meanwhile, and the oracle's verdict each time."""
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from domain.errors import Unavailable
 from hub import birth, keys
+from outbox import progress
 from store.database import Store
 from tests.conftest import _psql
 from tests.faults import oracle, walkers
-from tests.faults.crashpoint import Crashpoint
+from tests.faults.forge import Forge, WarmHouse, warm
 from tests.faults.oracle import Evidence
+from tests.faults.plan import Plan
 from tests.faults.provider_process import Running, running
-from tests.faults.schedule import Schedule
-from tests.faults.walkers import Walkers
+from tests.faults.schedule import PATIENCE_SECONDS, Death, Round, Schedule
+from tests.faults.settle import settle
+from tests.faults.walkers import Answered, Walkers, Warned
 from tests.servers import free_port, redis
-from tests.walks.houses import House, furnish, get, until
+from tests.walks.houses import furnish, get, until
 from tocsin import demo
 
-LEASE_IS_OVER = 40  # seconds to step: a lease of 30 s and a sweep of 5 s
-_STILL_SECONDS = 2.5  # a back-off of a second passes by itself; what stands still for longer is leased
-_SETTLE_SECONDS = 240
+_LOOK_SECONDS = 0.3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Verdict:
-    """How a run ended."""
+    """How a hub's life went, so far."""
 
-    broken: list[str]
-    how: str  # the call before which the victim died, or "by the clock"
-    taken: int  # messages of the provider's ledger
-    unsure: int
+    broken: list[str] = field(default_factory=list)
+    kills: int = 0
+    by_call: int = 0  # of these, how many died before a call
+    reports: int = 0
+    taken: int = 0  # messages of the provider's ledger
+    unsure: int = 0
+    bound: int = 0  # what may be unsure
+
+
+class Sums(threading.Thread):
+    """Looks again and again whether the rows of every warning add up to its audience (R13)."""
+
+    def __init__(self, store: Store, warned: list[Warned]) -> None:
+        super().__init__(daemon=True)
+        self.broken: list[str] = []
+        self.looks = 0
+        self._store, self._warned, self._leaving = store, warned, threading.Event()
+
+    def run(self) -> None:
+        while not self._leaving.wait(_LOOK_SECONDS):
+            for one in list(self._warned):
+                if not one.is_approved:
+                    continue
+                with contextlib.suppress(Unavailable):
+                    found = self._store.read(lambda unit, name=one.id: progress.summary(unit, name))  # type: ignore[misc]
+                    self.looks += 1
+                    if not found["adds_up"]:
+                        self.broken.append(f"I7 {one.id} does not add up: {found['channels']}")
+
+    def end(self) -> list[str]:
+        """What it has seen."""
+        self._leaving.set()
+        self.join(10)
+        return self.broken
 
 
 class KilledHub:
     """A hub, its provider and its clock, under one schedule."""
 
-    def __init__(self, made: House, provider: Running, clock: Path, crash: Crashpoint | None) -> None:
-        self._made, self._provider, self._crash, self._clock = made, provider, crash, clock
+    def __init__(
+        self, made: WarmHouse, provider: Running, clock: Path, store: Store, schedule: Schedule
+    ) -> None:
+        self._made, self._provider, self._clock, self._store = made, provider, clock, store
+        self._schedule = schedule
+        self._answered: dict[str, int] = {}
+        self._warned: list[Warned] = []
+        self._worker_deaths = 0
+        self.verdict = Verdict()
 
-    def run(self, schedule: Schedule) -> Verdict:
-        """Start, walk, kill, start again, settle, judge."""
-        self._start_all(schedule)
-        self._provider.obey(schedule.plan)
-        senders = Walkers(self._made, sms=schedule.sms, mails=schedule.mails, api=schedule.api)
+    def run(self) -> Verdict:
+        """All rounds, then one of a real `tocsin up`; ends at the first that breaks a promise."""
+        self.start()
+        for n, one in enumerate(self._schedule.rounds):
+            self.round(f"{self._schedule.seed}x{n}", one, one.deaths)
+            if self.verdict.broken:
+                return self.verdict
+        self._cold()
+        return self.verdict
+
+    def start(self) -> None:
+        """Its processes, until the doors answer."""
+        self._start(self._schedule.processes)
+
+    def round(
+        self, stamp: str, one: Round, deaths: tuple[Death, ...], *, meanwhile: threading.Thread | None = None
+    ) -> None:
+        """Walk, kill and start again, settle, judge; `meanwhile` does harm of its own and ends."""
+        self._provider.obey(one.plan)
+        senders = Walkers(self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after)
+        self._warned.append(senders.answered.warned)
+        sums = Sums(self._store, self._warned[-1:])
         senders.start()
-        how = self._die(schedule)
-        self._made.start_again(schedule.death.victim)
+        sums.start()
+        if meanwhile is not None:
+            meanwhile.start()
+            meanwhile.join()
+        for death in deaths:
+            self._die(death)
+            self._made.start_again(death.victim)
         answered = senders.join()
-        with self._store() as store:
-            stuck = self._settle(store)
-            evidence = Evidence(
-                data_dir=self._made.settings.data_dir, at=self._now(), answered=answered.reports,
-                found=walkers.markers(self._texts()), calls=self._provider.calls(), deaths=1,
-                release=answered.release, is_approved=answered.is_approved, shown=answered.shown,
-            )  # fmt: skip
-            broken = [*answered.failures, *stuck, *store.read(lambda unit: oracle.check(unit, evidence))]
-            rows = store.read(oracle.progress)
-        return Verdict(broken=broken, how=how, taken=sum(call.is_taken for call in evidence.calls),
-                       unsure=rows.get("delivery unsure", 0))  # fmt: skip
+        stuck = settle(self._made, self._store)
+        self.verdict.broken += [*answered.failures, *stuck, *sums.end()]
+        self._judge(answered)
 
-    def _start_all(self, schedule: Schedule) -> None:
-        commands = (
-            {"web": "web", "smtp": "smtp", "worker1": "worker", "worker2": "worker"}
-            if schedule.is_spread
-            else {"all": "up"}
-        )
-        plain = dict(self._made.environment)
-        for name, command in commands.items():
-            if self._crash is not None and name == schedule.death.victim:
-                self._made.environment = plain | self._crash.environment
+    def _cold(self) -> None:
+        """`tocsin up` from the command line, killed with everything in it, and started again."""
+        for process in self._made.processes.values():
+            process.kill()
+            process.wait(10)
+        self.verdict.kills += len(self._made.processes)
+        self._worker_deaths += len(self._made.processes)
+        self._made.processes.clear()
+        self._made.is_cold = True
+        self._start({"up": "up"})
+        last, death = self._schedule.rounds[-1], self._schedule.last
+        self.round(f"{self._schedule.seed}xup", last, (death,) if death else ())
+
+    def _start(self, processes: dict[str, str]) -> None:
+        for name, command in processes.items():
             self._made.start(name, command)
-            self._made.environment = plain
-        self._await_doors()
-
-    def _await_doors(self) -> None:
         until(lambda: get(f"{self._made.url}/readyz") is not None, "the hub answers")
 
-    def _die(self, schedule: Schedule) -> str:
-        """Wait for the death, or bring it about; how the victim died."""
-        death = schedule.death
+    def _die(self, death: Death) -> None:
+        """Wait for the death, or bring it about."""
         process = self._made.processes[death.victim]
-        if self._crash is None:
-            time.sleep(death.seconds)  # the schedule's own moment, not a wait for something
+        if death.call:
+            crash = self._made.crashpoints[death.victim]
+            crash.arm(death.call)
+            with contextlib.suppress(AssertionError):  # it had not so much to do: it dies where it is
+                until(lambda: process.poll() is not None, "the fatal call", PATIENCE_SECONDS)
+            self.verdict.by_call += bool(crash.fatal_call)
+            crash.disarm()
         else:
-            self._crash.arm(death.call)
-            with contextlib.suppress(AssertionError):  # the walks were over before: it dies at rest
-                until(lambda: process.poll() is not None, "the fatal call", 15)
-            self._crash.disarm()
+            time.sleep(death.seconds)  # the schedule's own moment, not a wait for something
         self._made.kill(death.victim)
-        if self._crash is None or not self._crash.fatal_call:
-            return "by the clock"
-        return f"before {self._crash.fatal_call} {death.call}"
+        self.verdict.kills += 1
+        self._worker_deaths += death.victim not in ("web", "smtp")
 
-    def _settle(self, store: Store) -> list[str]:
-        """Wait until nothing is on its way; what only a dead worker holds is over when the clock steps."""
-        end = time.monotonic() + _SETTLE_SECONDS
-        seen, since = store.read(oracle.progress), time.monotonic()
-        while not store.read(oracle.is_quiet):
-            if time.monotonic() > end:
-                return [f"did not settle: {seen}"]
-            time.sleep(0.1)
-            now = store.read(oracle.progress)
-            if now != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > _STILL_SECONDS:
-                self._made.step(LEASE_IS_OVER)
-                since = time.monotonic()
-        return []
+    def _judge(self, answered: Answered) -> None:
+        self._answered |= answered.reports
+        calls = self._provider.calls()
+        evidence = Evidence(
+            data_dir=self._made.settings.data_dir, at=self._now(), answered=self._answered,
+            found=walkers.markers(self._texts()), calls=calls, deaths=self._worker_deaths,
+            warnings=self._warned, threads=self._made.settings.worker_threads,
+        )  # fmt: skip
+        self.verdict.broken += self._store.read(lambda unit: oracle.check(unit, evidence))
+        self.verdict.reports = len(self._answered)
+        self.verdict.taken = sum(call.is_taken for call in calls)
+        self.verdict.unsure = self._store.read(oracle.progress).get("delivery unsure", 0)
+        self.verdict.bound = oracle.bound(evidence)
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=float(self._clock.read_text()))
 
     def _texts(self) -> list[str]:
-        self._await_doors()
+        until(lambda: get(f"{self._made.url}/readyz") is not None, "the hub answers")
         found: list[str] = []
         cursor = ""
         while True:
@@ -127,34 +180,42 @@ class KilledHub:
                 return found
             cursor = f"&cursor={page['next_cursor']}"
 
-    @contextmanager
-    def _store(self) -> Iterator[Store]:
-        settings = self._made.settings
-        store = birth.open_store(settings, keys.load(settings.data_dir / "keys", may_make=False))
-        try:
-            yield store
-        finally:
-            store.close()
-
 
 @contextmanager
-def killed_hub(directory: Path, schedule: Schedule, postgres_url: str = "") -> Iterator[KilledHub]:
-    """A furnished hub for one run; a spread one gets a database of `postgres_url` and a Redis of its own."""
+def warm_hub(
+    directory: Path, forge: Forge, *, postgres_url: str = "", has_redis: bool = False
+) -> Iterator[tuple[WarmHouse, Running, Path, Store]]:
+    """A furnished hub that has not been started, its provider, its clock and its rows; on SQLite without `postgres_url`."""
     directory.mkdir(parents=True, exist_ok=True)
     made_up = demo.load_secrets(directory / "data")
     clock = directory / "clock"
     clock.write_text("0")
+    places = {"trusted_proxies": "127.0.0.1", "worker_threads": 2}
     with contextlib.ExitStack() as stack:
-        places = {}
-        if schedule.is_spread:
+        if postgres_url:
             name = f"k{secrets.token_hex(4)}"
             _psql(postgres_url, f"CREATE DATABASE {name} TEMPLATE model")
             stack.callback(_psql, postgres_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            places |= {"database_url": f"{postgres_url}/{name}"}
+        if has_redis:
             (directory / "redis").mkdir()
-            places = {"database_url": f"{postgres_url}/{name}",
-                      "redis_url": stack.enter_context(redis(directory / "redis"))}  # fmt: skip
+            places |= {"redis_url": stack.enter_context(redis(directory / "redis"))}
         account = {"account_sid": made_up.account_sid, "auth_token": made_up.auth_token}
         provider = stack.enter_context(running(directory / "ledger.jsonl", **account))
-        made = furnish(directory / "data", made_up, provider, port=free_port(), clock_file=clock, **places)
+        provider.obey(Plan())
+        made = warm(furnish(directory / "data", made_up, provider, port=free_port(), clock_file=clock, **places),
+                    forge)  # fmt: skip
         stack.callback(made.stop)
-        yield KilledHub(made, provider, clock, Crashpoint(directory) if schedule.death.call else None)
+        settings = made.settings
+        store = birth.open_store(settings, keys.load(settings.data_dir / "keys", may_make=False))
+        stack.callback(store.close)
+        yield made, provider, clock, store
+
+
+@contextmanager
+def killed_hub(
+    directory: Path, schedule: Schedule, forge: Forge, postgres_url: str = ""
+) -> Iterator[KilledHub]:
+    """A hub for one schedule."""
+    with warm_hub(directory, forge, postgres_url=postgres_url, has_redis=schedule.has_redis) as found:
+        yield KilledHub(*found, schedule)

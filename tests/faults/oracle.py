@@ -6,22 +6,30 @@ Each I-number is that of the promise it checks; check() returns what is broken, 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from domain.parcel import REACHED
 from hub import anchor, keys
+from outbox import progress as progress_of
 from outbox.deliver import SLICE
 from store import roots
 from store import tables as t
 from store.unit import Unit
 from tests.faults.ledger import Call
+from tests.faults.walkers import Warned
+from workers.timers import RUNNERS
 
 LEASED_AT_MOST = timedelta(seconds=35)  # a lease of 30 s and a sweep of 5 s
+RECALLED_WITHIN = 1.0  # seconds from the answer to a recall, after which no call may begin (R9)
 KNOWN = ("accepted", "sent", "delivered", "read")  # SENT in the promise: the provider named the message
 DONE = ("settled", "stopped", "buried")
+ENDED = {"": "published", "stop": "stopped", "correct": "corrected", "cancel": "cancelled"}
+GOES = ("approved", "publishing", *ENDED.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +42,14 @@ class Evidence:
     found: Sequence[str]  # marker of every report that stands in the queue
     calls: Sequence[Call]  # the provider's ledger
     deaths: int
-    release: str = ""
-    is_approved: bool = False
-    shown: dict[str, str] = field(default_factory=dict)
+    threads: int = 4  # that deliver in one process, for each of its lanes
+    warnings: Sequence[Warned] = ()
 
 
 def check(unit: Unit, evidence: Evidence) -> list[str]:
     """Everything that is not as promised; empty when all is well."""
-    checks = (_answered, _unique, _attempts, _ledger, _artefacts, _journal, _leases, _sums, _files)
+    checks = (_answered, _unique, _attempts, _ledger, _recalled, _artefacts, approvals, _journal, _leases, _sums,
+              _endings, _proofs, _files)  # fmt: skip
     return [broken for one in checks for broken in one(unit, evidence)]
 
 
@@ -95,12 +103,22 @@ def _attempts(unit: Unit, evidence: Evidence) -> Iterator[str]:
     for tag, calls in counted.items():
         if any(call.is_taken or call.is_ambiguous for call in calls[:-1]):
             yield f"I3 {tag} was called again after {[c.act for c in calls]}"
+    of_parcel = _promises(unit)
     taken = Counter(
-        (c.to, c.sha256) for c in evidence.calls if c.is_taken and c.sha256 in evidence.shown.values()
+        (c.to, promise.release, promise.purpose)
+        for c in evidence.calls
+        if c.is_taken and (promise := of_parcel.get(c.tag.rpartition("-")[0])) and promise.release
     )
-    for (to, _), count in taken.items():
+    for (to, release, purpose), count in taken.items():
         if count > 1:
-            yield f"I3 {to} has the same warning {count} times"
+            yield f"I3 {to} has the {purpose} of {release} {count} times"
+
+
+def _promises(unit: Unit) -> dict[str, sa.Row[Any]]:
+    """Parcel -> its dispatch."""
+    x, p = t.dispatch, t.parcel_row.c
+    query = sa.select(x, p.id.label("parcel")).join(t.parcel_row, p.dispatch == x.c.id)
+    return {row.parcel: row for row in unit.rows(query)}
 
 
 def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
@@ -117,12 +135,34 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
         if tag in taken and state not in (*KNOWN, "unsure"):
             yield f"I3 the provider took {tag}, which is {state} here"
     unsure = sum(state == "unsure" for state in states.values())
-    in_hand = Counter(row.parcel for row in rows)
-    bound = sum(call.is_ambiguous for call in evidence.calls) + evidence.deaths * sum(
-        min(count, SLICE) for count in in_hand.values()
-    )
-    if unsure > bound:
-        yield f"I3 {unsure} unsure, more than {bound}"
+    if unsure > bound(evidence):
+        yield f"I3 {unsure} unsure, more than {bound(evidence)}"
+
+
+def bound(evidence: Evidence) -> int:
+    """How many may be unsure: the answers that say nothing, and what the dead had in hand."""
+    return sum(call.is_ambiguous for call in evidence.calls) + evidence.deaths * in_hand(evidence.threads)
+
+
+def in_hand(threads: int) -> int:
+    """Deliveries whose attempt one process may have written down and not yet answered: workers times slice.
+
+    Its workers are the threads of three lanes (urgent, mail, the rest) and those of its sweep.
+    """
+    return (2 * threads + max(threads // 2, 2) + RUNNERS) * SLICE
+
+
+def _recalled(unit: Unit, evidence: Evidence) -> Iterator[str]:
+    """R9: what has been recalled does not leave, however long ago it was taken in hand."""
+    ended = {one.id: one.ended_at for one in evidence.warnings if one.ending}
+    of_parcel = _promises(unit)
+    for call in evidence.calls:
+        promise = of_parcel.get(call.tag.rpartition("-")[0])
+        if promise is None or promise.purpose != "main" or promise.release not in ended:
+            continue
+        late = call.begun - ended[promise.release]
+        if late > RECALLED_WITHIN:
+            yield f"I3 call {call.n} of {promise.release} began {late:.2f} s after its recall"
 
 
 def _artefacts(unit: Unit, evidence: Evidence) -> Iterator[str]:
@@ -131,23 +171,45 @@ def _artefacts(unit: Unit, evidence: Evidence) -> Iterator[str]:
     for row in unit.rows(sa.select(a.id, a.body, a.sha256)):
         if hashlib.sha256(row.body).hexdigest() != row.sha256:
             yield f"I4 artefact {row.id} is not its digest"
-    d = t.dispatch.c
-    promised = {row.id: row.sha256 for row in unit.rows(sa.select(d.id, d.sha256))}
-    of_parcel = {
-        row.id: row.dispatch for row in unit.rows(sa.select(t.parcel_row.c.id, t.parcel_row.c.dispatch))
-    }
+    of_parcel = _promises(unit)
     for call in evidence.calls:
-        parcel = call.tag.rpartition("-")[0]
-        if promised.get(of_parcel.get(parcel, "")) != call.sha256:
+        promise = of_parcel.get(call.tag.rpartition("-")[0])
+        if promise is None or promise.sha256 != call.sha256:
             yield f"I4 call {call.n} carried other bytes than its dispatch promised"
     states = {row.id: row.state for row in unit.rows(sa.select(t.release_row.c.id, t.release_row.c.state))}
-    if evidence.is_approved and states.get(evidence.release) != "published":
-        yield f"I4 the release was approved and is {states.get(evidence.release)}"
-    if evidence.is_approved:
-        rows = unit.rows(sa.select(d.channel, d.language, d.sha256).where(d.release == evidence.release))
+    d = t.dispatch.c
+    for warned in evidence.warnings:
+        if not warned.is_approved:
+            continue
+        if states.get(warned.id) != ENDED[warned.ending]:
+            yield f"I4 {warned.id} was approved, then {warned.ending or 'left'}, and is {states.get(warned.id)}"
+        rows = unit.rows(
+            sa.select(d.channel, d.language, d.sha256).where(d.release == warned.id, d.purpose == "main")
+        )
         main = {f"{row.channel} {row.language}": row.sha256 for row in rows}
-        for name in [name for name, sha256 in evidence.shown.items() if main.get(name) != sha256]:
-            yield f"I4 {name} was approved and is not promised"
+        for name in [name for name, sha256 in warned.shown.items() if main.get(name) != sha256]:
+            yield f"I4 {name} of {warned.id} was approved and is not promised"
+
+
+def approvals(unit: Unit, _: object = None) -> Iterator[str]:
+    """R8: state, vote, journal entry, and a promise for each artefact of the digest; together or not at all."""
+    a, d, j, r = t.artefact.c, t.dispatch.c, t.journal.c, t.release_row.c
+    v = t.approval.c
+    voted = {row.release for row in unit.rows(sa.select(v.release).where(v.act == "approve"))}
+    noted = {
+        row.entity for row in unit.rows(sa.select(j.entity).where(j.kind == "release", j.act == "approve"))
+    }
+    for row in unit.rows(sa.select(r.id, r.state, r.digest)):
+        mine = (a.release == row.id, a.digest == row.digest, a.purpose == "main")
+        wanted = unit.scalar(sa.select(sa.func.count()).select_from(t.artefact).where(*mine))
+        query = (
+            sa.select(sa.func.count()).select_from(t.dispatch).where(d.release == row.id, d.purpose == "main")
+        )
+        there = unit.scalar(query)
+        is_going = row.state in GOES
+        found = (row.id in voted, row.id in noted, there == wanted and wanted > 0, there > 0)
+        if found != (is_going,) * 4:
+            yield f"I4 {row.id} is {row.state} with (vote, entry, all promises, any promise) = {found}"
 
 
 def _journal(unit: Unit, evidence: Evidence) -> Iterator[str]:
@@ -179,6 +241,45 @@ def _sums(unit: Unit, evidence: Evidence) -> Iterator[str]:
     for release, reach, count in unit.rows(query):
         if reach != count:
             yield f"I7 {release} was approved for {reach} and has {count} deliveries"
+    r = t.release_row.c
+    for row in unit.rows(sa.select(r.id).where(r.state.in_(GOES))):
+        if not (found := progress_of.summary(unit, row.id))["adds_up"]:
+            yield f"I7 {row.id} does not add up: {found}"
+
+
+def _endings(unit: Unit, evidence: Evidence) -> Iterator[str]:
+    """R10, R31: the ending went to exactly those whom the warning reached, or may have."""
+    d, p, x = t.delivery.c, t.parcel_row.c, t.dispatch.c
+    query = (
+        sa.select(d.address, d.state, x.purpose)
+        .join(t.parcel_row, p.id == d.parcel)
+        .join(t.dispatch, x.id == p.dispatch)
+    )
+    for warned in evidence.warnings:
+        if warned.ending not in ("correct", "cancel"):
+            continue
+        rows = unit.rows(query.where(x.release == warned.id))
+        reached = {row.address for row in rows if row.purpose == "main" and row.state in map(str, REACHED)}
+        told = Counter(row.address for row in rows if row.purpose != "main")
+        for address in reached - told.keys():
+            yield f"I7 {address} has {warned.id} and nobody told him that it is over"
+        for address in told.keys() - {row.address for row in rows if row.purpose == "main"}:
+            yield f"I7 {address} was told the end of {warned.id}, which never went to him"
+
+
+def _proofs(unit: Unit, _: Evidence) -> Iterator[str]:
+    """R13: "accepted" and more has the provider's name of the message, "delivered" has a receipt."""
+    d, r = t.delivery.c, t.receipt.c
+    for row in unit.rows(
+        sa.select(d.parcel, d.seq, d.state).where(d.state.in_(KNOWN), d.provider_id.is_(None))
+    ):
+        yield f"I7 {row.parcel}-{row.seq} is {row.state} without a provider's name"
+    stored = sa.exists().where(r.channel == t.dispatch.c.channel, r.provider_id == d.provider_id,
+                               r.state.in_(("delivered", "read")))  # fmt: skip
+    query = sa.select(d.parcel, d.seq).join(t.parcel_row, t.parcel_row.c.id == d.parcel)
+    query = query.join(t.dispatch, t.dispatch.c.id == t.parcel_row.c.dispatch)
+    for row in unit.rows(query.where(d.state.in_(("delivered", "read")), ~stored)):
+        yield f"I7 {row.parcel}-{row.seq} is delivered without a receipt"
 
 
 def _files(unit: Unit, evidence: Evidence) -> Iterator[str]:
@@ -200,16 +301,18 @@ def _files(unit: Unit, evidence: Evidence) -> Iterator[str]:
         yield f"I8 {len(on_disk.keys() - in_rows)} blobs without a row"
     for path in (evidence.data_dir / "spool").rglob("*.frame"):
         yield f"I8 {path.name} waits in the spool"
-    if evidence.is_approved:
-        yield from _pages(evidence)
-
-
-def _pages(evidence: Evidence) -> Iterator[str]:
     public = evidence.data_dir / "public"
-    for needed in (f"alerts/{evidence.release}/index.html", f"public/cap/{evidence.release}.xml"):
+    for warned in evidence.warnings:
+        if warned.is_approved:
+            yield from _pages(public, warned)
+
+
+def _pages(public: Path, warned: Warned) -> Iterator[str]:
+    """The files of a release: as approved, and all there unless it ended before its lanes began."""
+    page, cap = f"alerts/{warned.id}/index.html", f"public/cap/{warned.id}.xml"
+    for needed in () if warned.ending else (page, cap):
         if not (public / needed).is_file():
             yield f"I8 {needed} is missing"
-    sha = evidence.shown.get("cap_feed mul")
-    cap = public / f"public/cap/{evidence.release}.xml"
-    if cap.is_file() and hashlib.sha256(cap.read_bytes()).hexdigest() != sha:
-        yield "I8 the CAP file is not what was approved"
+    sha = warned.shown.get("cap_feed mul")
+    if (public / cap).is_file() and hashlib.sha256((public / cap).read_bytes()).hexdigest() != sha:
+        yield f"I8 {cap} is not what was approved"

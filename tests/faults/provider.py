@@ -73,6 +73,7 @@ class Provider:
     async def _create(
         self, form: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
+        begun = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._count += 1
         n = self._count
         step = self.plan.step(n)
@@ -84,7 +85,7 @@ class Provider:
             n=n, at=time.clock_gettime(time.CLOCK_BOOTTIME), to=form.get("To", ""), body=text,
             sha256=hashlib.sha256(text.encode()).hexdigest(), tag=asked.get("d", [""])[0],
             attempt=asked.get("a", [""])[0], act=step.act.value, is_taken=step.act.takes,
-            is_ambiguous=step.act.is_ambiguous, sid=sid,
+            is_ambiguous=step.act.is_ambiguous, sid=sid, begun=begun,
         ))  # fmt: skip
         if step.act.takes:
             self._last_sid, self._senders[sid] = sid, form.get("From", "")

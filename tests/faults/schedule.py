@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from tests.faults.plan import Act, Plan, Told
 
-EMBEDDED = ("all",)
-SPREAD = ("web", "smtp", "worker1", "worker2")
-LASTS_SECONDS = 2.5  # both walks side by side on an idle machine
-CALLS = 500  # durable calls of a process in that time, roughly: a tenth of the runs end without a crash
+EMBEDDED = {"all": "up"}
+SPREAD = {"web": "web", "smtp": "smtp", "worker1": "worker", "worker2": "worker"}
+CALLS = 250  # durable calls of a busy process in two seconds, roughly: a part of the deaths come by the clock
+PATIENCE_SECONDS = 1.5  # for a fatal call; then the victim dies where it is
+ROUNDS, DEATHS = 6, 5  # of one hub: 30 kills
+ENDINGS = ("none", "stop", "correct", "cancel")  # what follows the warning of a round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """kill -9 of one process: at its `call`-th durable call, or `seconds` after the walks have begun."""
+    """kill -9 of one process: `seconds` after the one before, or at its `call`-th durable call from then."""
 
     victim: str
     seconds: float = 0.0
@@ -22,27 +24,52 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Both walks, with deaths meanwhile."""
+
+    plan: Plan
+    deaths: tuple[Death, ...]
+    ending: str
+    ends_after: float  # seconds from the approval to the ending
+    area: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """One run. Printed when it fails: `TOCSIN_FAULT_SEED=<seed> make faults` does it again."""
+    """One hub's life. Printed when it fails: `TOCSIN_FAULT_SEED=<seed> make faults` does it again."""
 
     seed: int
-    is_spread: bool  # PostgreSQL, Redis and four processes; else SQLite and one
-    death: Death
-    plan: Plan
-    sms: int
-    mails: int
-    api: int
+    is_spread: bool  # several processes; else one
+    has_redis: bool
+    rounds: tuple[Round, ...]
+    last: Death | None = None  # of a real `tocsin up`, started cold
+
+    @property
+    def processes(self) -> dict[str, str]:
+        """Name -> the command that starts it."""
+        return SPREAD if self.is_spread else EMBEDDED
+
+    @property
+    def kills(self) -> int:
+        """How many processes die."""
+        return sum(len(one.deaths) for one in self.rounds)
 
 
-def of(seed: int) -> Schedule:
-    """The schedule of a seed: even ones embedded, odd ones spread."""
+def of(seed: int, *, rounds: int = ROUNDS, deaths: int = DEATHS, can_count: bool = True) -> Schedule:
+    """The schedule of a seed: even ones embedded, odd ones spread, whatever the store.
+
+    `can_count`: whether processes can be killed at a call, which needs a C compiler.
+    """
     dice = random.Random(seed)
     is_spread = seed % 2 == 1
-    victim = dice.choice(SPREAD if is_spread else EMBEDDED)
-    if dice.random() < 0.5:
-        death = Death(victim=victim, call=dice.randint(1, CALLS))
-    else:
-        death = Death(victim=victim, seconds=dice.uniform(0.02, LASTS_SECONDS))
+    names = tuple(SPREAD if is_spread else EMBEDDED)
+    made = tuple(_round(dice, seed * 100 + n, names, deaths, can_count=can_count) for n in range(rounds))
+    last = Death(victim="up", seconds=dice.uniform(0.2, 2.0))
+    return Schedule(seed=seed, is_spread=is_spread, has_redis=is_spread and dice.random() < 0.5, rounds=made,
+                    last=last)  # fmt: skip
+
+
+def _round(dice: random.Random, seed: int, names: tuple[str, ...], deaths: int, *, can_count: bool) -> Round:
     trouble = dice.choice((0.0, 1.0, 3.0))  # times a hundredth of the calls for each kind of trouble
     acts = (Act.THROTTLE, Act.ERROR_BEFORE, Act.ERROR_AFTER, Act.RESET_BEFORE, Act.RESET_AFTER,
             Act.GARBAGE_AFTER, Act.CUT_AFTER, Act.REDIRECT, Act.REFUSE, Act.DROP)  # fmt: skip
@@ -50,8 +77,17 @@ def of(seed: int) -> Schedule:
         seed=seed, weights={Act.OK: 100.0, **dict.fromkeys(acts, trouble)}, delay_ms=dice.choice((20, 80, 150)),
         told={Told.NORMAL: 5, Told.SHUFFLED: 2, Told.BEFORE: 2, Told.LATE: 1, Told.NEVER: 1, Told.FORGED: 1},
     )  # fmt: skip
-    return Schedule(seed=seed, is_spread=is_spread, death=death, plan=plan, sms=dice.randint(10, 30),
-                    mails=dice.randint(5, 10), api=dice.randint(5, 10))  # fmt: skip
+    return Round(
+        plan=plan, deaths=tuple(_death(dice, names, can_count=can_count) for _ in range(deaths)),
+        ending=dice.choice(ENDINGS), ends_after=dice.uniform(0.0, 3.0), area=dice.choice(("990000", "990100")),
+    )  # fmt: skip
+
+
+def _death(dice: random.Random, names: tuple[str, ...], *, can_count: bool) -> Death:
+    victim = dice.choice(names)
+    if can_count and dice.random() < 0.6:
+        return Death(victim=victim, call=dice.randint(1, CALLS))
+    return Death(victim=victim, seconds=dice.uniform(0.02, PATIENCE_SECONDS))
 
 
 def seeds(usual: range) -> list[int]:

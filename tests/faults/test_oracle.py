@@ -13,6 +13,7 @@ from tests.faults import oracle
 from tests.faults.oracle import Evidence
 from tests.faults.plan import Act, Plan, Step, Told
 from tests.faults.provider_process import running
+from tests.faults.walkers import Warned
 from tests.outbox.outbox_kit import TEXT, approve, outgoing, phones, run_all, subscribe
 
 # On one database: the seeded kills ask the same questions of both.
@@ -28,6 +29,7 @@ def honest(store, at, tmp_path):
     keys.load(tmp_path / "keys", may_make=True)
     subscribe(store, at, phones(6))
     release_id, _ = approve(store, at)
+    store.run(lambda unit: unit.execute(t.approval.insert(), vote(unit, release_id, at)))
     with running(tmp_path / "ledger", account_sid=ACCOUNT, auth_token=TOKEN) as provider:
         quiet = [Step(told=Told.NEVER)] * 5
         provider.obey(Plan(script=[Step(act=Act.ERROR_AFTER, told=Told.NEVER), *quiet]))
@@ -38,7 +40,19 @@ def honest(store, at, tmp_path):
         out.courier.close()
         calls = provider.calls()
     return Evidence(data_dir=tmp_path, at=at, answered={"sms 1": 1}, found=["sms 1"], calls=calls, deaths=0,
-                    release=release_id, shown={"sms zh-CN": calls[0].sha256})  # fmt: skip
+                    warnings=[Warned(id=release_id, shown={"sms zh-CN": calls[0].sha256})])  # fmt: skip
+
+
+def vote(unit, release_id: str, at, name: str = "apv_1") -> dict[str, object]:
+    digest = unit.scalar(sa.select(t.release_row.c.digest).where(t.release_row.c.id == release_id))
+    return {
+        "id": name,
+        "release": release_id,
+        "digest": digest,
+        "person": "per_author",
+        "act": "approve",
+        "at": at,
+    }
 
 
 def broken(store, evidence: Evidence) -> set[str]:
@@ -62,18 +76,39 @@ def test_an_honest_run_passes(store, honest) -> None:
     ("I3", lambda e: replace(e, calls=e.calls[:-1])),  # called accepted and never sent
     ("I3", lambda e: replace(e, calls=[replace(c, is_ambiguous=False) for c in e.calls])),  # unsure for nothing
     ("I4", lambda e: replace(e, calls=[*e.calls[:-1], replace(e.calls[-1], sha256="0" * 64)])),
-    ("I4", lambda e: replace(e, is_approved=True, release="rel_other")),
-    ("I8", lambda e: replace(e, is_approved=True)),  # no page stands in the public directory
+    ("I4", lambda e: replace(e, warnings=[Warned(id="rel_other", is_approved=True)])),
+    ("I8", lambda e: replace(e, warnings=[replace(e.warnings[0], is_approved=True)])),  # no page stands there
+    ("I3", lambda e: replace(e, warnings=[replace(e.warnings[0], ending="stop", ended_at=1.0)])),  # R9
+    ("I7", lambda e: replace(e, warnings=[replace(e.warnings[0], ending="correct", ended_at=1e9)])),  # R31
 ])  # fmt: skip
 def test_what_the_world_saw_and_the_rows_do_not_is_named(store, honest, promise, change) -> None:
     assert promise in broken(store, change(honest))
+
+
+def test_half_an_approval_is_named(store, honest, at) -> None:
+    def half(unit) -> None:
+        row = dict(unit.rows(sa.select(t.release_row))[0]._mapping)
+        row |= {"id": "rel_half", "identifier": "cap_half", "state": "submitted", "digest": "0" * 64}
+        unit.execute(t.release_row.insert(), row)
+        unit.execute(t.approval.insert(), vote(unit, "rel_half", at, "apv_2"))
+
+    store.run(half)
+    assert broken(store, honest) == {"I4", "I5"}  # and no journal tells of it
+
+
+def test_a_delivery_that_is_called_accepted_without_the_providers_name_is_named(store, honest) -> None:
+    def forget(unit) -> None:
+        unit.execute(t.delivery.update().where(t.delivery.c.state == "accepted").values(provider_id=None))
+
+    store.run(forget)
+    assert broken(store, honest) == {"I7"}
 
 
 def test_a_changed_journal_is_named(store, honest) -> None:
     def change(unit) -> None:
         table = " ON journal" if unit.is_postgres else ""
         unit.connection.exec_driver_sql(f"DROP TRIGGER journal_no_update{table}")
-        unit.execute(t.journal.update().where(t.journal.c.n == 1).values(act="other"))
+        unit.execute(t.journal.update().where(t.journal.c.n == 1).values(by="other"))
 
     store.run(change)
     assert broken(store, honest) == {"I5"}
@@ -93,7 +128,7 @@ def test_a_parcel_that_a_dead_worker_holds_is_named(store, honest, at) -> None:
 
 def test_a_delivery_that_is_missing_is_named(store, honest) -> None:
     def cut(unit) -> None:
-        moves = t.release_row.update().where(t.release_row.c.id == honest.release)
+        moves = t.release_row.update().where(t.release_row.c.id == honest.warnings[0].id)
         unit.execute(moves.values(reach=7))
 
     store.run(cut)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import uvicorn
 from starlette.testclient import TestClient
 
 from domain.handling import Mode
@@ -28,6 +27,7 @@ from store import people
 from store.unit import Unit
 from tests.conftest import AREAS, ORGANISATION
 from tests.servers import wait_for
+from tocsin import house
 from web.app import create_app
 
 SITE = "http://127.0.0.1:8000"
@@ -190,11 +190,7 @@ def served(hub: Hub, *, port: int = 0) -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
         port = int(bound.getsockname()[1])
-        config = uvicorn.Config(
-            create_app(hub), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=1,
-            h11_max_incomplete_event_size=64 * 1024,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = house.server(create_app(hub), house.DEMO)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         wait_for(port)

@@ -1,0 +1,36 @@
+"""Brings a hurt hub to rest: nothing on its way any more, and what only the dead hold is given up by the clock."""
+
+import time
+
+from store.database import Store
+from tests.faults import oracle
+from tests.walks.houses import House
+
+LEASE_IS_OVER = 40  # seconds to step: a lease of 30 s and a sweep of 5 s
+STILL_SECONDS = 2.0  # a back-off of a second passes by itself; what stands still for longer is leased
+_SETTLE_SECONDS = 240
+
+
+def settle(made: House, store: Store, *, still: float = STILL_SECONDS) -> list[str]:
+    """Wait until nothing is on its way; what is broken when it never comes to rest.
+
+    `still`: seconds without any change, after which the clock steps over the leases of dead workers.
+    """
+    end = time.monotonic() + _SETTLE_SECONDS
+    seen, since = store.read(oracle.progress), time.monotonic()
+    while not is_quiet(made, store):
+        if time.monotonic() > end:
+            return [f"did not settle: {seen}"]
+        time.sleep(0.1)
+        now = store.read(oracle.progress)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > still:
+            made.step(LEASE_IS_OVER)
+            since = time.monotonic()
+    return []
+
+
+def is_quiet(made: House, store: Store) -> bool:
+    """Whether rows and spool are at rest."""
+    return store.read(oracle.is_quiet) and not list((made.settings.data_dir / "spool").rglob("*.frame"))
