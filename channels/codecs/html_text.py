@@ -48,6 +48,9 @@ def text_of(safe: str) -> str:
     """The text of what safe_html() returned: a line for each block, list marks, and where links lead."""
     lines: list[str] = [""]
     links: list[tuple[str, int, int]] = []
+    rows: list[
+        list[int] | None
+    ] = []  # of each open row the lines where its cells begin; None: it holds another
     depth_of_pre = 0
     for match in _PIECE.finditer(safe):
         closing, tag, attributes, text = match.groups()
@@ -60,6 +63,10 @@ def text_of(safe: str) -> str:
             _link(lines, links, attributes, is_closing=bool(closing))
         elif tag in _BLOCKS:
             _break(lines, tag, is_closing=bool(closing))
+            if tag == "tr":
+                _row(lines, rows, is_closing=bool(closing), is_linked=bool(links))
+        elif tag in ("td", "th") and rows:
+            _cell(lines, rows[-1], is_closing=bool(closing))
         else:
             _inline(lines, tag, attributes)
     text = "\n".join(line.strip() if not line.startswith("\x00") else line[1:].rstrip() for line in lines)
@@ -91,6 +98,35 @@ def _break(lines: list[str], tag: str, *, is_closing: bool) -> None:
         lines.append("")
     if tag == "li" and not is_closing:
         lines[-1] = "- "
+
+
+def _row(lines: list[str], rows: list[list[int] | None], *, is_closing: bool, is_linked: bool) -> None:
+    """A row of a table becomes one line when each cell is one: Word and WPS put a paragraph into every cell.
+
+    A row that holds a table, or a page laid out in cells, stays as it is.
+    """
+    if not is_closing:
+        rows[-1:] = [None] * bool(rows)
+        rows.append([])
+        return
+    starts = rows.pop() if rows else None
+    if not starts or len(starts) == 1 or is_linked:
+        return
+    stops = [*starts[1:], len(lines)]
+    cells = [
+        [line.strip() for line in lines[a:b] if line.strip()] for a, b in zip(starts, stops, strict=True)
+    ]
+    if all(len(cell) <= 1 for cell in cells):
+        lines[starts[0] :] = ["\t".join("".join(cell) for cell in cells), ""]
+
+
+def _cell(lines: list[str], starts: list[int] | None, *, is_closing: bool) -> None:
+    if is_closing:
+        return
+    if lines[-1].strip():
+        lines.append("")
+    if starts is not None:
+        starts.append(len(lines) - 1)
 
 
 def _inline(lines: list[str], tag: str, attributes: str) -> None:

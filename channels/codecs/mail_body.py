@@ -19,6 +19,10 @@ _STUB = re.compile(
     r"html|网页格式|不支持|无法显示|view (?:this|it) in|your (?:e-?mail|mail) (?:client|reader)",
     re.IGNORECASE,
 )
+_PAGE = re.compile(
+    r"\s{0,100}(?:<!doctype html|<html[\s>]|<(div|p|table|span|font|body|center)\b[^<>]{0,150}>)",
+    re.IGNORECASE,
+)
 _STUB_MAX = 300  # characters
 _CONTROLS = re.compile(rb"[\x01-\x08\x10-\x1a\x1c-\x1f]")  # NUL stands in UTF-16; SO, SI and ESC in ISO-2022
 CONTROLS_SHARE = 0.03  # damaged text stays below; of random bytes they are a tenth
@@ -161,7 +165,8 @@ def _undeclared_base64(part: Part, charset: str) -> str:
 
 
 def _is_html_in_disguise(text: str) -> bool:
-    return bool(re.match(r"\s{0,100}(?:<!doctype html|<html[\s>])", text[:200], re.IGNORECASE))
+    begin = _PAGE.match(text[:200])
+    return begin is not None and (begin[1] is None or f"</{begin[1].lower()}>" in text[-READ_MAX:].lower())
 
 
 def _unflowed(text: str, part: Part) -> str:

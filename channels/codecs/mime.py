@@ -17,6 +17,7 @@ FIELDS_WITHIN = 256 << 10  # bytes of a header block that are looked at, however
 GUESS_WITHIN = 64 << 10  # bytes in which an undeclared boundary is looked for
 CANDIDATES_MAX = 100_000  # lines that look like a boundary and are none; more is an attack on our time
 
+_TOKEN = re.compile(rb"[a-z0-9_-]+")
 _BLANK = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r(?!\n)")
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _LONE_CR = re.compile(rb"\r(?!\n)")
@@ -222,8 +223,11 @@ def _line_end_before(body: bytes, position: int) -> int:
 
 def transfer_decoded(body: bytes, encoding: bytes) -> bytes:
     """RFC 2045 §6, and uuencode as older programs sent it. Never raises."""
-    name = encoding.split(b";")[0].strip(b" \t\"'").lower()
-    if name == b"base64":
+    found = _TOKEN.match(
+        encoding.strip(b" \t\"'").lower()
+    )  # comments and commas behind it are no part of the name
+    name = found[0] if found else b""
+    if name in (b"base64", b"base-64"):
         return base64_bytes(body)
     if name == b"quoted-printable":
         # Of a soft break "=\r" the library throws away everything up to the next "\n", here the whole rest.

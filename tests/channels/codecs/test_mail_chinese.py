@@ -321,3 +321,51 @@ def test_what_looks_like_a_beginning_without_end_takes_linear_time(raw: bytes) -
     words(raw[:60_000])
     read(SENDER + body(raw))
     read(SENDER + body(raw, encoding="base64"))
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "星期一, 23 十一月 2026 08:12:00 +0800",
+        "周一, 23 11月 2026 08:12:00 +0800",
+        "Mon, 23 Nov 2026 08:12:00 GMT+08:00",
+        "Mon, 23 Nov 2026 08:12:00 +0800 (中国标准时间)",
+    ],
+)
+@pytest.mark.parametrize("charset", ["gbk", "utf-8"])
+def test_a_date_in_the_language_of_the_machine_is_read(date: str, charset: str) -> None:
+    value, _ = read(SENDER + b"Date: " + date.encode(charset) + b"\r\n\r\nx")
+    assert value["date"] == "2026-11-23T08:12:00+08:00"
+
+
+PAGES = {
+    "a paragraph in every cell": (
+        "<table><tr><td><p>时间</p></td><td><p>11月23日</p></td></tr><tr><td><p>地点</p></td><td></td>"
+        "<td><p>青龙镇</p></td></tr></table><p>完</p>",
+        "时间\t11月23日\n地点\t\t青龙镇\n完",
+    ),
+    "a page laid out in one cell": ("<table><tr><td><p>一</p><p>二</p></td></tr></table>", "一\n\n二"),
+    "a page laid out in two cells": (
+        "<table><tr><td><p>栏目</p></td><td><p>一</p><p>二</p></td></tr></table>", "栏目\n\n一\n\n二",
+    ),
+    "a table in a table": (
+        "<table><tr><td>左</td><td><table><tr><td>死亡</td><td>2人</td></tr></table></td></tr></table>", "左\n死亡\t2人",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_table_reads_row_by_row(name: str) -> None:
+    page, text = PAGES[name]
+    assert read(SENDER + body(page.encode("gbk"), "text/html; charset=gbk"))[0]["text"] == text
+
+
+def test_a_page_that_calls_itself_plain_text_is_read_as_a_page() -> None:
+    page = "<div style='x'>青龙镇</div><div>险情</div>"
+    assert read(SENDER + body(page.encode("gbk")))[0]["text"] == "青龙镇\n险情"
+    assert read(SENDER + body("<p 值班室> 水位上涨".encode("gbk")))[0]["text"] == "<p 值班室> 水位上涨"
+
+
+@pytest.mark.parametrize("encoding", ["base64 (mime)", "base-64", "BASE64;", '"base64"'])
+def test_an_encoding_is_known_in_every_spelling(encoding: str) -> None:
+    assert read(SENDER + body(base64.b64encode(PLACE.encode("gbk")), encoding=encoding))[0]["text"] == PLACE

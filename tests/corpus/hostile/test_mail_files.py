@@ -110,7 +110,7 @@ def archives() -> dict[str, tuple[str, bytes]]:
 def test_h15_an_archive_is_kept_as_it_came_and_opened_by_nobody(mails: MailHub, name: str) -> None:
     file, data = archives()[name]
     stored = sum(f.stat().st_size for f in (mails.hub.settings.data_dir / "blobs").rglob("*") if f.is_file())
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     body = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee file\r\n--b\r\n" + part(
         b"application/octet-stream",
         data,
@@ -118,7 +118,7 @@ def test_h15_an_archive_is_kept_as_it_came_and_opened_by_nobody(mails: MailHub, 
     )
     raw = HEAD + b"Subject: " + name.encode() + b"\r\n" + body + b"--b--\r\n"
     report = mails.report(raw)
-    assert time.monotonic() - started < 2 + len(raw) / (5 << 20)
+    assert time.process_time() - started < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 256 << 10  # KB, door and hub in one
     assert report.content.text == "see file"
     assert mails.attachment(report, file) == data
