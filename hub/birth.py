@@ -6,7 +6,7 @@ from datetime import datetime
 from domain.errors import Refused
 from domain.handling import Mode
 from domain.ids import mint
-from hub import keys
+from hub import keys, refusals
 from hub.settings import Settings
 from store import hub as hub_row
 from store import migrate
@@ -25,12 +25,15 @@ def prepare(settings: Settings, mode: Mode, at: datetime) -> tuple[int, int]:
     for name in DIRECTORIES:
         (settings.data_dir / name).mkdir(exist_ok=True, mode=0o755 if name == "public" else 0o700)
     made = keys.load(settings.data_dir / "keys", may_make=True)
+    refusals.must_be_sound(settings)
     os.umask(0o077)  # the database file is made by the first step
     steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
     store = open_store(settings, made)
     try:
         store.run(lambda unit: hub_row.init(unit, mode, f"{mint('hub', at)}", at))
-        stands = store.read(hub_row.mode)
+        stands, instance = store.read(hub_row.mode), store.read(hub_row.instance)
+        keys.belong(settings.data_dir / "keys", made, instance)
+        keys.must_belong(settings.data_dir / "keys", made, instance)
     finally:
         store.close()
     if stands is not mode:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from domain.errors import Unavailable
+from domain.errors import Refused, Unavailable
 
 _BYTES = 32
+_OWNER = "owner"  # beside the keys: which hub they are of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,40 @@ def load(directory: Path, *, may_make: bool) -> Keys:
         journal_root=Ed25519PrivateKey.from_private_bytes(made["journal-root"]),
         cursor=made["cursor"],
     )
+
+
+def belong(directory: Path, made: Keys, instance: str) -> None:
+    """Write down whose keys these are, unless it is written already."""
+    path = directory / _OWNER
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(_owner(made, instance))
+
+
+def must_belong(directory: Path, made: Keys, instance: str) -> None:
+    """Raises Refused when these keys are those of another hub: what one signs, the other could have signed.
+
+    Keys that came back from a backup belong to whom the database is of, until `tocsin migrate` writes it down.
+    """
+    try:
+        written = (directory / _OWNER).read_text()
+    except FileNotFoundError:
+        return
+    if not hmac.compare_digest(written.strip().encode(), _owner(made, instance).encode()):
+        raise Refused(
+            "these keys belong to another hub: a hub makes its own, with `tocsin init`",
+            code="keys_of_another_hub",
+        )
+
+
+def disown(directory: Path) -> None:
+    """Forget whose keys these are: their hub is thrown away."""
+    (directory / _OWNER).unlink(missing_ok=True)
+
+
+def _owner(made: Keys, instance: str) -> str:
+    return hmac.new(made.cursor, f"tocsin owner 1 {instance}".encode(), hashlib.sha256).hexdigest()
 
 
 def _key(path: Path, *, may_make: bool) -> bytes:

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     )
     worker_threads: int = Field(4, ge=1, le=64, description="actors side by side in one worker process")
     parser_children: int = Field(2, ge=1, le=16, description="children that parse strangers' bytes")
+    debug: bool = Field(False, description="no hub starts with it: traces are not for strangers")
     clock_file: Path | None = Field(
         None, description="tests: seconds to add to the clock; a live hub refuses"
     )

@@ -1,6 +1,5 @@
 """Builds the hub: the only place where rooms meet wires."""
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -24,11 +23,12 @@ from domain.errors import Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
-from hub import birth, keys
+from hub import birth, keys, refusals
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health
 from hub.log import log
+from hub.refusals import is_this_machine
 from hub.settings import Settings
 from intake import desk, secret_link
 from intake.acknowledge import Acknowledger
@@ -115,8 +115,11 @@ def now() -> datetime:
 def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
     made = keys.load(settings.data_dir / "keys", may_make=False)
+    refusals.must_be_sound(settings)
     store = birth.open_store(settings, made)
     mode = store.read(hub_row.mode)
+    refusals.must_be_sound(settings, mode)
+    keys.must_belong(settings.data_dir / "keys", made, store.read(hub_row.instance))
     clock = clocks.of(mode, clock, settings.clock_file)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
@@ -312,7 +315,7 @@ def _mail_wires(
         return []
     if path is None:
         raise Refused("a mail relay needs TOCSIN_EMAIL_DOMAIN or TOCSIN_EMAIL_FROM", code="mail_domain")
-    reaches_the_world = not _is_this_machine(host)
+    reaches_the_world = not is_this_machine(host)
     if reaches_the_world and not mode.may_reach_the_world:
         raise Refused(f"a {mode.value} hub may not hold a wire to {host}", code="mode_forbids_wire")
     if settings.email_relay_user and reaches_the_world and not tls.is_sure:
@@ -345,11 +348,4 @@ def _sms_door(settings: Settings) -> SmsDoor:
 
 
 def _is_loopback(url: str) -> bool:
-    return _is_this_machine(urlsplit(url).hostname or "")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_this_machine(urlsplit(url).hostname or "")

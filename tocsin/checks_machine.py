@@ -14,21 +14,11 @@ from domain.errors import Unavailable
 from domain.handling import Mode
 from hub import birth, hold, keys
 from hub.health import LOW_BYTES
+from hub.refusals import weak_secrets
 from store import hub as hub_row
 from tocsin.finding import Case, Check, Finding, fail, ok, warn
 from workers.app import append_only
 
-SAMPLES = (
-    "tocsin@example.invalid",
-    "changeme",
-    "change-me",
-    "secret",
-    "password",
-    "example",
-    "test",
-    "admin",
-)
-SHORTEST_SECRET = 16  # letters of a token somebody chose: 16 random ones are 80 bits and more
 OLDEST_PYTHON = (3, 11)
 CERTIFICATE_ENDS = timedelta(days=21)  # three weeks to get another one
 
@@ -176,16 +166,7 @@ def _channels(case: Case) -> Finding:
 
 
 def _secrets(case: Case) -> Finding:
-    settings = case.settings
-    given = {
-        "TOCSIN_TWILIO_AUTH_TOKEN": settings.twilio_auth_token,
-        "TOCSIN_METRICS_TOKEN": settings.metrics_token,
-        "TOCSIN_EMAIL_RELAY_PASSWORD": settings.email_relay_password,
-    }
-    weak = [
-        name for name, secret in given.items()
-        if (text := secret.get_secret_value()) and (len(text) < SHORTEST_SECRET or text.lower() in SAMPLES)
-    ]  # fmt: skip
+    weak = weak_secrets(case.settings)
     if weak:
         return fail(f"Weak or sample: {', '.join(weak)}.", f"export {weak[0]}=$(openssl rand -hex 24)")
     return ok("No secret is a sample or short.")

@@ -123,6 +123,7 @@ def reset(settings: Settings) -> None:
             raise Refused(f"this hub is {stands.value}: nothing of it is ever thrown away", code="not_demo")
         for path in [*data.glob("tocsin.db*"), *(data / name for name in _FORGOTTEN)]:
             path.unlink(missing_ok=True)
+        keys.disown(data / "keys")  # the next demo is another hub with the same keys
         for name in ("blobs", "spool", "public"):
             shutil.rmtree(data / name, ignore_errors=True)
 

@@ -30,7 +30,7 @@ def test_without_a_file_the_clock_is_the_machine_s(tmp_path) -> None:
 def test_a_live_hub_refuses_to_start_on_a_shifted_clock(tmp_path) -> None:
     file = tmp_path / "clock"
     file.write_text("0")
-    settings = Settings(data_dir=tmp_path / "data", clock_file=file)
+    settings = Settings(data_dir=tmp_path / "data", clock_file=file, sender_id="alerts@yj.example.cn")
     birth.prepare(settings, Mode.LIVE, AT)
     with pytest.raises(Refused) as refused:
         build(settings)

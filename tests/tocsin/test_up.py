@@ -198,7 +198,7 @@ def test_a_setting_that_does_not_fit_is_named_in_one_line_without_its_value(tmp_
 def test_a_demo_hub_refuses_a_wire_that_leaves_the_machine(tmp_path) -> None:
     data = str(tmp_path / "data")
     _tocsin("init", "--mode", "demo", "--data", data)
-    outside = {**CLEAN, "TOCSIN_TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TOCSIN_TWILIO_AUTH_TOKEN": "x"}
+    outside = {**CLEAN, "TOCSIN_TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TOCSIN_TWILIO_AUTH_TOKEN": "0a" * 16}
     refused = subprocess.run(
         [sys.executable, "-m", "tocsin", "worker", "--data", data],
         cwd=ROOT,

@@ -190,7 +190,11 @@ def test_a_demo_hub_may_not_hold_a_relay_that_is_not_on_this_machine(tmp_path: P
 
 def test_a_password_is_not_said_in_clear_to_another_machine(tmp_path: Path) -> None:
     birth.prepare(_settings(tmp_path), Mode.LIVE, datetime.now(UTC))
-    far = {"email_relay_host": "smtp.example.org", "email_relay_user": "hub"}
+    far = {
+        "email_relay_host": "smtp.example.org",
+        "email_relay_user": "hub",
+        "sender_id": "alerts@yj.example.cn",
+    }
     for tls in ("never", "offered"):
         with pytest.raises(Refused) as refused:
             build(_settings(tmp_path, email_relay_tls=tls, **far)).close()

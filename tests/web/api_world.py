@@ -126,6 +126,8 @@ def world(
     directory.mkdir(mode=0o700)
     if model:
         shutil.copy(model, directory / "tocsin.db")
+    if mode is Mode.LIVE:
+        more.setdefault("sender_id", "alerts@yj.example.cn")
     settings = settings_of(directory, url, **more)
     birth.prepare(settings, mode, at)
     hub = build(settings, clock=clock)
