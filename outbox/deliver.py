@@ -2,23 +2,27 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from typing import TypeVar
 
 from channels.contract import Wire
 from domain.errors import Never, NotNow, Unavailable
-from domain.parcel import DeliveryState
+from domain.parcel import DeliveryState, ParcelState
 from outbox import ending, receipts
 from outbox.guard import Guard, Refusal, boottime
 from outbox.lanes import URGENT, job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
 from outbox.window import Outcome, calls_of
-from store import journal, parcels, shelf
+from store import journal, parcels, shelf, slices
 from store import receipts as receipt_book
 from store.parcels import Claim, Result, Slot
 from store.unit import Unit
+
+T = TypeVar("T")
 
 LEASE = timedelta(
     seconds=30
@@ -66,46 +70,83 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
 def _turn(out: Outgoing, held: Claim, wire: Wire) -> Ended:
     pace = out.paces.get(held.channel, _NO_PACE)
     turn_ends = boottime() + TURN.total_seconds()
+    said: list[Outcome] = []  # of the slice before, known nowhere else yet
+    lease_ends = float("-inf")
     while True:
-        if out.clock() >= held.expires:
-            return _expire(out, held)
-        if out.stop_file.exists():
-            return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
-        breaker = out.courier.breaker_of(wire)
-        if rest := breaker.rest():
-            return _give_back(out, held, Ended.WAITS, rest)
-        lease_ends = boottime() + LEASE.total_seconds()
-        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace)
-        slots = _begin(out, held, most)
+        end = _end_of_turn(out, held, said, turn_ends)
+        if end is not None:
+            return end() if _note(out, held, said, lease_ends) else Ended.FENCED
+        next_ends = boottime() + LEASE.total_seconds()
+        slots = _go_on(out, held, said, most=_slice_size(wire, pace), until=lease_ends)
         if slots is None:
             return Ended.FENCED
         if not slots:
-            return _let_go(out, held, Ended.SETTLED)
-        outcomes = _carry(out, held, wire, pace, slots, lease_ends)
-        if not _note(out, held, outcomes, lease_ends):
-            return Ended.FENCED
-        ended = _judge(out, held, outcomes)
-        if ended is not None:
-            return ended
-        if boottime() >= turn_ends:
-            return _let_go(out, held, Ended.TURN_OVER)
+            return Ended.SETTLED
+        said, lease_ends = _carry(out, held, wire, pace, slots, next_ends), next_ends
 
 
-def _begin(out: Outgoing, held: Claim, most: int) -> list[Slot] | None:
-    at = out.clock()
-    return out.store.run(lambda unit: parcels.begin(unit, held, most=most, at=at, until=at + LEASE))
+def _end_of_turn(
+    out: Outgoing, held: Claim, said: Sequence[Outcome], turn_ends: float
+) -> Callable[[], Ended] | None:
+    """What to do with the parcel once `said` is written down; None: go on with the next slice."""
+    end = _judge(out, held, said)
+    if end is not None:
+        return end
+    if out.clock() >= held.expires:
+        return partial(_expire, out, held)
+    if out.stop_file.exists():
+        return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
+    if said and boottime() >= turn_ends:
+        return partial(_let_go, out, held, Ended.TURN_OVER)
+    return None
 
 
-def _note(out: Outgoing, held: Claim, outcomes: Sequence[Outcome], until: float) -> bool:
-    """Write down a slice's results, insisting while the lease lasts; False if the parcel is another's now."""
-    results = [result for outcome in outcomes for result in _results(outcome)]
+def _go_on(
+    out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float
+) -> list[Slot] | None:
+    """In one transaction the answers of a slice and the attempts of the next, or the end of the parcel.
+
+    [] when it is settled, None when it is another's now.
+    """
+    results = [result for outcome in said for result in _results(outcome)]
+
+    def work(unit: Unit, is_repeated: bool) -> list[Slot] | None:
+        at = out.clock()
+        waiting, slots = slices.go_on(
+            unit, held, results, most=most, at=at, until=at + LEASE, takes_over=is_repeated
+        )
+        _follow(unit, held, results, waiting, at)
+        if slots == [] and parcels.settle(unit, held, at) != ParcelState.SETTLED:
+            return None
+        return slots
+
+    return _insist(out, work, until)
+
+
+def _note(out: Outgoing, held: Claim, said: Sequence[Outcome], until: float) -> bool:
+    """Write down a slice's answers and begin no other; False if the parcel is another's now."""
+    results = [result for outcome in said for result in _results(outcome)]
+    return not results or _insist(out, lambda unit, _: _write(unit, held, results, out.clock()), until)
+
+
+def _insist(out: Outgoing, work: Callable[[Unit, bool], T], until: float) -> T:
+    """Run `work` until the store has answered, as long as the lease lasts; the second time it is told so.
+
+    It must be safe to repeat: what a provider said is known nowhere else.
+    """
+    is_repeated = False
     while True:
         try:
-            return out.store.run(lambda unit: _write(unit, held, results, out.clock()))
-        except Unavailable:  # safe to repeat, and what the provider said is known nowhere else
+            return out.store.run(partial(_with, work, is_repeated))
+        except Unavailable:
             if boottime() >= until:
                 raise
+            is_repeated = True
             time.sleep(0.2)
+
+
+def _with(work: Callable[[Unit, bool], T], is_repeated: bool, unit: Unit) -> T:
+    return work(unit, is_repeated)
 
 
 def _carry(
@@ -146,35 +187,42 @@ def _results(outcome: Outcome) -> list[Result]:
 
 
 def _write(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
-    """Results, then the receipts that came before them, then how many are unsure."""
-    if not parcels.record(unit, held, results, at):
-        return False
-    receipts.apply_held(unit, held.channel, {r.provider_id for r in results if r.provider_id}, at)
-    unsure = sum(r.state is DeliveryState.UNSURE for r in results)
+    waiting = slices.record(unit, held, results, at)
+    _follow(unit, held, results, waiting, at)
+    return waiting is not None
+
+
+def _follow(
+    unit: Unit, held: Claim, results: Sequence[Result], waiting: frozenset[str] | None, at: datetime
+) -> None:
+    """After the results the receipts that came before them, then how many are unsure."""
+    if waiting:
+        receipts.apply_held(unit, held.channel, waiting, at)
+    unsure = sum(r.state is DeliveryState.UNSURE for r in results) if waiting is not None else 0
     if unsure:
         ending.note_unsure(unit, held.release, held.parcel, unsure, at)
-    return True
 
 
-def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Ended | None:
+def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Callable[[], Ended] | None:
     """What the outcomes of a slice mean for the rest of the parcel; None: go on."""
     refusals = {o.refusal for o in outcomes}
     never = next((o.error for o in outcomes if isinstance(o.error, Never)), None)
     if Refusal.TAMPERED in refusals:
-        return _bury(out, held, "tampered")
+        return partial(_bury, out, held, "tampered")
     if never is not None:
-        return _bury(out, held, never.code)
+        return partial(_bury, out, held, never.code)
     if refusals & {Refusal.STOPPED, Refusal.LEASE_OVER}:
-        return _let_go(out, held, Ended.STOPPED)
+        return partial(_let_go, out, held, Ended.STOPPED)
     if Refusal.EXPIRED in refusals:
-        return _expire(out, held)
+        return partial(_expire, out, held)
     not_now = [o.error for o in outcomes if isinstance(o.error, NotNow)]
     if not_now:
         asked = max((e.retry_after for e in not_now if e.retry_after), default=timedelta())
         was_answered = any(o.answers for o in outcomes)
-        return _give_back(out, held, Ended.WAITS, max(asked, _backoff(0 if was_answered else held.attempts)))
-    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING, Refusal.RESTING}:
-        return _give_back(out, held, Ended.WAITS, timedelta(seconds=1))
+        wait = max(asked, _backoff(0 if was_answered else held.attempts))
+        return partial(_give_back, out, held, Ended.WAITS, wait)
+    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}:
+        return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
     return None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -54,7 +55,7 @@ class Guard:
     ) -> None:  # fmt: skip
         """`lease_ends`: boottime() at which the lease is over."""
         self._store, self._held, self._clock, self._readers = store, held, clock, readers
-        self._lease_ends, self._stop_file = lease_ends, stop_file
+        self._lease_ends, self._stop_file = lease_ends, os.fspath(stop_file)
         self._subscribers = [s.address for s in slots if not s.is_responsible]
         self._read_at = float("-inf")
         self._is_stopped, self._is_ours, self._gone = True, False, frozenset[str]()
@@ -66,7 +67,7 @@ class Guard:
             return Refusal.BLIND
         if self._is_stopped:
             return Refusal.STOPPED
-        if self._stop_file.exists():
+        if os.path.exists(self._stop_file):
             return Refusal.KILL_SWITCH
         if not self._is_ours or boottime() >= self._lease_ends:
             return Refusal.LEASE_OVER

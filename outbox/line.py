@@ -2,8 +2,6 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class Line:
@@ -42,10 +40,16 @@ class Window:
         self._free = self.size
         self._line = Line()
 
+    def try_enter(self) -> bool:
+        """Take a place if one is free and nobody waits for it."""
+        if not self._free or self._line:
+            return False
+        self._free -= 1
+        return True
+
     async def enter(self, *, is_urgent: bool) -> None:
         """Return when a place is taken; every enter() needs its leave()."""
-        if self._free and not self._line:
-            self._free -= 1
+        if self.try_enter():
             return
         turn = self._line.join(is_urgent=is_urgent)
         try:
@@ -59,12 +63,3 @@ class Window:
         """Free a place."""
         if not self._line.call_next():
             self._free += 1
-
-    @asynccontextmanager
-    async def place(self, *, is_urgent: bool) -> AsyncIterator[None]:
-        """A place for as long as the block runs."""
-        await self.enter(is_urgent=is_urgent)
-        try:
-            yield
-        finally:
-            self.leave()

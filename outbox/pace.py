@@ -32,6 +32,17 @@ class Pace:
         """The provider has asked for a pause: every parcel of this channel keeps it."""
         self._held_until = max(self._held_until, self._monotonic() + wait.total_seconds())
 
+    def try_take(self) -> bool:
+        """Take a token if there is one now and nobody waits; False says nothing about why not."""
+        now = self._monotonic()
+        if self._line or now < self._held_until or self.calls_per_second <= 0:
+            return False
+        self._fill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
     async def take(self, *, is_urgent: bool = False) -> None:
         """Return when a call may start, the urgent ones first.
 
@@ -48,14 +59,16 @@ class Pace:
 
     def _serve(self) -> None:
         """Let those go for whom there is a token, and come back when there is another."""
-        now = self._monotonic()
-        gained = (now - self._filled_at) * self.calls_per_second
-        self._tokens, self._filled_at = min(self._burst, self._tokens + gained), now
+        self._fill(self._monotonic())
         while self._tokens >= 1 and self._line.call_next():
             self._tokens -= 1
         if self._line and self._timer is None:
             missing = (1 - self._tokens) / self.calls_per_second
             self._timer = asyncio.get_running_loop().call_later(missing, self._wake)
+
+    def _fill(self, now: float) -> None:
+        gained = (now - self._filled_at) * self.calls_per_second
+        self._tokens, self._filled_at = min(self._burst, self._tokens + gained), now
 
     def _wake(self) -> None:
         self._timer = None

@@ -1,5 +1,6 @@
 """What a provider reports later raises what is known of a delivery, and never lowers it."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -61,7 +62,7 @@ def apply_waiting(unit: Unit, at: datetime) -> int:
     return done
 
 
-def apply_held(unit: Unit, channel: str, provider_ids: set[str], at: datetime) -> None:
+def apply_held(unit: Unit, channel: str, provider_ids: Iterable[str], at: datetime) -> None:
     """Apply what came before our own answer was written: its messages have just been named."""
     for receipt in book.waiting(unit, channel, provider_ids):
         apply(unit, receipt, at)

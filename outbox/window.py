@@ -151,16 +151,15 @@ class Courier:
 
     async def _one(self, wire: Wire, call: Call, way: _Way) -> Outcome:
         try:
-            async with way.window.place(is_urgent=way.is_urgent):
+            if not way.window.try_enter():
+                await way.window.enter(is_urgent=way.is_urgent)
+            try:
                 refusal = await self._turn(call, way)
                 if refusal is not None:
                     return Outcome(call=call, refusal=refusal)
-                entered = way.breaker.enter()
-                if entered is None:
-                    return Outcome(call=call, refusal=Refusal.RESTING)
-                outcome = await self._call(wire, call, way.pace, way.halt)
-                way.breaker.leave(entered, outcome.error)
-                return outcome
+                return await self._call(wire, call, way.pace, way.halt)
+            finally:
+                way.window.leave()
         except NotNow as error:  # the pace; a wire's own is answered in _call
             way.halt.set()
             return Outcome(call=call, error=error)
@@ -170,7 +169,8 @@ class Courier:
     async def _turn(self, call: Call, way: _Way) -> Refusal | None:
         """Wait for the pace, then look: nothing is awaited between the last look and the call."""
         if not (way.halt.is_set() or self._is_closing):
-            await way.pace.take(is_urgent=way.is_urgent)
+            if not way.pace.try_take():
+                await way.pace.take(is_urgent=way.is_urgent)
             for slot in call.slots:
                 refusal = await way.guard.refusal(slot)
                 if refusal is not None:
@@ -181,7 +181,8 @@ class Courier:
 
     async def _call(self, wire: Wire, call: Call, pace: Pace, halt: asyncio.Event) -> Outcome:
         try:
-            answers = await asyncio.wait_for(wire.call(call.part), DEADLINE.total_seconds())
+            async with asyncio.timeout(DEADLINE.total_seconds()):
+                answers = await wire.call(call.part)
         except NotNow as error:
             halt.set()
             if error.retry_after:

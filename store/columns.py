@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 META = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,6 +21,13 @@ META = sa.MetaData(
 )
 
 
+def instant(value: datetime) -> int:
+    """Microseconds since 1970 UTC. Raises ValueError for a naive datetime."""
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a zone")
+    return (value - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware datetime kept as microseconds since 1970 UTC: sorts and compares the same everywhere."""
 
@@ -28,11 +36,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
         """Refuses naive datetimes: they mean another instant on another machine."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant needs a zone")
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        return None if value is None else instant(value)
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
         """Aware, UTC."""

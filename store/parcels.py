@@ -1,7 +1,7 @@
-"""Parcels and their deliveries: leases with fences, attempts written first, answers written after."""
+"""Parcels: leases with fences, and what becomes of those that a dead worker left. Their slices: store/slices.py."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,21 +9,17 @@ import sqlalchemy as sa
 
 from domain.parcel import DELIVERIES, OPEN_DELIVERIES, PARCELS, DeliveryState, ParcelState
 from store import tables as t
-from store.audience import RESPONSIBLE, opted_out
 from store.columns import Instant
 from store.unit import Unit
 
-_d = t.delivery.c
-_ANSWER = (  # built once: composing it for each address took most of the time of a slice
-    t.delivery.update()
-    .where(_d.parcel == sa.bindparam("of_parcel"), _d.seq == sa.bindparam("of_seq"))
-    .values(
-        state=sa.bindparam("new_state"),
-        provider_id=sa.bindparam("new_provider_id"),
-        code=sa.bindparam("new_code"),
-        changed_at=sa.bindparam("new_changed_at", type_=Instant()),
-    )
+_p = t.parcel_row.c
+_OURS = (
+    _p.id == sa.bindparam("of_parcel"),
+    _p.fence == sa.bindparam("of_fence"),
+    _p.state == ParcelState.LEASED.value,
 )
+_MINE = sa.select(_p.id).where(*_OURS)  # built once: composing them takes longer than running them
+_RENEW = t.parcel_row.update().where(*_OURS).values(lease_until=sa.bindparam("until", type_=Instant()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,67 +108,13 @@ def is_held(unit: Unit, held: Claim) -> bool:
     return unit.scalar(sa.select(p.id).where(*mine)) is not None
 
 
-def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) -> list[Slot] | None:
-    """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
-
-    Addresses whose subscriptions have ended become opted_out and use up no attempt. None: the parcel is
-    no longer ours, and nothing was written.
-    """
-    if not _holds(unit, held, renew=until):
-        return None
-    d, r = t.delivery.c, t.recipient.c
-    while True:
-        query = sa.select(d.seq, d.address, d.attempts, r.group).join(
-            t.recipient, r.id == d.recipient, isouter=True
-        )
-        rows = unit.rows(
-            query.where(d.parcel == held.parcel, d.state == DeliveryState.QUEUED.value)
-            .order_by(d.attempts, d.seq)  # whom a relay puts off must not stand before those nobody has tried
-            .limit(most)
-        )
-        slots = [
-            Slot(seq=row.seq, address=row.address, attempt=row.attempts + 1,
-                 is_responsible=row.group == RESPONSIBLE or not held.asks_opt_outs)
-            for row in rows
-        ]  # fmt: skip
-        gone = opted_out(unit, held.channel, [s.address for s in slots if not s.is_responsible])
-        out = [s.seq for s in slots if s.address in gone and not s.is_responsible]
-        if out:
-            _move(unit, held, "opt_out", at, out)
-        left = [s for s in slots if s.seq not in out]
-        if left or not slots:
-            _move(unit, held, "send", at, [s.seq for s in left])
-            return left
-
-
-def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
-    """Write down how attempts ended; safe to repeat. False: the fence is no longer ours, nothing was written.
-
-    What a receipt has already raised stays raised. In a stopped parcel nothing goes back to the queue.
-    """
-    p, d = t.parcel_row.c, t.delivery
-    query = sa.select(p.state).where(p.id == held.parcel, p.fence == held.fence)
-    state = unit.scalar(unit.locked(query))
-    if state not in (ParcelState.LEASED.value, ParcelState.STOPPED.value):
-        return False
-    bearers = _bearers(unit, results)
-    mine = (d.c.parcel == held.parcel, d.c.seq.in_([r.seq for r in results]))
-    now = {row.seq: row for row in unit.rows(unit.locked(sa.select(d).where(*mine)))}
-    changes = [_change(held, given, now[given.seq], bearers, at) for given in results]
-    if written := [change for change in changes if change]:
-        unit.execute(_ANSWER, written)
-    if state == ParcelState.STOPPED.value:
-        _move(unit, held, "stop", at)
-    return True
-
-
 def settle(unit: Unit, held: Claim, at: datetime, *, again_at: datetime | None = None) -> str:
     """Let go of the parcel: '' if it was no longer ours, ``settled``, ``ready`` or ``leased``.
 
     ``ready`` when deliveries are queued: due again at once, or at `again_at`, which counts as a try that
     failed. ``leased`` when an attempt is still open: the lease will run out and say so.
     """
-    if not _holds(unit, held):
+    if not holds(unit, held):
         return ""
     left = counts_of(unit, held.parcel)
     if left.get(DeliveryState.SENDING):
@@ -188,14 +130,14 @@ def settle(unit: Unit, held: Claim, at: datetime, *, again_at: datetime | None =
 
 def expire(unit: Unit, held: Claim, at: datetime) -> int:
     """The release is over: what is still queued never leaves. How many that are."""
-    return _move(unit, held, "expire", at) if _holds(unit, held) else 0
+    return empty(unit, held, "expire", at) if holds(unit, held) else 0
 
 
 def bury(unit: Unit, held: Claim, code: str, at: datetime) -> int:
     """Refused for good: queued deliveries have failed with `code`. How many that are."""
-    if not _holds(unit, held):
+    if not holds(unit, held):
         return 0
-    count = _move(unit, held, "refuse", at, code=code)
+    count = empty(unit, held, "refuse", at, code=code)
     after = PARCELS.after(ParcelState.LEASED, "bury").value
     values = {"state": after, "lease_until": None}
     unit.execute(t.parcel_row.update().where(t.parcel_row.c.id == held.parcel).values(**values))
@@ -319,76 +261,25 @@ def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
     return unit.rows(sa.select(*what, sa.func.count().label("n"), *times).group_by(*what))
 
 
-def _holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:
+def holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:
     """Whether the lease is still ours; locks the row, and renews the lease if asked."""
-    p = t.parcel_row
-    mine = (p.c.id == held.parcel, p.c.fence == held.fence, p.c.state == ParcelState.LEASED.value)
+    mine = {"of_parcel": held.parcel, "of_fence": held.fence}
     if renew is not None:
-        return unit.execute(p.update().where(*mine).values(lease_until=renew)).rowcount == 1
-    return unit.scalar(unit.locked(sa.select(p.c.id).where(*mine))) is not None
+        return unit.execute(_RENEW, {**mine, "until": renew}).rowcount == 1
+    return unit.execute(unit.locked(_MINE), mine).scalar() is not None
 
 
-def _move(
-    unit: Unit, held: Claim, action: str, at: datetime, seqs: Sequence[int] | None = None, code: str = ""
-) -> int:
-    """Move queued deliveries of the parcel along `action`, all of them or those of `seqs`."""
-    if seqs is not None and not seqs:
-        return 0
-    return _to(unit, held.parcel, DeliveryState.QUEUED, action, at, seqs=seqs, code=code)
+def empty(unit: Unit, held: Claim, action: str, at: datetime, code: str = "") -> int:
+    """Move what is queued in the parcel along `action`; how many that are."""
+    return _to(unit, held.parcel, DeliveryState.QUEUED, action, at, code=code)
 
 
 def _to(
-    unit: Unit, parcel_id: str, before: DeliveryState, action: str, at: datetime, *,
-    seqs: Iterable[int] | None = None, code: str = "",
-) -> int:  # fmt: skip
+    unit: Unit, parcel_id: str, before: DeliveryState, action: str, at: datetime, *, code: str = ""
+) -> int:
     d = t.delivery
     values: dict[str, Any] = {"state": DELIVERIES.after(before, action).value, "changed_at": at}
-    if action == "send":
-        values["attempts"] = d.c.attempts + 1
     if code:
         values["code"] = code[:40]
     update = d.update().where(d.c.parcel == parcel_id, d.c.state == before.value)
-    if seqs is not None:
-        update = update.where(d.c.seq.in_(list(seqs)))
     return unit.execute(update.values(**values)).rowcount
-
-
-def _after(before: DeliveryState, result: Result) -> DeliveryState | None:
-    """Where the answer leads; None when a receipt has said more already."""
-    action = "not_now" if result.state is DeliveryState.QUEUED else result.state.value
-    return DELIVERIES.after(before, action) if DELIVERIES.allows(before, action) else None
-
-
-def _change(
-    held: Claim, given: Result, row: sa.Row[Any], bearers: dict[str, set[tuple[str, int]]], at: datetime
-) -> dict[str, Any] | None:
-    """The new columns of one delivery; None when its row already says as much or more."""
-    result, name = given, given.provider_id
-    if name and bearers[name] - {(held.parcel, row.seq)}:
-        result = replace(given, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
-    elif name:
-        bearers[name].add((held.parcel, row.seq))
-    after = _after(DeliveryState(row.state), result)
-    provider_id = row.provider_id or result.provider_id or None
-    if after is None and provider_id == row.provider_id:
-        return None
-    is_raised = after is not None
-    return {
-        "of_parcel": held.parcel,
-        "of_seq": row.seq,
-        "new_state": after.value if after is not None else row.state,
-        "new_provider_id": provider_id,
-        "new_code": result.code[:40] if is_raised else row.code,
-        "new_changed_at": at if is_raised else row.changed_at,
-    }
-
-
-def _bearers(unit: Unit, results: Sequence[Result]) -> dict[str, set[tuple[str, int]]]:
-    """provider id -> the deliveries that bear it already (F40: one name must not prove two messages)."""
-    d = t.delivery.c
-    ids = {r.provider_id for r in results if r.provider_id}
-    found: dict[str, set[tuple[str, int]]] = {provider_id: set() for provider_id in ids}
-    if ids:
-        for row in unit.rows(sa.select(d.provider_id, d.parcel, d.seq).where(d.provider_id.in_(ids))):
-            found[row.provider_id].add((row.parcel, row.seq))
-    return found

@@ -36,6 +36,11 @@ class Unit:
         """Run one Core statement."""
         return self.connection.execute(statement, values)
 
+    def execute_plain(self, statement: str, rows: list[tuple[Any, ...]]) -> int:
+        """Run one statement in the driver's own words for each of `rows`; how many rows it changed."""
+        options = {"preserve_rowcount": True}
+        return self.connection.exec_driver_sql(statement, rows, execution_options=options).rowcount
+
     def row(self, query: sa.Executable) -> sa.Row[Any] | None:
         """The single row of `query`, or None."""
         return self.connection.execute(query).one_or_none()

@@ -14,7 +14,7 @@ from domain.release import Audience, State
 from outbox import deliver, recall, relay, sweep
 from outbox.deliver import Ended
 from outbox.pace import Pace
-from store import audience, journal, parcels, promises, releases, shelf
+from store import audience, journal, parcels, promises, releases, shelf, slices
 from store import tables as t
 from tests.outbox.outbox_kit import TEXT, Wire, approve, outgoing, phones, run_all, states, subscribe
 
@@ -317,15 +317,15 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobody(s
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: parcels.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
     later = at + timedelta(seconds=31)
     assert store.run(lambda u: sweep.recover(u, at + timedelta(seconds=29))) == 0
     assert store.run(lambda u: sweep.recover(u, later)) == 1
     results = [
         parcels.Result(seq=s.seq, state=DeliveryState.ACCEPTED, provider_id=f"SM{s.seq}") for s in slots
     ]
-    assert store.run(lambda u: parcels.record(u, held, results, later)) is False
-    assert store.run(lambda u: parcels.begin(u, held, most=8, at=later, until=later)) is None
+    assert store.run(lambda u: slices.record(u, held, results, later)) is None
+    assert store.run(lambda u: slices.begin(u, held, most=8, at=later, until=later)) is None
     assert states(store, release_id) == {"unsure": 8, "queued": 12}
     wire = Wire()
     run_all(outgoing(store, later, tmp_path, wire=wire))
@@ -339,14 +339,14 @@ def test_an_answer_in_flight_at_the_recall_is_still_written_down(store, at, tmp_
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: parcels.begin(u, held, most=2, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.begin(u, held, most=2, at=at, until=at + deliver.LEASE))
     store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
     assert states(store, release_id) == {"sending": 2, "stopped": 2}
     results = [
         parcels.Result(seq=slots[0].seq, state=DeliveryState.ACCEPTED, provider_id="SM1"),
         parcels.Result(seq=slots[1].seq, state=DeliveryState.QUEUED),
     ]
-    assert store.run(lambda u: parcels.record(u, held, results, at))
+    assert store.run(lambda u: slices.record(u, held, results, at)) is not None
     assert states(store, release_id) == {"accepted": 1, "stopped": 3}
 
 
@@ -356,7 +356,7 @@ def test_what_a_dead_worker_was_sending_at_the_recall_becomes_unsure(store, at, 
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    store.run(lambda u: parcels.begin(u, held, most=3, at=at, until=at + deliver.LEASE))
+    store.run(lambda u: slices.begin(u, held, most=3, at=at, until=at + deliver.LEASE))
     store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
     store.run(lambda u: sweep.tidy(u, at + timedelta(seconds=31)))
     assert states(store, release_id) == {"unsure": 3, "stopped": 1}

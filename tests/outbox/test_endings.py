@@ -15,7 +15,7 @@ from domain.ids import mint
 from domain.parcel import Answer, DeliveryState, Receipt
 from domain.release import MOVES, Audience, State
 from outbox import deliver, ledger, progress, recall, receipts, relay
-from store import audience, endings, parcels, promises, releases
+from store import audience, endings, parcels, promises, releases, slices
 from store import tables as t
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, run_all, states, subscribe
 
@@ -306,7 +306,7 @@ def test_the_ending_of_what_was_replaced_waits_for_the_calls_of_its_update(store
     out = outgoing(store, at, tmp_path, wire=Wire())
     relay.relay(out, dispatches[0])
     held = store.run(lambda u: parcels.claim(u, f"{dispatches[0]}-0", at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: parcels.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
     end(store, at, update)
     (ending,) = end_replaced(store, at, first, update)
     assert relay.relay(out, ending) is relay.Relayed.WAITS

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.parcel import DELIVERIES, DeliveryState, Receipt
 from outbox import deliver, receipts
 from outbox.receipts import Taken
-from store import parcels, shelf
+from store import parcels, shelf, slices
 from store import tables as t
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, run_all, states, subscribe
 from tests.outbox.test_deliver_slices import open_parcel
@@ -32,7 +32,7 @@ def sending(store, at, tmp_path):
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    (slot,) = store.run(lambda u: parcels.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    (slot,) = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
     return release_id, held, slot
 
 
@@ -101,7 +101,7 @@ def test_a_receipt_that_crossed_our_commit_is_applied_by_the_sweep(store, at, se
     _, held, slot = sending
     result = parcels.Result(seq=slot.seq, state=S.ACCEPTED, provider_id="SM1")
     store.run(lambda u: receipts.take(u, receipt(at, S.SENT), at))
-    store.run(lambda u: parcels.record(u, held, [result], at))  # each transaction saw nothing of the other
+    store.run(lambda u: slices.record(u, held, [result], at))  # each transaction saw nothing of the other
     assert store.run(lambda u: receipts.apply_waiting(u, at)) == 1
     assert row(store) == ("sent", "SM1", "c-sent")
 

@@ -1,0 +1,217 @@
+"""A slice of a parcel: attempts written before its calls, answers after them, in as few statements as can be."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.parcel import DELIVERIES, DeliveryState, ParcelState
+from store import tables as t
+from store.audience import RESPONSIBLE, SUBSCRIPTIONS
+from store.columns import Instant, instant
+from store.parcels import Claim, Result, Slot, empty, holds
+from store.unit import Unit
+
+_S = DeliveryState
+_GROUP = '(SELECT r."group" FROM recipient r WHERE r.id = delivery.recipient)'
+_IS_OUT = (
+    "(:asks_opt_outs AND EXISTS (SELECT 1 FROM opt_out o WHERE o.channel = :channel"  # noqa: S608 (our own words)
+    f" AND o.scope = '{SUBSCRIPTIONS}' AND o.address = delivery.address)"
+    f" AND coalesce({_GROUP}, '') <> '{RESPONSIBLE}')"
+)
+_AT = sa.bindparam("at", type_=Instant())
+
+
+def _begin_of(states: str) -> sa.TextClause:
+    """One statement: choose, count the attempt, and say whom it is for."""
+    return sa.text(
+        f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608 (our own words)
+        f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
+        " WHERE parcel = :parcel AND seq IN (SELECT q.seq FROM delivery q WHERE q.parcel = :parcel"
+        # whom a relay puts off must not stand before those nobody has tried
+        f" AND q.state IN ({states}) ORDER BY q.attempts, q.seq LIMIT :most) AND state IN ({states})"
+        f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
+    ).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
+
+
+_BEGIN = _begin_of(f"'{_S.QUEUED}'")
+_TAKE_OVER = _begin_of(f"'{_S.QUEUED}', '{_S.SENDING}'")
+
+_ANSWER = (  # SQLite: without SQLAlchemy between, whose care for each value of each row costs more than the row
+    "UPDATE delivery SET state = ?, provider_id = coalesce(provider_id, ?), code = ?, changed_at = ?"  # noqa: S608 (our own words)
+    f" WHERE parcel = ? AND seq = ? AND state = '{_S.SENDING}'"
+)
+_ANSWERS = sa.text(  # PostgreSQL: one statement for all
+    "UPDATE delivery SET state = n.state, provider_id = coalesce(delivery.provider_id, n.provider_id),"  # noqa: S608 (our own words)
+    " code = n.code, changed_at = :at FROM unnest(CAST(:seqs AS integer[]), CAST(:states AS text[]),"
+    " CAST(:provider_ids AS text[]), CAST(:codes AS text[])) AS n(seq, state, provider_id, code)"
+    f" WHERE delivery.parcel = :parcel AND delivery.seq = n.seq AND delivery.state = '{_S.SENDING}'"
+).bindparams(_AT)
+
+
+def _named_of(names: str) -> sa.TextClause:
+    """Who bears these names already, and for which of them receipts are waiting (parcel '')."""
+    return sa.text(
+        f"SELECT provider_id, parcel, seq FROM delivery WHERE provider_id {names}"  # noqa: S608 (our own words)
+        " UNION ALL SELECT provider_id, '', -1 FROM receipt"
+        f" WHERE channel = :channel AND provider_id {names} AND applied_at IS NULL"
+    )
+
+
+_NAMED = {True: _named_of("= ANY(:names)"), False: _named_of("IN (SELECT value FROM json_each(:names))")}
+_d = t.delivery.c
+_ONE = (  # of a row that a receipt has changed meanwhile
+    t.delivery.update()
+    .where(_d.parcel == sa.bindparam("of_parcel"), _d.seq == sa.bindparam("of_seq"))
+    .values(
+        state=sa.bindparam("new_state"),
+        provider_id=sa.bindparam("new_provider_id"),
+        code=sa.bindparam("new_code"),
+        changed_at=sa.bindparam("new_changed_at", type_=Instant()),
+    )
+)
+
+
+def begin(
+    unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime, takes_over: bool = False
+) -> list[Slot] | None:
+    """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
+
+    Addresses whose subscriptions have ended become opted_out and use up no attempt. None: the parcel is
+    no longer ours, and nothing was written. `takes_over`: a COMMIT of ours had no answer, so attempts may be
+    written down whose calls were never made; while no call of ours is under way they are begun again.
+    """
+    return _begin(unit, held, most, at, takes_over) if holds(unit, held, renew=until) else None
+
+
+def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> frozenset[str] | None:
+    """Write down how attempts ended; safe to repeat. The provider's names for which receipts are waiting.
+
+    None: the fence is no longer ours, nothing was written. What a receipt has already raised stays raised. In
+    a stopped parcel nothing goes back to the queue.
+    """
+    p = t.parcel_row.c
+    query = sa.select(p.state).where(p.id == held.parcel, p.fence == held.fence)
+    state = unit.scalar(unit.locked(query))
+    if state not in (ParcelState.LEASED.value, ParcelState.STOPPED.value):
+        return None
+    waiting = _record(unit, held, results, at)
+    if state == ParcelState.STOPPED.value:
+        empty(unit, held, "stop", at)
+    return waiting
+
+
+def go_on(
+    unit: Unit, held: Claim, results: Sequence[Result], *, most: int, at: datetime, until: datetime,
+    takes_over: bool = False,
+) -> tuple[frozenset[str] | None, list[Slot] | None]:  # fmt: skip
+    """record() and begin() in one: (names for which receipts are waiting, the next slots), as they say it."""
+    if not holds(unit, held, renew=until):  # stopped or taken: what was said is still written down
+        return record(unit, held, results, at), None
+    waiting = _record(unit, held, results, at) if results else frozenset()
+    return waiting, _begin(unit, held, most, at, takes_over)
+
+
+def _begin(unit: Unit, held: Claim, most: int, at: datetime, takes_over: bool) -> list[Slot]:
+    chosen = {"parcel": held.parcel, "channel": held.channel, "asks_opt_outs": held.asks_opt_outs, "at": at,
+              "most": most}  # fmt: skip
+    while True:
+        rows: list[Any] = list(unit.execute(_TAKE_OVER if takes_over else _BEGIN, chosen))
+        slots = [
+            Slot(seq=seq, address=address, attempt=attempts,
+                 is_responsible=group == RESPONSIBLE or not held.asks_opt_outs)
+            for seq, address, attempts, state, group in rows if state == DeliveryState.SENDING
+        ]  # fmt: skip
+        if slots or not rows:
+            return sorted(slots, key=lambda slot: (slot.attempt, slot.seq))
+
+
+def _record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> frozenset[str]:
+    bearers, waiting = _named(unit, held, results)
+    if bearers or not _answer(unit, held, results, at):
+        _answer_each(unit, held, results, bearers, at)
+    return waiting
+
+
+def _named(
+    unit: Unit, held: Claim, results: Sequence[Result]
+) -> tuple[dict[str, set[tuple[str, int]]], frozenset[str]]:
+    """Who bears the provider's names of `results` already, and which of them have receipts waiting.
+
+    F40: one name must not prove two messages. Names that came twice in `results` are borne by nobody yet.
+    """
+    names = [r.provider_id for r in results if r.provider_id]
+    if not names:
+        return {}, frozenset()
+    bearers: dict[str, set[tuple[str, int]]] = {}
+    waiting = set()
+    given = names if unit.is_postgres else json.dumps(names)
+    for name, parcel, seq in unit.execute(
+        _NAMED[unit.is_postgres], {"names": given, "channel": held.channel}
+    ):
+        if parcel:
+            bearers.setdefault(name, set()).add((parcel, seq))
+        else:
+            waiting.add(name)
+    if len(set(names)) < len(names):
+        bearers |= {name: bearers.get(name, set()) for name in names}
+    return bearers, frozenset(waiting)
+
+
+def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
+    """Move all of `results` on from sending; False when some row was no longer there."""
+    if unit.is_postgres:
+        given = {
+            "parcel": held.parcel, "at": at, "seqs": [r.seq for r in results],
+            "states": [r.state.value for r in results], "codes": [r.code[:40] for r in results],
+            "provider_ids": [r.provider_id or None for r in results],
+        }  # fmt: skip
+        return unit.execute(_ANSWERS, given).rowcount == len(results)
+    moment = instant(at)
+    rows = [(r.state.value, r.provider_id or None, r.code[:40], moment, held.parcel, r.seq) for r in results]
+    return unit.execute_plain(_ANSWER, rows) == len(rows)
+
+
+def _answer_each(
+    unit: Unit, held: Claim, results: Sequence[Result], bearers: dict[str, set[tuple[str, int]]], at: datetime
+) -> None:
+    """As _answer(), against what each row says now."""
+    d = t.delivery
+    mine = (d.c.parcel == held.parcel, d.c.seq.in_([r.seq for r in results]))
+    now = {row.seq: row for row in unit.rows(unit.locked(sa.select(d).where(*mine)))}
+    changes = [_change(held, given, now[given.seq], bearers, at) for given in results]
+    if written := [change for change in changes if change]:
+        unit.execute(_ONE, written)
+
+
+def _after(before: DeliveryState, result: Result) -> DeliveryState | None:
+    """Where the answer leads; None when a receipt has said more already."""
+    action = "not_now" if result.state is DeliveryState.QUEUED else result.state.value
+    return DELIVERIES.after(before, action) if DELIVERIES.allows(before, action) else None
+
+
+def _change(
+    held: Claim, given: Result, row: sa.Row[Any], bearers: dict[str, set[tuple[str, int]]], at: datetime
+) -> dict[str, Any] | None:
+    """The new columns of one delivery; None when its row already says as much or more."""
+    result, name = given, given.provider_id
+    if name and bearers.get(name, set()) - {(held.parcel, row.seq)}:
+        result = replace(given, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
+    elif name:
+        bearers.setdefault(name, set()).add((held.parcel, row.seq))
+    after = _after(DeliveryState(row.state), result)
+    provider_id = row.provider_id or result.provider_id or None
+    if after is None and provider_id == row.provider_id:
+        return None
+    is_raised = after is not None
+    return {
+        "of_parcel": held.parcel,
+        "of_seq": row.seq,
+        "new_state": after.value if after is not None else row.state,
+        "new_provider_id": provider_id,
+        "new_code": result.code[:40] if is_raised else row.code,
+        "new_changed_at": at if is_raised else row.changed_at,
+    }
