@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -12,12 +13,13 @@ from channels.contract import Wire
 from domain.errors import Never, NotNow, Unavailable
 from domain.parcel import DeliveryState, ParcelState
 from outbox import ending, receipts
+from outbox.breaker import Breaker
 from outbox.guard import Guard, Refusal, boottime
 from outbox.lanes import URGENT, job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
 from outbox.window import Outcome, calls_of
-from store import journal, parcels, shelf, slices
+from store import journal, parcels, promises, shelf, slices
 from store import receipts as receipt_book
 from store.parcels import Claim, Result, Slot
 from store.unit import Unit
@@ -48,6 +50,20 @@ class Ended(StrEnum):
     FENCED = "fenced"  # the lease was lost: whoever has it now writes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Began:
+    """A slice whose attempts are written down; that transaction was the first look at its tombstone."""
+
+    slots: list[Slot]
+    seen_at: float  # boottime() before that look
+    is_stopped: bool
+
+    @property
+    def lease_ends(self) -> float:
+        """boottime() at which the lease is over."""
+        return self.seen_at + LEASE.total_seconds()
+
+
 def deliver(out: Outgoing, parcel_id: str) -> Ended:
     """Take a turn with a parcel. Safe to call for any id, at any time, by any number of workers."""
     at = out.clock()
@@ -68,25 +84,25 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
 
 
 def _turn(out: Outgoing, held: Claim, wire: Wire) -> Ended:
-    pace = out.paces.get(held.channel, _NO_PACE)
+    pace, breaker = out.paces.get(held.channel, _NO_PACE), out.courier.breaker_of(wire)
     turn_ends = boottime() + TURN.total_seconds()
     said: list[Outcome] = []  # of the slice before, known nowhere else yet
     lease_ends = float("-inf")
     while True:
-        end = _end_of_turn(out, held, said, turn_ends)
+        end = _end_of_turn(out, held, said, breaker, turn_ends)
         if end is not None:
             return end() if _note(out, held, said, lease_ends) else Ended.FENCED
-        next_ends = boottime() + LEASE.total_seconds()
-        slots = _go_on(out, held, said, most=_slice_size(wire, pace), until=lease_ends)
-        if slots is None:
+        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace)
+        began = _go_on(out, held, said, most=most, until=lease_ends)
+        if began is None:
             return Ended.FENCED
-        if not slots:
+        if not began.slots:
             return Ended.SETTLED
-        said, lease_ends = _carry(out, held, wire, pace, slots, next_ends), next_ends
+        said, lease_ends = _carry(out, held, wire, pace, began), began.lease_ends
 
 
 def _end_of_turn(
-    out: Outgoing, held: Claim, said: Sequence[Outcome], turn_ends: float
+    out: Outgoing, held: Claim, said: Sequence[Outcome], breaker: Breaker, turn_ends: float
 ) -> Callable[[], Ended] | None:
     """What to do with the parcel once `said` is written down; None: go on with the next slice."""
     end = _judge(out, held, said)
@@ -96,29 +112,30 @@ def _end_of_turn(
         return partial(_expire, out, held)
     if out.stop_file.exists():
         return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
+    if rest := breaker.rest():
+        return partial(_give_back, out, held, Ended.WAITS, rest)
     if said and boottime() >= turn_ends:
         return partial(_let_go, out, held, Ended.TURN_OVER)
     return None
 
 
-def _go_on(
-    out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float
-) -> list[Slot] | None:
+def _go_on(out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float) -> _Began | None:
     """In one transaction the answers of a slice and the attempts of the next, or the end of the parcel.
 
-    [] when it is settled, None when it is another's now.
+    No slots when it is settled, None when it is another's now.
     """
     results = [result for outcome in said for result in _results(outcome)]
 
-    def work(unit: Unit, is_repeated: bool) -> list[Slot] | None:
-        at = out.clock()
+    def work(unit: Unit, is_repeated: bool) -> _Began | None:
+        at, seen_at = out.clock(), boottime()
         waiting, slots = slices.go_on(
             unit, held, results, most=most, at=at, until=at + LEASE, takes_over=is_repeated
         )
         _follow(unit, held, results, waiting, at)
-        if slots == [] and parcels.settle(unit, held, at) != ParcelState.SETTLED:
+        if slots is None or (not slots and parcels.settle(unit, held, at) != ParcelState.SETTLED):
             return None
-        return slots
+        is_stopped = held.is_recallable and promises.has_tombstone(unit, held.release)
+        return _Began(slots=slots, seen_at=seen_at, is_stopped=is_stopped)
 
     return _insist(out, work, until)
 
@@ -149,17 +166,17 @@ def _with(work: Callable[[Unit, bool], T], is_repeated: bool, unit: Unit) -> T:
     return work(unit, is_repeated)
 
 
-def _carry(
-    out: Outgoing, held: Claim, wire: Wire, pace: Pace, slots: list[Slot], lease_ends: float
-) -> list[Outcome]:
+def _carry(out: Outgoing, held: Claim, wire: Wire, pace: Pace, began: _Began) -> list[Outcome]:
     calls = calls_of(
-        wire, slots, payload=held.payload, sha256=held.sha256, language=held.language,
+        wire, began.slots, payload=held.payload, sha256=held.sha256, language=held.language,
         name=lambda seq: receipt_book.delivery_id(held.parcel, seq), is_notice=held.purpose == "notice",
     )  # fmt: skip
 
     def guard() -> Guard:
-        return Guard(store=out.store, held=held, slots=slots, lease_ends=lease_ends,
-                     stop_file=out.stop_file, clock=out.clock, readers=out.courier.readers)  # fmt: skip
+        return Guard(
+            store=out.store, held=held, slots=began.slots, lease_ends=began.lease_ends, stop_file=out.stop_file,
+            clock=out.clock, readers=out.courier.readers, seen_at=began.seen_at, is_stopped=began.is_stopped,
+        )  # fmt: skip
 
     return out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT)
 
@@ -221,7 +238,7 @@ def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Callable[
         was_answered = any(o.answers for o in outcomes)
         wait = max(asked, _backoff(0 if was_answered else held.attempts))
         return partial(_give_back, out, held, Ended.WAITS, wait)
-    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}:
+    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING, Refusal.RESTING}:
         return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
     return None
 

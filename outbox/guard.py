@@ -51,14 +51,19 @@ class Guard:
 
     def __init__(
         self, *, store: Store, held: Claim, slots: list[Slot], lease_ends: float, stop_file: Path,
-        clock: Callable[[], datetime], readers: Executor,
+        clock: Callable[[], datetime], readers: Executor, seen_at: float = float("-inf"), is_stopped: bool = True,
     ) -> None:  # fmt: skip
-        """`lease_ends`: boottime() at which the lease is over."""
+        """`lease_ends`: boottime() at which the lease is over.
+
+        `seen_at`: boottime() before the transaction that has looked already, where there was one: it wrote the
+        attempts of those who had not opted out, and saw a tombstone or none.
+        """
         self._store, self._held, self._clock, self._readers = store, held, clock, readers
         self._lease_ends, self._stop_file = lease_ends, os.fspath(stop_file)
         self._subscribers = [s.address for s in slots if not s.is_responsible]
-        self._read_at = float("-inf")
-        self._is_stopped, self._is_ours, self._gone = True, False, frozenset[str]()
+        self._read_at = seen_at
+        # the transaction that began the slice renewed the lease: it was ours
+        self._is_stopped, self._is_ours, self._gone = is_stopped, seen_at > float("-inf"), frozenset[str]()
         self._turn = asyncio.Lock()
 
     async def refusal(self, slot: Slot) -> Refusal | None:

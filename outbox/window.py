@@ -157,7 +157,12 @@ class Courier:
                 refusal = await self._turn(call, way)
                 if refusal is not None:
                     return Outcome(call=call, refusal=refusal)
-                return await self._call(wire, call, way.pace, way.halt)
+                entered = way.breaker.enter()
+                if entered is None:
+                    return Outcome(call=call, refusal=Refusal.RESTING)
+                outcome = await self._call(wire, call, way.pace, way.halt)
+                way.breaker.leave(entered, outcome.error)
+                return outcome
             finally:
                 way.window.leave()
         except NotNow as error:  # the pace; a wire's own is answered in _call

@@ -149,9 +149,9 @@ def _named(
     bearers: dict[str, set[tuple[str, int]]] = {}
     waiting = set()
     given = names if unit.is_postgres else json.dumps(names)
-    for name, parcel, seq in unit.execute(
-        _NAMED[unit.is_postgres], {"names": given, "channel": held.channel}
-    ):
+    asked = {"names": given, "channel": held.channel}
+    found: list[Any] = list(unit.execute(_NAMED[unit.is_postgres], asked))
+    for name, parcel, seq in found:
         if parcel:
             bearers.setdefault(name, set()).add((parcel, seq))
         else:

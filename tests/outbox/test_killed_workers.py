@@ -136,10 +136,10 @@ def test_every_fault_of_a_provider_leaves_no_duplicate_and_nothing_untold(store,
     subscribe(store, now(), phones(300))
     release_id, _ = approve(store, now())
     provider.script(
-        Rule(act=Act.THROTTLE, percent=1, retry_after="1"), Rule(act=Act.ERROR, percent=4),
-        Rule(act=Act.ERROR_TAKEN, percent=4), Rule(act=Act.RESET, percent=4),
-        Rule(act=Act.RESET_TAKEN, percent=4), Rule(act=Act.GARBAGE_TAKEN, percent=4),
-        Rule(act=Act.REFUSE, percent=4, code=21614),
+        Rule(act=Act.THROTTLE, percent=1, retry_after="1"), Rule(act=Act.ERROR, percent=2),
+        Rule(act=Act.ERROR_TAKEN, percent=2), Rule(act=Act.RESET, percent=2),
+        Rule(act=Act.RESET_TAKEN, percent=2), Rule(act=Act.GARBAGE_TAKEN, percent=2),
+        Rule(act=Act.REFUSE, percent=2, code=21614),
     )  # fmt: skip
     out = outgoing(store, now(), tmp_path, wire=wire(provider.url), clock=now)
     wait_for(lambda: run_all(out) or not {"queued", "sending"} & set(rows(store).values()))

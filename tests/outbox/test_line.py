@@ -40,9 +40,10 @@ def test_an_urgent_call_gets_the_next_place_whoever_waits() -> None:
     window = Window(2)
 
     async def call(name: str, done: list[str]) -> None:
-        async with window.place(is_urgent=name.startswith("urgent")):
-            done.append(name)
-            await asyncio.sleep(0.02)
+        await window.enter(is_urgent=name.startswith("urgent"))
+        done.append(name)
+        await asyncio.sleep(0.02)
+        window.leave()
 
     assert in_order(call)[:4] == ["usual0", "usual1", "urgent0", "urgent1"]
 
