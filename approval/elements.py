@@ -13,7 +13,7 @@ from lxml import etree
 
 from approval.freeze import Frozen, Place
 from approval.gather import Inputs
-from channels.codecs.cap_xml import parse_xml
+from channels.codecs.markup import parse_xml
 from domain.artefact import Artefact, Purpose
 from domain.errors import Flaw
 from domain.place import canonical

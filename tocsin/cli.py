@@ -12,8 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from channels.codecs import cap_check
-from channels.codecs.cap_finding import report as finding_lines
 from domain.errors import BadInput, HubError
 from domain.handling import Mode
 from domain.person import Role
@@ -25,7 +23,7 @@ from store import migrate as migration
 from store import people as people_book
 from store import roots
 from templates import guard as template_guard
-from tocsin import cli_demo, cli_operate, serve
+from tocsin import cli_cap, cli_demo, cli_operate, serve
 from tocsin import demo as demo_data
 from tocsin.given import DataDir, Json, settings_of
 from tocsin.people import SCOPES, add_person, new_key, new_link
@@ -33,11 +31,10 @@ from tocsin.people import SCOPES, add_person, new_key, new_link
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Tocsin 警钟: information intake and public release hub.")  # fmt: skip
 user_app = typer.Typer(no_args_is_help=True, help="People who work here.")
-cap_app = typer.Typer(no_args_is_help=True, help="Common Alerting Protocol.")
 journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained journal.")
 template_app = typer.Typer(no_args_is_help=True, help="Templates of messages.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
-for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cap_app), ("journal", journal_app),
+for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cli_cap.app), ("journal", journal_app),
                   ("template", template_app), ("config", config_app)):  # fmt: skip
     app.add_typer(sub, name=name)
 app.add_typer(cli_operate.app)
@@ -174,26 +171,6 @@ def user_off(login: str, data: DataDir = None) -> None:
     with serve.opened(settings_of(data)) as hub:
         if not hub.store.run(lambda unit: people_book.set_active(unit, login, is_active=False)):
             raise typer.BadParameter("no such login")
-
-
-@cap_app.command("validate")
-def cap_validate(files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)],
-        as_json: Json = False, output: Annotated[bool, typer.Option(
-        help="Also check what we demand of our own alerts.")] = False) -> None:  # fmt: skip
-    """Check CAP files against the schema and the rules CAP-R01 to CAP-R38."""
-    is_bad = False
-    for path in files:
-        findings = cap_check.validate(path.read_bytes(), as_output=output)
-        is_bad = is_bad or any(f.severity == "error" for f in findings)
-        if as_json:
-            rows = [
-                {"rule": f.rule, "severity": f.severity, "line": f.line, "message": f.message}
-                for f in findings
-            ]
-            print(json.dumps({"file": str(path), "findings": rows}, ensure_ascii=False))
-        else:
-            print(f"{path}: {finding_lines(findings) or 'ok'}")
-    raise typer.Exit(1 if is_bad else 0)
 
 
 @template_app.command("check")

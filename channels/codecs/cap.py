@@ -117,7 +117,7 @@ def build(alert: Alert, *, zone: tzinfo) -> bytes:
     Control characters that XML 1.0 cannot hold are dropped. Language is always written.
     Raises BadInput for a naive or missing time and for an info without a language.
     """
-    root = etree.fromstring(f'<alert xmlns="{CAP_12}"/>')
+    root = etree.Element(f"{{{CAP_12}}}alert", nsmap={None: CAP_12})  # type: ignore[dict-item]  # stubs: None is the default prefix
     _alert(root, alert, zone)
     for info in alert.infos:
         _info(_open(root, "info"), info, zone)

@@ -6,24 +6,19 @@ OASIS data dictionary and from every public validator found. R01 and R02 uniquen
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from lxml import etree
 
 from channels.codecs import cap_rules_alert, cap_rules_area, cap_rules_info, cap_rules_resource
+from channels.codecs.cap_envelope import alerts_in, is_alert, is_envelope, version_of
 from channels.codecs.cap_finding import Finding, Severity
-from channels.codecs.cap_page import Page, path_of
-from channels.codecs.cap_xml import (
-    CAP_10,
-    CAP_11,
-    CAP_12,
-    XMLDSIG,
-    declared_encoding,
-    parse_xml,
-    schema_errors,
-)
-from domain.errors import BadInput
+from channels.codecs.cap_lines import Lines
+from channels.codecs.cap_page import INFOS, Page, path_of
+from channels.codecs.cap_xml import CAP_10, CAP_11, CAP_12, VERSIONS, schema_errors
+from channels.codecs.markup import ALERT_BYTES, NotXml, declared_encoding, decoded, outline, parse_xml
 
 Rule = Callable[[Page], Iterator[Finding]]
 
@@ -67,93 +62,183 @@ _NAMED = re.compile(r"Element '(?:\{([^}]*)\})?([^']+)'")
 _REASONS = {"doctype": "CAP-R28", "encoding": "CAP-R29", "control_characters": "CAP-R24"}
 
 
-def validate(data: bytes, *, as_output: bool = False) -> list[Finding]:
-    """Everything wrong with `data`, by line; at most FINDINGS. Never raises.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a check found out. `version` is that of cap_envelope.version_of(), '' when nothing could be read."""
 
-    Rule ``XSD`` is the verdict of the CAP 1.2 schema (a file that cannot be read is not valid either).
-    `as_output` adds what we owe in what we publish: area with geometry or geocode (R27), expires (R35),
-    info (R36), language (R33), UTF-8 (R29), no derefUri (R18), one info a language (R34), no HTML (R17).
+    is_wellformed: bool
+    version: str
+    is_valid: bool  # by the schema of its version: False for whatever is no alert
+    alerts: int
+    findings: list[Finding]
+
+
+def validate(data: bytes, *, as_output: bool = False) -> list[Finding]:
+    """Everything wrong with `data`, by line; at most FINDINGS. Never raises."""
+    return examine(data, as_output=as_output).findings
+
+
+def examine(data: bytes, *, as_output: bool = False, largest: int = ALERT_BYTES) -> Verdict:
+    """Whether `data` is XML, what it is, whether the schema takes it, and every finding. Never raises.
+
+    Rule ``XSD`` is the verdict of the schema of its version, ``XML`` says why it was not read. Of an envelope
+    or a feed every alert in it is judged. `as_output` adds what we owe in what we publish: version 1.2 (R30),
+    area with geometry or geocode (R27), expires (R35), info (R36), language (R33), UTF-8 (R29), no derefUri
+    (R18), one info a language (R34), values of parameters (R26), a sender that is globally unique (R02).
     """
     try:
-        root = parse_xml(data)
-    except BadInput as error:
-        rules = [r for r in (_REASONS.get(error.code), "XSD") if r]
-        return [Finding(rule=r, severity=Severity.ERROR, line=0, message=error.detail) for r in rules]
-    page = Page(root=root, data=data, as_output=as_output)
-    found = [*_version(page), *_encoding(page), *_whole_values(page), *_schema(page)]
-    if page.namespace not in (CAP_10, XMLDSIG) and etree.QName(root).localname == "alert":
-        for rule in RULES:
-            found += islice(rule(page), FINDINGS)
-    return sorted(found, key=lambda f: (f.line, f.rule, f.path, f.message))[:FINDINGS]
+        root = parse_xml(data, largest=largest)
+    except NotXml as error:
+        return _unread(data, error, largest)
+    lines = Lines(decoded(data))
+    page = Page(root=root, lines=lines, as_output=as_output)
+    alerts = alerts_in(root)
+    found = [*_kind(page, len(alerts)), *_size(page, data), *_encoding(page, data)]
+    found += islice(_whole_values(page, data), FINDINGS)
+    is_valid = bool(alerts)
+    for alert in alerts:
+        own = _of_alert(Page(root=alert, lines=lines, as_output=as_output))
+        is_valid = is_valid and not any(f.rule == "XSD" for f in own)
+        found += own
+        if len(found) >= FINDINGS:
+            break
+    return Verdict(
+        is_wellformed=True,
+        version=version_of(root),
+        is_valid=is_valid and is_alert(root),
+        alerts=len(alerts),
+        findings=sorted(found, key=lambda f: (f.line, f.rule, f.path, f.message))[:FINDINGS],
+    )
 
 
 def check(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """validate() for the sandbox: ``{"findings": [{"rule", "severity", "line", "message", "path"}]}``."""
-    found = validate(data, as_output=bool(options.get("as_output", False)))
-    rows = [
-        {"rule": f.rule, "severity": f.severity.value, "line": f.line, "message": f.message, "path": f.path}
-        for f in found
-    ]
-    return {"findings": rows}, []
+    """examine() for the sandbox, with its two options; the keys are those of `tocsin cap validate --json`."""
+    seen = examine(
+        data,
+        as_output=bool(options.get("as_output", False)),
+        largest=int(options.get("largest", ALERT_BYTES)),
+    )
+    return {
+        "wellformed": seen.is_wellformed,
+        "version": seen.version,
+        "xsd_valid": seen.is_valid,
+        "alerts": seen.alerts,
+        "findings": [
+            {"rule": f.rule, "level": f.severity.value, "line": f.line, "message": f.message, "path": f.path}
+            for f in seen.findings
+        ],
+    }, []
 
 
-def _version(page: Page) -> Iterator[Finding]:
+def _unread(data: bytes, error: NotXml, largest: int) -> Verdict:
+    """A document with a DOCTYPE is refused unseen by any parser; what it would be is told all the same."""
+    rule = _REASONS.get(error.code)
+    rules = [rule] if error.code == "doctype" else [r for r in (rule, "XML") if r]
+    rest = outline(data, largest=largest) if error.code == "doctype" else None
+    return Verdict(
+        is_wellformed=rest is not None,
+        version="" if rest is None else version_of(rest),
+        is_valid=False,
+        alerts=0,
+        findings=[
+            Finding(rule=str(r), severity=Severity.ERROR, line=error.line, message=error.detail)
+            for r in rules
+        ],
+    )
+
+
+def _of_alert(page: Page) -> list[Finding]:
+    """The schema and the rules. CAP 1.0 has other elements: of it only the version is told."""
+    found = list(islice(_schema(page), 2 * FINDINGS))
+    if page.namespace == CAP_10 or len(found) >= FINDINGS:
+        return found
+    for rule in RULES:
+        found += islice(rule(page), FINDINGS)
+    return found
+
+
+def _kind(page: Page, alerts: int) -> Iterator[Finding]:
     """R30: the namespace decides the version; 1.1 can be read, only 1.2 is published."""
-    name = etree.QName(page.root).localname
-    if name != "alert":
-        yield page.error("R30", page.root, "the root is not a CAP alert")
-    elif page.namespace != CAP_12:
-        known = {CAP_10: "CAP 1.0", CAP_11: "CAP 1.1", "": "no namespace"}
-        yield page.error(
-            "R30", page.root, f"not CAP 1.2: {known.get(page.namespace, 'an unknown namespace')}"
-        )
+    name = version_of(page.root)
+    if not is_alert(page.root):
+        if is_envelope(page.root):
+            yield page.duty("R30", page.root, f"no alert, but {name} with {alerts} in it")
+        else:
+            yield page.error("R30", page.root, "the root is not a CAP alert")
+    for alert in alerts_in(page.root)[:FINDINGS]:
+        namespace = etree.QName(alert).namespace or ""
+        if namespace == CAP_11:
+            yield page.duty("R30", alert, "CAP 1.1: it is read, but only 1.2 is published")
+        elif namespace != CAP_12:
+            known = f"CAP {VERSIONS[namespace]}" if namespace in VERSIONS else "an unknown namespace"
+            yield page.error("R30", alert, f"not CAP 1.2: {known if namespace else 'no namespace'}")
 
 
-def _encoding(page: Page) -> Iterator[Finding]:
+def _size(page: Page, data: bytes) -> Iterator[Finding]:
+    """An alert that other hubs will not read; feeds may be larger."""
+    for alert in alerts_in(page.root)[:FINDINGS]:
+        if len(page.all(alert, "info")) > INFOS:
+            yield page.error("R36", alert, f"more than {INFOS} info blocks: the others are not looked at")
+    if is_alert(page.root) and len(data) > ALERT_BYTES:
+        yield Finding(rule="XML", severity=Severity.ERROR, line=1,
+                      message=f"an alert larger than {ALERT_BYTES} bytes", path=path_of(page.root))  # fmt: skip
+
+
+def _encoding(page: Page, data: bytes) -> Iterator[Finding]:
     """R29: UTF-8 goes out; what comes in is read by its byte order mark, then its declaration."""
-    mark, declared = declared_encoding(page.data)
-    if mark == "utf-16" and declared and not declared.startswith(("utf-16", "utf16")):
-        yield page.duty("R29", page.root, "UTF-16 by its byte order mark, something else by its declaration")
+    mark, declared = declared_encoding(data)
+    if mark.startswith("utf-16") and declared and not declared.startswith(("utf-16", "utf16")):
+        yield page.error("R29", page.root, "UTF-16 by its byte order mark, something else by its declaration")
     elif page.as_output and (mark or declared or "utf-8") != "utf-8":
         yield page.error("R29", page.root, "published alerts are UTF-8")
 
 
-def _whole_values(page: Page) -> Iterator[Finding]:
+def _whole_values(page: Page, data: bytes) -> Iterator[Finding]:
     """R38: a comment inside a value splits it for careless readers, and leaves a signature valid."""
-    if not (page.data.count(b"<!--") or page.data.count(b"<?") > 1 or b"\0" in page.data[:4]):
+    if not (data.count(b"<!--") or data.count(b"<?") > 1 or b"\0" in data[:4]):
         return
-    for node in parse_xml(page.data, with_comments=True).iter(etree.Comment, etree.PI):
+    namespaces = {etree.QName(alert).namespace for alert in alerts_in(page.root)}
+    commented = parse_xml(data, largest=len(data), with_comments=True)
+    for node in commented.iter(etree.Comment, etree.PI):
         parent = node.getparent()
-        if parent is not None and _is_value(parent):
+        if parent is not None and etree.QName(parent).namespace in namespaces and _is_value(parent):
             yield page.error("R38", parent, "a comment or processing instruction inside a value")
 
 
 def _is_value(element: etree._Element) -> bool:
     """Whether the element holds text and no elements."""
     name = etree.QName(element).localname
-    return len(element.findall("*")) == 0 and name not in _CHILDREN and name not in ("eventCode", "parameter")
+    return element.find("*") is None and name not in _CHILDREN and name not in ("eventCode", "parameter")
 
 
 def _schema(page: Page) -> Iterator[Finding]:
     """XSD, and R31 or R32 where the schema met an element or attribute that should not be there."""
     for line, message, path in islice(schema_errors(page.root), FINDINGS):
         at = _find(page.root, path)
+        place = line if at is None else page.lines.of(at)
         short = message.replace("{" + CAP_12 + "}", "")[:300]  # bounds what a stranger's value adds to a line
-        yield Finding(rule="XSD", severity=Severity.ERROR, line=line, message=short, path=path_of(at))
-        if "attribute" in message and "is not allowed" in message:
-            yield page.error("R31", at, "an attribute that CAP does not know")
-        elif "This element is not expected" in message:
-            name = _NAMED.match(message)
-            if name and (name[1] or "") == page.namespace and name[2] in _KNOWN:
-                yield page.error("R32", at, "out of the order of the schema, or there twice")
-            else:
-                yield page.error("R31", at, "an element that CAP does not know")
+        yield Finding(rule="XSD", severity=Severity.ERROR, line=place, message=short,
+                      path=path_of(page.root if at is None else at))  # fmt: skip
+        yield from _misplaced(page, page.root if at is None else at, message)
 
 
-def _find(root: etree._Element, path: str) -> etree._Element:
-    """The element that libxml2 names; the root when its prefix is declared further down."""
+def _misplaced(page: Page, at: etree._Element, message: str) -> Iterator[Finding]:
+    if "attribute" in message and "is not allowed" in message:
+        yield page.error("R31", at, "an attribute that CAP does not know")
+    elif "This element is not expected" in message:
+        name = _NAMED.match(message)
+        if name and (name[1] or "") == page.namespace and name[2] in _KNOWN:
+            yield page.error("R32", at, "out of the order of the schema, or there twice")
+        else:
+            yield page.error("R31", at, "an element that CAP does not know")
+
+
+def _find(alert: etree._Element, path: str) -> etree._Element | None:
+    """The element that libxml2 names; None when its prefix is declared further down."""
+    if not path:
+        return alert
     try:
-        found = root.getroottree().xpath(path, namespaces={p: u for p, u in root.nsmap.items() if p})
+        found = alert.xpath(path, namespaces={p: u for p, u in alert.nsmap.items() if p})
     except etree.XPathError:
-        return root
-    return found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else root
+        return None
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else None

@@ -6,15 +6,19 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """Whether the alert may go out with it."""
+    """How much it matters: an error forbids publishing, a warning is for an officer's eye, a note breaks nothing."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One finding. `rule` is ``CAP-R01`` .. ``CAP-R38`` or ``XSD``; `line` is 1-based, 0 when unknown."""
+    """One finding; `line` is 1-based, 0 when unknown.
+
+    `rule` is ``CAP-R01`` .. ``CAP-R38``, ``XSD``, or ``XML`` for what cannot be read.
+    """
 
     rule: str
     severity: Severity

@@ -2,23 +2,27 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from lxml import etree
 
 from channels.codecs.cap_finding import Finding, Severity
+from channels.codecs.cap_lines import Lines
+from channels.codecs.markup import text_of
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)([+-]\d\d:\d\d)")
+INFOS = 2_000  # real alerts have under 50; 140,000 empty ones kept the rules busy for 5 s
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})([+-][0-9]{2}:[0-9]{2})")
+_FARTHEST = timedelta(hours=14)  # XML Schema part 2 §3.2.7.3: no zone is farther from UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A parsed alert. Names are those of the root's namespace, so that CAP 1.1 can be read too."""
+    """An alert in its document. Names are those of its namespace, so that CAP 1.1 can be read too."""
 
     root: etree._Element
-    data: bytes
-    as_output: bool
+    lines: Lines = field(default_factory=lambda: Lines(""))
+    as_output: bool = False
 
     @property
     def namespace(self) -> str:
@@ -27,15 +31,18 @@ class Page:
 
     def all(self, parent: etree._Element, name: str) -> list[etree._Element]:
         """The children of that name, in document order."""
-        return parent.findall(f"{{{self.namespace}}}{name}" if self.namespace else name)
+        return parent.findall(self._named(name))
 
     def each(self, name: str) -> Iterator[etree._Element]:
         """Every element of that name in the alert."""
-        return self.root.iter(f"{{{self.namespace}}}{name}" if self.namespace else name)
+        return self.root.iter(self._named(name))
+
+    def _named(self, name: str) -> str:
+        return f"{{{self.namespace}}}{name}" if self.namespace else name
 
     def first(self, parent: etree._Element, name: str) -> etree._Element | None:
         """The first child of that name."""
-        return next(iter(self.all(parent, name)), None)
+        return parent.find(self._named(name))
 
     def text(self, parent: etree._Element, name: str) -> str:
         """The stripped text of the first child of that name, '' without one."""
@@ -47,25 +54,29 @@ class Page:
         return moment(self.text(parent, name))
 
     def infos(self) -> list[etree._Element]:
-        """The info blocks."""
-        return self.all(self.root, "info")
+        """The info blocks that the rules look at."""
+        return self.all(self.root, "info")[:INFOS]
 
     def error(self, rule: str, at: etree._Element, message: str) -> Finding:
         """A finding that forbids publishing."""
-        return _finding(rule, Severity.ERROR, at, message)
+        return self._finding(rule, Severity.ERROR, at, message)
 
     def warning(self, rule: str, at: etree._Element, message: str) -> Finding:
         """A finding that an officer should see."""
-        return _finding(rule, Severity.WARNING, at, message)
+        return self._finding(rule, Severity.WARNING, at, message)
 
-    def duty(self, rule: str, at: etree._Element, message: str) -> Finding:
-        """What we owe in our own output and tolerate in what others send."""
-        return _finding(rule, Severity.ERROR if self.as_output else Severity.WARNING, at, message)
+    def note(self, rule: str, at: etree._Element, message: str) -> Finding:
+        """A finding that breaks nothing."""
+        return self._finding(rule, Severity.NOTE, at, message)
 
+    def duty(self, rule: str, at: etree._Element, message: str, *, is_note: bool = True) -> Finding:
+        """What we owe in our own output and tolerate, with a note or a warning, in what others send."""
+        tolerated = Severity.NOTE if is_note else Severity.WARNING
+        return self._finding(rule, Severity.ERROR if self.as_output else tolerated, at, message)
 
-def text_of(element: etree._Element) -> str:
-    """All text in the element, stripped; the tree has no comments, so values are whole."""
-    return "".join(str(t) for t in element.itertext()).strip()
+    def _finding(self, rule: str, severity: Severity, at: etree._Element, message: str) -> Finding:
+        line = self.lines.of(at)
+        return Finding(rule=f"CAP-{rule}", severity=severity, line=line, message=message, path=path_of(at))
 
 
 def moment(text: str) -> datetime | None:
@@ -78,6 +89,8 @@ def moment(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(f"{day}T{'00:00:00' if is_end_of_day else clock}{offset}")
         at.astimezone(UTC)
+        if abs(at.utcoffset() or timedelta()) > _FARTHEST:
+            return None
         return at + timedelta(days=1) if is_end_of_day else at
     except (ValueError, OverflowError):
         return None
@@ -95,8 +108,3 @@ def path_of(element: etree._Element) -> str:
         steps.append(name)
         node = parent
     return "/".join(reversed(steps))
-
-
-def _finding(rule: str, severity: Severity, at: etree._Element, message: str) -> Finding:
-    line = at.sourceline if isinstance(at.sourceline, int) else 0
-    return Finding(rule=f"CAP-{rule}", severity=severity, line=line, message=message, path=path_of(at))

@@ -5,8 +5,8 @@ from datetime import datetime
 from lxml import etree
 
 from channels.codecs.cap import Alert, Area, Info, Named, Reference, Resource
-from channels.codecs.cap_page import Page, moment, text_of
-from channels.codecs.cap_xml import parse_xml
+from channels.codecs.cap_page import Page, moment
+from channels.codecs.markup import parse_xml, text_of, words
 from domain.errors import BadInput
 
 
@@ -19,7 +19,7 @@ def read(data: bytes) -> Alert:
     root = parse_xml(data)
     if etree.QName(root).localname != "alert":
         raise BadInput("the root is not a CAP alert", code="not_an_alert")
-    page = Page(root=root, data=data, as_output=False)
+    page = Page(root=root)
     return Alert(
         identifier=page.text(root, "identifier"),
         sender=page.text(root, "sender"),
@@ -89,7 +89,7 @@ def _area(page: Page, area: etree._Element) -> Area:
 
 
 def _references(text: str) -> tuple[Reference, ...]:
-    triplets = [item.split(",") for item in text.split()]
+    triplets = [item.split(",") for item in words(text)]
     found: list[tuple[str, str, datetime | None]] = [
         (t[0], t[1], moment(t[2])) for t in triplets if len(t) == 3
     ]

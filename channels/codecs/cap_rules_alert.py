@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from lxml import etree
 
 from channels.codecs.cap_finding import Finding
-from channels.codecs.cap_page import Page, moment, text_of
+from channels.codecs.cap_page import Page, moment
+from channels.codecs.markup import text_of, words
 
 _IDENTITY = re.compile(r"[^\s,&<]+")  # CAP 1.2 §3.2.1: no spaces, commas or restricted characters (< and &)
 _LIKE_A_DOMAIN = re.compile(r"[^@]+@[^@]+|[^.]+(\.[^.]+)+|urn:.+")
@@ -47,8 +48,13 @@ def identity(page: Page) -> Iterator[Finding]:
             if not _IDENTITY.fullmatch("".join(map(str, element.itertext()))):
                 yield page.error(rule, element, f"{name} is empty or holds a blank, a comma, '<' or '&'")
     sender = page.first(page.root, "sender")
-    if page.as_output and sender is not None and not _LIKE_A_DOMAIN.fullmatch(text_of(sender)):
-        yield page.error("R02", sender, "sender is not globally unique: a domain name, an address or an OID")
+    if (
+        sender is not None
+        and _IDENTITY.fullmatch(text_of(sender))
+        and not _LIKE_A_DOMAIN.fullmatch(text_of(sender))
+    ):
+        told = "sender is not globally unique: a domain name, an address or an OID"
+        yield page.duty("R02", sender, told, is_note=False)
 
 
 def times(page: Page) -> Iterator[Finding]:
@@ -72,6 +78,7 @@ def order_of_times(page: Page) -> Iterator[Finding]:
         start = page.time(info, "effective") if page.first(info, "effective") is not None else sent
         if at is not None and start is not None and start > expires:
             yield page.error("R04", at, "expires before it takes effect")
+            continue
         onset = page.time(info, "onset")
         if at is not None and onset is not None and onset > expires:
             yield page.warning("R04", at, "expires before its onset")
@@ -97,7 +104,7 @@ def scope(page: Page) -> Iterator[Finding]:
 def references(page: Page) -> Iterator[Finding]:
     """R07 present where owed, R08 triplets, R09 not itself, R10 not of a later time."""
     kind = page.text(page.root, "msgType")
-    listed = page.text(page.root, "references").split()
+    listed = words(page.text(page.root, "references"))
     if kind in _NEEDS_REFERENCES and not listed:
         yield page.error("R07", _at(page, "msgType"), f"{kind} does not say which message it is about")
     for item in listed:
@@ -126,7 +133,7 @@ def code_lists(page: Page) -> Iterator[Finding]:
             if value == "Very Likely" and name == "certainty":
                 yield page.error("R25", element, "'Very Likely' is of CAP 1.0: write Likely")
             elif value not in allowed:
-                yield page.error("R25", element, f"not a {name} of CAP 1.2")
+                yield page.error("R25", element, f"not a {name} of CAP")
 
 
 def unknowns(page: Page) -> Iterator[Finding]:

@@ -6,14 +6,16 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 from channels.codecs.cap_finding import Finding
-from channels.codecs.cap_page import Page, text_of
-from channels.codecs.cap_shape import Point, circle, crosses_itself, ring
+from channels.codecs.cap_page import Page
+from channels.codecs.cap_shape import PAIRS_TRIED, Point, circle, crosses_itself, ring
+from channels.codecs.markup import text_of
 
 _HALF_AROUND = 20_038  # km, half the circumference of the earth: a larger radius was written in metres
 
 
 def polygons(page: Page) -> Iterator[Finding]:
     """R11 closed ring of four pairs or more, R12 its ranges, R13 it does not cross itself."""
+    left, is_chinese = PAIRS_TRIED, _is_chinese(page)
     for element in page.each("polygon"):
         points = ring(text_of(element))
         if points is None:
@@ -21,8 +23,11 @@ def polygons(page: Page) -> Iterator[Finding]:
         elif len(points) < 4 or points[0] != points[-1]:
             yield page.error("R11", element, "polygon needs four pairs or more, the last equal to the first")
         else:
-            yield from _ranges(page, element, points)
-            crossed = crosses_itself(points) if all(p.is_on_earth for p in points) else False
+            yield from _ranges(page, element, points, is_chinese=is_chinese)
+            crossed, tried = (
+                crosses_itself(points, left) if all(p.is_on_earth for p in points) else (False, 0)
+            )
+            left -= tried
             if crossed:
                 yield page.error("R13", element, "polygon crosses itself")
             elif crossed is None:
@@ -31,13 +36,14 @@ def polygons(page: Page) -> Iterator[Finding]:
 
 def circles(page: Page) -> Iterator[Finding]:
     """R14 ``lat,lon km``, R12 its range; a radius of 0 is kept and told."""
+    is_chinese = _is_chinese(page)
     for element in page.each("circle"):
         found = circle(text_of(element))
         if found is None:
             yield page.error("R14", element, "circle is not 'lat,lon radius' with one blank, radius in km")
             continue
         centre, radius = found
-        yield from _ranges(page, element, [centre])
+        yield from _ranges(page, element, [centre], is_chinese=is_chinese)
         if radius < 0:
             yield page.error("R14", element, "radius below 0")
         elif radius == 0:
@@ -46,13 +52,15 @@ def circles(page: Page) -> Iterator[Finding]:
             yield page.warning("R14", element, "radius larger than the earth: kilometres, not metres")
 
 
-def _ranges(page: Page, element: etree._Element, points: Sequence[Point]) -> Iterator[Finding]:
+def _ranges(
+    page: Page, element: etree._Element, points: Sequence[Point], *, is_chinese: bool
+) -> Iterator[Finding]:
     """R12. The swap is looked for in Chinese alerts only: 78,15 is a place on Svalbard too."""
     is_swapped = all(p.is_china_swapped for p in points)
     if not all(p.is_on_earth for p in points):
         hint = "; lat and lon look swapped" if is_swapped else ""
         yield page.error("R12", element, f"latitude beyond 90 or longitude beyond 180{hint}")
-    elif is_swapped and _is_chinese(page):
+    elif is_swapped and is_chinese:
         yield page.warning("R12", element, "in China once swapped: CAP writes lat,lon, GeoJSON lon,lat")
 
 

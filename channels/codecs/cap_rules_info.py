@@ -1,5 +1,6 @@
 """Rules of the info blocks of a CAP alert: words, languages, codes, links."""
 
+import html.entities
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -7,7 +8,8 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from channels.codecs.cap_finding import Finding
-from channels.codecs.cap_page import Page, text_of
+from channels.codecs.cap_page import Page
+from channels.codecs.markup import text_of
 
 _WORDS = (
     "event",
@@ -20,8 +22,18 @@ _WORDS = (
     "areaDesc",
     "note",
 )
-_TAG = re.compile(r"<!--|</?[A-Za-z][A-Za-z0-9]{0,20}(?:\s[^<>]{0,500})?/?>")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8}[0-9]{0,2});")
+# The elements of HTML, old ones too: "<duty@city.example.cn>" or "<NAME>" is a way of writing, not markup.
+_HTML = (
+    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br"
+    " button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em"
+    " embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html i"
+    " iframe img input ins kbd label legend li link main map mark marquee menu meta meter nav nobr noscript object"
+    " ol optgroup option output p param picture pre progress q s samp script section select small source span"
+    " strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time title tr track"
+    " tt u ul var video wbr"
+)
+_TAG = re.compile(rf"<!--|</?(?:{'|'.join(_HTML.split())})(?:\s[^<>]{{0,500}})?/?>", re.I)
+_ENTITY = re.compile(r"&(#[0-9]{1,7};|#[xX][0-9A-Fa-f]{1,6};|[A-Za-z]{2,31}[0-9]{0,2};)")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")  # RFC 3066 §2.1
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986: ASCII only
 _HEADLINE = 160  # CAP 1.2 §3.2.2 headline: some displays show only 160 characters
@@ -35,9 +47,11 @@ def plain_words(page: Page) -> Iterator[Finding]:
         for element in page.each(name):
             text = text_of(element)
             if _TAG.search(text):
-                yield page.duty("R17", element, f"HTML tags in {name}")
-            elif _ENTITY.search(text):
-                yield page.duty("R17", element, f"HTML entities in {name}")
+                yield page.error("R17", element, f"HTML tags in {name}")
+            elif any(
+                match[1] in html.entities.html5 or match[1][0] == "#" for match in _ENTITY.finditer(text)
+            ):
+                yield page.error("R17", element, f"HTML entities in {name}")
 
 
 def links(page: Page) -> Iterator[Finding]:
@@ -65,10 +79,11 @@ def one_event(page: Page) -> Iterator[Finding]:
     """R22: one event per alert: all info blocks share categories and event codes, a language its event."""
     infos = page.infos()
     events: dict[str, str] = {}
+    categories, codes = (_values(page, infos[0], "category"), _codes(page, infos[0])) if infos else ((), ())
     for info in infos:
-        if _values(page, info, "category") != _values(page, infos[0], "category"):
+        if _values(page, info, "category") != categories:
             yield page.error("R22", info, "its categories differ from those of the first info")
-        if _codes(page, info) != _codes(page, infos[0]):
+        if _codes(page, info) != codes:
             yield page.error("R22", info, "its event codes differ from those of the first info")
         language = page.text(info, "language").lower() or "en-us"
         event = page.text(info, "event")
@@ -78,15 +93,15 @@ def one_event(page: Page) -> Iterator[Finding]:
 
 def translated(page: Page) -> Iterator[Finding]:
     """R23: the same words under two languages: one of them was not translated."""
-    for name in _TRANSLATED:
-        seen: dict[str, str] = {}
-        for info in page.infos():
-            language = (page.text(info, "language") or "en-US").split("-")[0].lower()
-            text = page.text(info, name)
+    seen: dict[tuple[str, str], str] = {}
+    for info in page.infos():
+        language = (page.text(info, "language") or "en-US").split("-")[0].lower()
+        for name in _TRANSLATED:
             at = page.first(info, name)
+            text = "" if at is None else text_of(at)
             if at is None or not _LETTERS.search(text):
                 continue
-            if seen.setdefault(text, language) != language:
+            if seen.setdefault((name, text), language) != language:
                 yield page.warning("R23", at, f"the same {name} as in another language")
 
 
@@ -99,8 +114,11 @@ def pairs(page: Page) -> Iterator[Finding]:
         for element in page.each(name):
             missing = [n for n in ("valueName", "value") if not page.text(element, n)]
             if missing:
-                tell = page.duty if name == "parameter" else page.error
-                yield tell("R26", element, f"{name} without {' and '.join(missing)}")
+                told = f"{name} without {' and '.join(missing)}"
+                if name == "parameter":
+                    yield page.duty("R26", element, told, is_note=False)
+                else:
+                    yield page.error("R26", element, told)
 
 
 def languages(page: Page) -> Iterator[Finding]:

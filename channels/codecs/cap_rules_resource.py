@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from lxml import etree
 
 from channels.codecs.cap_finding import Finding
-from channels.codecs.cap_page import Page, text_of
+from channels.codecs.cap_page import Page
 from channels.codecs.cap_rules_info import is_absolute
+from channels.codecs.markup import text_of, words
 
 _TYPES = "application|audio|example|font|haptics|image|message|model|multipart|text|video"  # IANA top-level
 _MIME = re.compile(rf"(?:{_TYPES})/[A-Za-z0-9!#$&^_.+-]{{1,127}}(?:\s*;.{{0,200}})?", re.I)
@@ -34,7 +35,7 @@ def _address(page: Page, resource: etree._Element) -> Iterator[Finding]:
     if uri is not None and deref is None and not is_absolute(text_of(uri)):
         yield page.error("R18", uri, "a relative uri without derefUri leads nowhere")
     if uri is None and deref is None:
-        yield page.duty("R18", resource, "a resource with neither uri nor derefUri")
+        yield page.duty("R18", resource, "a resource with neither uri nor derefUri", is_note=False)
     if page.as_output and deref is not None:
         yield page.error("R18", deref, "derefUri goes to one-way networks only: publish a uri")
 
@@ -72,7 +73,7 @@ def _digest(page: Page, resource: etree._Element) -> Iterator[Finding]:
 
 def _content(page: Page, resource: etree._Element) -> bytes | None:
     """The bytes in derefUri, or None."""
-    text = "".join(page.text(resource, "derefUri").split())
+    text = "".join(words(page.text(resource, "derefUri")))
     try:
         return base64.b64decode(text, validate=True) if text else None
     except (binascii.Error, ValueError):

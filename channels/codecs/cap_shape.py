@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-_NUMBER = r"[-+]?(?:[0-9]{1,9}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})"
+from channels.codecs.markup import words
+
+_NUMBER = r"[-+]?(?:[0-9]{1,9}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})"
 _PAIR = re.compile(rf"({_NUMBER}),({_NUMBER})")
-_CIRCLE = re.compile(rf"({_NUMBER}),({_NUMBER}) ({_NUMBER})")
-_SCALE = 10**15  # the digits that _NUMBER admits after the point: coordinates become whole numbers
+_CIRCLE = re.compile(rf"({_NUMBER}),({_NUMBER})[ \t\r\n]({_NUMBER})")
+_SCALE = 10**24  # the digits that _NUMBER admits after the point: coordinates become whole numbers
+_HALF_TURN = 180 * _SCALE
 CHINA = (Decimal(3), Decimal(54), Decimal(73), Decimal(136))  # south, north, west, east
-PAIRS_TRIED = (
-    2_000_000  # edge pairs compared before giving up: about one second; real alerts need under 100,000
-)
+PAIRS_TRIED = 400_000  # edge pairs compared before giving up: under a second; real alerts need under 100,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Point:
 
 def ring(text: str) -> list[Point] | None:
     """The points of a polygon, or None when a word of it is not ``lat,lon``."""
-    pairs = [_PAIR.fullmatch(word) for word in text.split()]
+    pairs = [_PAIR.fullmatch(word) for word in words(text)]
     points = [Point(Decimal(p[1]), Decimal(p[2])) for p in pairs if p]
     return points if points and len(points) == len(pairs) else None
 
@@ -49,32 +50,48 @@ def circle(text: str) -> tuple[Point, Decimal] | None:
 
 
 Spot = tuple[int, int]
-Edge = tuple[Spot, Spot]
+Edge = tuple[int, int, int, int, Spot, Spot]  # least and most latitude, least and most longitude, both ends
 
 
-def crosses_itself(points: Sequence[Point]) -> bool | None:
-    """Whether two edges of a closed ring properly cross; None when there are too many to compare.
+def crosses_itself(points: Sequence[Point], most: int = PAIRS_TRIED) -> tuple[bool | None, int]:
+    """Whether two edges of a closed ring properly cross, and how many pairs of edges were compared.
 
-    Touching is no crossing: real outlines of islands share a vertex. Exact, in whole numbers.
+    None when more than `most` would have to be. Touching is no crossing: real outlines of islands share a
+    vertex. A ring over the 180th meridian is followed across it. Exact, in whole numbers.
     """
-    spots = [(int(p.lat * _SCALE), int(p.lon * _SCALE)) for p in points]
-    edges = [(min(a, b), max(a, b)) for a, b in pairwise(spots) if a != b]
-    edges.sort()
+    spots = _unrolled([(int(p.lat * _SCALE), int(p.lon * _SCALE)) for p in points])
+    if spots[0] != spots[-1]:
+        return False, 0  # it goes round a pole: on a flat map nothing can be said of it
     active: list[Edge] = []
     tried = 0
-    for edge in edges:
-        active = [e for e in active if e[1][0] >= edge[0][0]]
+    for edge in sorted(_edge(a, b) for a, b in pairwise(spots) if a != b):
+        active = [e for e in active if e[1] >= edge[0]]
         tried += len(active) + 1
-        if tried > PAIRS_TRIED:
-            return None
-        if any(_cross(edge, other) for other in active):
-            return True
+        if tried > most:
+            return None, tried
+        _, _, west, east, a, b = edge
+        if any(e[2] < east and e[3] > west and _cross(a, b, e[4], e[5]) for e in active):
+            return True, tried
         active.append(edge)
-    return False
+    return False, tried
 
 
-def _cross(one: Edge, two: Edge) -> bool:
-    (a, b), (c, d) = one, two
+def _unrolled(spots: Sequence[Spot]) -> list[Spot]:
+    """Longitudes that go on beyond 180 where an edge would otherwise lead around the earth."""
+    turn, found = 0, list(spots[:1])
+    for (_, before), (lat, lon) in pairwise(spots):
+        turn += (lon - before < -_HALF_TURN) - (lon - before > _HALF_TURN)
+        found.append((lat, lon + turn * 2 * _HALF_TURN))
+    return found
+
+
+def _edge(a: Spot, b: Spot) -> Edge:
+    south, north = sorted((a[0], b[0]))
+    west, east = sorted((a[1], b[1]))
+    return south, north, west, east, a, b
+
+
+def _cross(a: Spot, b: Spot, c: Spot, d: Spot) -> bool:
     return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
 
 

@@ -1,0 +1,51 @@
+"""What a document is: an alert, or an envelope, feed or list that holds alerts."""
+
+from lxml import etree
+
+from channels.codecs.cap_xml import VERSIONS
+
+_ATOM = "http://www.w3.org/2005/Atom"
+_EDXL = "urn:oasis:names:tc:emergency:EDXL:DE:"
+_ALERTS = tuple(f"{{{namespace}}}alert" for namespace in VERSIONS)
+
+
+def alerts_in(root: etree._Element) -> list[etree._Element]:
+    """The alerts in document order; an `alert` at the root is one in whatever namespace."""
+    return [root] if is_alert(root) else list(root.iter(*_ALERTS))
+
+
+def is_alert(root: etree._Element) -> bool:
+    """Whether the document itself is an alert, of whatever version."""
+    return etree.QName(root).localname == "alert"
+
+
+def version_of(root: etree._Element) -> str:
+    """What it is read as: ``1.2``, ``1.1``, ``1.0``, ``atom``, ``rss+cap``, ``EDXL-DE 1.0 envelope`` ...
+
+    An alert without a namespace is read as 1.2; one in a namespace that nobody knows is named by it. ''
+    is no document that can hold an alert.
+    """
+    name, namespace = etree.QName(root).localname, etree.QName(root).namespace or ""
+    if name == "alert":
+        return VERSIONS.get(namespace, namespace or "1.2")
+    if name == "feed" and namespace == _ATOM:
+        return "atom" + _and_cap(root)
+    if name == "rss":
+        return "rss" + _and_cap(root)
+    if name == "EDXLDistribution" and namespace.startswith(_EDXL):
+        return f"EDXL-DE {namespace.removeprefix(_EDXL)} envelope"
+    first = next(root.iter(*_ALERTS), None)
+    return "" if first is None else f"wrapper of {VERSIONS[etree.QName(first).namespace or '']}"
+
+
+def is_envelope(root: etree._Element) -> bool:
+    """Whether it is of a format that is meant to hold alerts or to list them."""
+    return version_of(root).startswith(("atom", "rss", "EDXL"))
+
+
+def _and_cap(root: etree._Element) -> str:
+    """Elements of CAP, as an index carries some and a fat feed whole alerts; '' without any."""
+    prefixes = tuple(f"{{{namespace}}}" for namespace in VERSIONS)
+    is_declared = any(uri in VERSIONS for uri in root.nsmap.values())
+    is_used = is_declared or any(str(e.tag).startswith(prefixes) for e in root.iter(etree.Element))
+    return "+cap" if is_used else ""
