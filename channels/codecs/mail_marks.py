@@ -76,7 +76,7 @@ def _protection(walk: Walk) -> Iterator[str]:
     if "multipart/encrypted" in walk.kinds:
         yield "encrypted"
     for part in walk.leaves:
-        if part.kind in _ENCRYPTED:
+        if part.kind in _ENCRYPTED and "signed" not in walk.findings:
             yield "signed" if part.content_type.text("smime-type").lower() == "signed-data" else "encrypted"
 
 

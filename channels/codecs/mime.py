@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from channels.codecs.cms import signed_content
 from channels.codecs.mail_headers import FIELD, NOTHING, Fields, Parameters, base64_bytes, parameters
 from channels.codecs.old_codings import uu_blocks, uu_decoded
 
@@ -14,6 +15,7 @@ LONG_FIELD = 2_000  # bytes; RFC 5322 §2.1.1 allows lines of 998, twice that ho
 DEPTH_MAX = 30  # PROMISES H6
 PARTS_MAX = 500  # PROMISES H6
 FIELDS_WITHIN = 256 << 10  # bytes of a header block that are looked at, however long it is
+SIGNED_KINDS = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 GUESS_WITHIN = 64 << 10  # bytes in which an undeclared boundary is looked for
 CANDIDATES_MAX = 100_000  # lines that look like a boundary and are none; more is an attack on our time
 
@@ -163,6 +165,10 @@ def _split_part(
     part = Part(fields=fields, body=body, kind=kind, content_type=content_type, disposition=disposition,
                 containers=containers)  # fmt: skip
     walk.leaves += _with_inline_files(part)
+    if kind in SIGNED_KINDS and depth < DEPTH_MAX and (content := signed_content(part.decoded())):
+        walk.note("signed")  # the words and files of an opaque signature, beside the file that proves them
+        inner_fields, inner_body, _ = header_block(content, is_top=True)
+        _split_part(inner_fields, inner_body, walk, depth + 1, containers)
 
 
 def _with_inline_files(part: Part) -> list[Part]:

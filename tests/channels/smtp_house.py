@@ -104,7 +104,7 @@ def send(at: House, data: bytes, **options: Any) -> tuple[int, bytes]:
         return client.data(data)
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
+def certificate_and_key() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -118,6 +118,11 @@ def certificate(folder: Path) -> ssl.SSLContext:
         .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
+    return made, key
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    made, key = certificate_and_key()
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
         key.private_bytes(
