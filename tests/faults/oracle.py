@@ -96,12 +96,15 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
 
 
 def _attempts(unit: Unit, evidence: Evidence) -> Iterator[str]:
-    """I3 and R3: a call is repeated only after one that was provably not taken."""
+    """I3 and R3: a call is repeated only after one that was provably not taken, at once or by the provider's list."""
+    y = t.look_up.c
+    repeats = {f"{r.parcel}-{r.seq}": r.repeats for r in unit.rows(sa.select(y.parcel, y.seq, y.repeats))}
     counted: dict[str, list[Call]] = {}
     for call in evidence.calls:
         counted.setdefault(call.tag, []).append(call)
     for tag, calls in counted.items():
-        if any(call.is_taken or call.is_ambiguous for call in calls[:-1]):
+        unclear = sum(call.is_ambiguous for call in calls[:-1])
+        if any(call.is_taken for call in calls[:-1]) or unclear > repeats.get(tag, 0):
             yield f"I3 {tag} was called again after {[c.act for c in calls]}"
     of_parcel = _promises(unit)
     taken = Counter(
