@@ -128,6 +128,7 @@ class Door:
     log: Callable[..., None]  # log(event, **ids)
     now: Callable[[], datetime]
     hostname: str = "tocsin"
+    is_open: Callable[[], bool] = lambda: True  # False: the disk is full, and nothing is taken
     elsewhere: str = ""  # said to whom a mail is refused for its size: the address of the form
     note: Callable[[str, str], None] = lambda _reason, _who: (
         None

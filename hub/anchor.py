@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from hub.wiring import Hub
-from store import roots
+from store import durable, roots
 
 
 def path(data_dir: Path) -> Path:
@@ -22,7 +22,7 @@ def seal(hub: Hub) -> bool:
     descriptor = os.open(path(hub.settings.data_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(descriptor, line.encode())
-        os.fsync(descriptor)
+        durable.sync(descriptor)
     finally:
         os.close(descriptor)
     return True

@@ -7,6 +7,7 @@ from domain.errors import Refused
 from domain.handling import Mode
 from domain.ids import mint
 from hub import keys, refusals
+from hub.room import Room
 from hub.settings import Settings
 from store import hub as hub_row
 from store import migrate
@@ -49,4 +50,5 @@ def open_store(settings: Settings, made: keys.Keys) -> Store:
         vault=Vault(made.field),
         head_key=made.journal_head,
         lock_path=settings.write_lock,
+        on_full=Room(settings.data_dir).give,
     )

@@ -1,4 +1,4 @@
-"""The clock of a hub under test: the machine's, shifted by what a file says."""
+"""The clock of a hub: the machine's; the database's where the machine's is wrong; shifted by a file under test."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,6 +8,30 @@ from domain.errors import Refused
 from domain.handling import Mode
 
 Clock = Callable[[], datetime]
+OFF = timedelta(seconds=2)  # PROMISES R20, R38: a machine that differs by more is not believed
+
+
+class Followed:
+    """``Followed(machine)()``: the machine's clock, put right by the database's once that has been asked."""
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._offset = timedelta()
+
+    def __call__(self) -> datetime:
+        """Now, as all processes of the hub agree on it."""
+        return self._machine() + self._offset
+
+    def differs(self, database: datetime) -> timedelta:
+        """How far the machine is from what the database said just now."""
+        return abs(database - self._machine())
+
+    def follow(self, database: datetime) -> bool:
+        """Go by the database's clock when the machine's is off; True when that moved ours by more than OFF."""
+        offset = database - self._machine()
+        right = offset if abs(offset) > OFF else timedelta()
+        moved, self._offset = abs(right - self._offset) > OFF, right
+        return moved
 
 
 def of(mode: Mode, machine: Clock, shift_file: Path | None) -> Clock:

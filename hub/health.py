@@ -1,23 +1,21 @@
 """What does not work at this moment, and what still does: looked at every two seconds, read by everybody."""
 
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from domain.errors import HubError
-from intake.spool import LIMIT_BYTES
+from hub.clock import OFF, Followed
+from hub.room import Level, Place, Room
 from store import figures
 from store.database import Store
 from store.figures import Strain
 
-LOW_BYTES = LIMIT_BYTES  # below it the spool cannot keep what it promises to
 LATE = timedelta(seconds=30)  # three heartbeats; six sweeps of a publisher's lane
 ROOT_LATE = timedelta(minutes=3)  # a root is due each minute
-CLOCK_OFF = timedelta(seconds=2)  # PROMISES R38
 STREAM_LATE = timedelta(seconds=5)  # F48
 SESSION_SHOWN = timedelta(minutes=5)  # who left a transaction open may do so again
 
@@ -30,14 +28,21 @@ class Trouble(StrEnum):
     NO_WORKER = "no_worker"
     PROVIDER_FAILING = "provider_failing"
     HELD = "held"
+    DISK_FULL = "disk_full"
     DISK_LOW = "disk_low"
     SPOOL_WAITING = "spool_waiting"
     PUBLIC_STALE = "public_stale"
     JOURNAL_LATE = "journal_late"
     CLOCK_OFF = "clock_off"
     STREAM_HELD = "stream_held"
+    NETWORK_OUT = "network_out"
 
 
+TABLE = (  # the rows of the table that the desk and the manual print; its words stand in codes.toml
+    Trouble.BROKER_DOWN, Trouble.DATABASE_DOWN, Trouble.PROVIDER_FAILING, Trouble.DISK_FULL, Trouble.CLOCK_OFF,
+    Trouble.NETWORK_OUT,
+)  # fmt: skip
+COLUMNS = ("intake", "approval", "release", "recall", "public")
 SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE,
                     Trouble.STREAM_HELD})  # fmt: skip
 
@@ -49,18 +54,23 @@ class Seen:
     at: datetime
     troubles: tuple[Trouble, ...]
     strain: Strain | None  # None: the database did not answer
-    free_bytes: int
+    places: Mapping[str, Place]
     spooled: int
 
 
 class Health:
     """The last look, free to read from anywhere; `look` is for one thread of the process."""
 
-    def __init__(self, *, store: Store, data_dir: Path, clock: Callable[[], datetime]) -> None:
-        """`data_dir`: holds STOP, spool and public."""
-        self._store, self._data, self._clock = store, data_dir, clock
+    def __init__(
+        self, *, store: Store, data_dir: Path, clock: Callable[[], datetime], room: Room | None = None,
+        followed: Followed | None = None,
+    ) -> None:  # fmt: skip
+        """`data_dir`: holds STOP, spool and public. `followed`: what `clock` goes by, where a database has one."""
+        self._store, self._data, self._clock, self._followed = store, data_dir, clock, followed
+        self._room = room or Room(data_dir)
         self._answers: dict[Trouble, Callable[[], bool]] = {}
         self._seen: Seen | None = None
+        self.has_jumped = False  # the clock moved by more than OFF while this process ran
 
     def join(self, trouble: Trouble, answers: Callable[[], bool]) -> None:
         """Ask a neighbour that this room may not know; False or an error is the trouble."""
@@ -80,25 +90,29 @@ class Health:
         """Look at everything, which takes as long as the slowest neighbour takes to answer."""
         at = self._clock()
         try:
-            strain = self._store.read(lambda unit: figures.strain(unit, at))
+            strain = None if self._store.is_shut else self._store.read(lambda unit: figures.strain(unit, at))
         except HubError:
             strain = None
         found = self._of_files() | self._of_neighbours()
         found |= _of_rows(strain, at) if strain else {Trouble.DATABASE_DOWN: True}
+        if strain and strain.clock and self._followed:
+            found[Trouble.CLOCK_OFF] = self._followed.differs(strain.clock) > OFF
+            self.has_jumped |= self._followed.follow(strain.clock)
         self._seen = Seen(
             at=at,
             troubles=tuple(trouble for trouble in Trouble if found.get(trouble)),
             strain=strain,
-            free_bytes=shutil.disk_usage(self._data).free,
+            places=self._room.places,
             spooled=self._spooled(),
         )
         return self._seen
 
     def _of_files(self) -> dict[Trouble, bool]:
-        public = self._data / "public"
+        public, level = self._data / "public", self._room.level()
         return {
             Trouble.HELD: (self._data / "STOP").exists(),
-            Trouble.DISK_LOW: shutil.disk_usage(self._data).free < LOW_BYTES,
+            Trouble.DISK_FULL: level is Level.OUT,
+            Trouble.DISK_LOW: level is Level.LOW,
             Trouble.SPOOL_WAITING: self._spooled() > 0,
             Trouble.PUBLIC_STALE: not os.access(public, os.W_OK) or not (public / "index.html").exists(),
         }
@@ -118,7 +132,7 @@ def _of_rows(strain: Strain, at: datetime) -> dict[Trouble, bool]:
         Trouble.NO_WORKER: strain.worker_seen is None or is_older(strain.worker_seen, LATE),
         Trouble.PROVIDER_FAILING: bool(strain.failing),
         Trouble.JOURNAL_LATE: is_older(strain.oldest_unsealed, ROOT_LATE),
-        Trouble.CLOCK_OFF: clock_offset(strain, at) > CLOCK_OFF,
+        Trouble.CLOCK_OFF: clock_offset(strain, at) > OFF,
         Trouble.STREAM_HELD: is_older(strain.held_since, STREAM_LATE)
         or (strain.session_ended is not None and not is_older(strain.session_ended, SESSION_SHOWN)),
     }

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from store import durable
+
 STOP = "STOP"
 RESTORED = (
     "RESTORED"  # beside STOP: the public pages stay as they are, too, since this database is older than they
@@ -16,12 +18,8 @@ def put(data_dir: Path, reason: str, *, is_restored: bool = False) -> None:
         with os.fdopen(descriptor, "w") as file:
             file.write(reason + "\n")
             file.flush()
-            os.fsync(file.fileno())
-    handle = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            durable.sync(file.fileno())
+    durable.sync_directory(data_dir)
 
 
 def release(data_dir: Path) -> None:

@@ -53,10 +53,33 @@ class Lines:
         self._thread.join(LAST_WORDS_SECONDS)
 
 
-def standard_error() -> TextIO | Lines:
+class Kept:
+    """A text stream into a file: a full disk costs lines, which are counted, and nothing else."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out.fileno()
+        self._dropped = 0
+
+    def write(self, text: str) -> int:
+        """Whole lines, or nothing of them; never raises."""
+        said = f'{{"event": "log.dropped", "level": "warning", "count": {self._dropped}}}\n{text}'
+        try:
+            os.write(self._out, (said if self._dropped else text).encode())
+            self._dropped = 0
+        except OSError:
+            self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: what is written is in the file."""
+
+
+def standard_error() -> TextIO | Lines | Kept:
     """Standard error; behind a queue where somebody else must read for it to take more."""
     try:
         mode = os.fstat(sys.stderr.fileno()).st_mode
     except (OSError, ValueError, AttributeError):  # replaced by a test, or closed
         return sys.stderr
-    return Lines(sys.stderr) if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else sys.stderr
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return Lines(sys.stderr)
+    return Kept(sys.stderr) if stat.S_ISREG(mode) else sys.stderr

@@ -14,12 +14,12 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict
 
-from hub.lines import Lines, standard_error
+from hub.lines import Kept, Lines, standard_error
 
 LINE_BYTES = 2048  # PROMISES H92; a pipe takes 4096 at once, so lines of two processes do not mix
 VALUE = 200  # characters of one value: an id has 30, a path template 60
 SEVERAL = 20  # values of one line
-_out: list[TextIO | Lines] = []  # where lines go once configure() has run
+_out: list[TextIO | Lines | Kept] = []  # where lines go once configure() has run
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by the door, on every line it causes
 
 

@@ -35,7 +35,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_receipts_waiting": "Receipts whose message is not known yet.",
     "tocsin_shelf_open": "Things on the shelf that nobody has settled.",
     "tocsin_spool_frames": "Messages that wait in the spool of this machine.",
-    "tocsin_disk_free_bytes": "Free bytes beneath the data directory.",
+    "tocsin_disk_free_bytes": "Free bytes of each place, without what the ballast holds.",
     "tocsin_journal_last_entry": "Number of the newest journal entry.",
     "tocsin_journal_last_root": "Number of the newest signed root.",
     "tocsin_journal_last_root_age_seconds": "Age of the newest signed root.",
@@ -76,7 +76,7 @@ class _Reading(Collector):
 
 def _of_machine(seen: Seen) -> Iterator[Metric]:
     yield _gauge("tocsin_spool_frames", {(): seen.spooled})
-    yield _gauge("tocsin_disk_free_bytes", {(): seen.free_bytes})
+    yield _gauge("tocsin_disk_free_bytes", {(name,): p.free for name, p in seen.places.items()}, "place")
 
 
 def _of_strain(strain: Strain, at: datetime) -> Iterator[Metric]:

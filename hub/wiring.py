@@ -23,12 +23,13 @@ from domain.errors import Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
-from hub import birth, keys, refusals
+from hub import birth, keys, network, refusals
 from hub import clock as clocks
 from hub.bell import Bell
-from hub.health import Health
+from hub.health import Health, Trouble
 from hub.log import log
 from hub.refusals import is_this_machine
+from hub.room import Room
 from hub.settings import Settings
 from intake import desk, secret_link
 from intake.acknowledge import Acknowledger
@@ -41,8 +42,8 @@ from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
 from outbox.window import Courier
 from sandbox.pool import Pool
+from store import figures, shelf
 from store import hub as hub_row
-from store import shelf
 from store.blobs import Blobs
 from store.database import Store
 
@@ -79,6 +80,7 @@ class Hub:
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
     bell: Bell
+    room: Room
     health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
@@ -120,11 +122,14 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     mode = store.read(hub_row.mode)
     refusals.must_be_sound(settings, mode)
     keys.must_belong(settings.data_dir / "keys", made, store.read(hub_row.instance))
-    clock = clocks.of(mode, clock, settings.clock_file)
+    followed = clocks.Followed(clock) if clock is now else None  # a test's own time follows nobody
+    if followed is not None and (at := store.read(figures.clock)):
+        followed.follow(at)
+    clock = clocks.of(mode, followed or clock, settings.clock_file)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
-    bell = Bell()
+    bell, room = Bell(), Room(settings.data_dir)
     path = _return_path(settings, made)
     wires = [*_wires(settings, mode), *_mail_wires(settings, mode, path, clock)]
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
@@ -133,6 +138,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
+    health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
+    if any(wire.reaches_the_world for wire in wires):
+        health.join(Trouble.NETWORK_OUT, network.is_there)
     return Hub(
         settings=settings,
         mode=mode,
@@ -149,7 +157,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
         bell=bell,
-        health=Health(store=store, data_dir=settings.data_dir, clock=clock),
+        room=room,
+        health=health,
         clock=clock,
         zone=ZoneInfo(settings.zone),
         stopping=threading.Event(),
@@ -182,6 +191,7 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
     """The SMTP door of this hub, not yet open; over a socket that is kept open elsewhere, or its own."""
 
     async def take(inbound: Inbound) -> str:
+        hub.room.admit(len(inbound.raw))
         kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
         if kept.is_fresh:
             hub.bell("file_report", kept.inbound_id)
@@ -204,6 +214,7 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
         note=note,
         tls=tls,
         bound=bound,
+        is_open=lambda: hub.room.is_open,
     )
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from domain.errors import BadInput, Unavailable
 from domain.handling import Handling
 from domain.report import Inbound, Kept
+from store import durable
 
 _MAGIC = b"TOCSIN-SPOOL-1\n"
 _LENGTHS = struct.Struct(">QQ")  # header, raw
+SPARE_BYTES = 32 << 20  # or 1 % of a small disk: left free, so that no frame is begun that cannot be ended
 LIMIT_BYTES = 2 << 30  # then the doors say "try again": 20,000 reports of 100 KB
 
 
@@ -41,7 +43,7 @@ class Spool:
             frame = _frame(inbound, minted)
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                if self.size() + len(frame) > self._limit:
+                if self.size() + len(frame) > self._limit or self._is_crowded():
                     raise Unavailable("the spool is full", code="spool_full")
                 self._write(self._directory / f"{minted.inbound_id}.frame", frame)
             except OSError as error:
@@ -83,18 +85,23 @@ class Spool:
         self._bad.mkdir(exist_ok=True)
         return path.rename(self._bad / path.name)
 
+    def _is_crowded(self) -> bool:
+        """Whether its disk must not get fuller: where the database is down, this is the last place."""
+        found = os.statvfs(self._directory)
+        return found.f_bavail < min(found.f_blocks // 100, SPARE_BYTES // found.f_frsize)
+
     def _write(self, path: Path, frame: bytes) -> None:
         temporary = path.with_suffix(".part")
-        with temporary.open("wb") as file:
-            file.write(frame)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-        handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)  # without it a power cut forgets the name (finding 24)
-        finally:
-            os.close(handle)
+            with temporary.open("wb") as file:
+                file.write(frame)
+                file.flush()
+                durable.sync(file.fileno())
+        except OSError:  # a full disk keeps no half of a frame
+            temporary.unlink(missing_ok=True)
+            raise
+        temporary.rename(path)
+        durable.sync_directory(self._directory)  # without it a power cut forgets the name (finding 24)
 
 
 def _frame(inbound: Inbound, minted: Kept) -> bytes:

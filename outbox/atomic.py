@@ -5,6 +5,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from store import durable
+
 PACKED = ".gz"  # the ending that nginx's gzip_static and others look for
 _EFFORT = 6  # gzip's own usual one; 9 saves one byte in a hundred of a page
 
@@ -56,11 +58,7 @@ def make(directory: Path) -> None:
 
 def sync(directory: Path) -> None:
     """Make the names in a directory durable."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.sync_directory(directory)
 
 
 def _read(path: Path) -> bytes | None:
@@ -79,10 +77,14 @@ def _second(path: Path) -> int:
 
 def _put(path: Path, body: bytes, stamp: float) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    with temporary.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.utime(file.fileno(), (stamp, stamp))
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.utime(file.fileno(), (stamp, stamp))
+            durable.sync(file.fileno())
+    except OSError:  # a full disk keeps no half of a file: the last good one stays
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.rename(path)

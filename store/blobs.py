@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound, Tampered
 from domain.handling import Handling
+from store import durable
 from store import tables as t
 from store.unit import Unit
 
@@ -27,13 +28,17 @@ class Blobs:
             return name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                durable.sync(file.fileno())
+        except OSError:  # a full disk keeps no half of a file
+            temporary.unlink(missing_ok=True)
+            raise
         temporary.rename(path)
-        _sync_directory(path.parent)
-        _sync_directory(self._directory)
+        durable.sync_directory(path.parent)
+        durable.sync_directory(self._directory)
         return name
 
     def get(self, name: str) -> bytes:
@@ -48,14 +53,6 @@ class Blobs:
 
     def _path(self, name: str) -> Path:
         return self._directory / name[:2] / name
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def note(unit: Unit, sha256: str, size: int, handling: Handling, at: datetime) -> None:

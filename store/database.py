@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from domain.errors import CommitUnknown, HubError, Unavailable
+from store import durable
 from store.engine import WriteLock, open_engine
 from store.unit import Unit
 from store.vault import Vault
@@ -43,9 +44,15 @@ class _Job:
 class Store:
     """The one durable memory. Thread-safe; a process has one."""
 
-    def __init__(self, url: str, *, vault: Vault, head_key: bytes, lock_path: Path | None = None) -> None:
-        """`lock_path`: the file that SQLite writers of several processes take turns on."""
+    def __init__(
+        self, url: str, *, vault: Vault, head_key: bytes, lock_path: Path | None = None,
+        on_full: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`lock_path`: the file that SQLite writers of several processes take turns on; `on_full` makes room."""
         self._vault = vault
+        self._on_full = on_full
+        self._has_committed = False
+        self.is_shut = False  # the disk failed at our first commit: nothing is written here any more
         self._head_key = head_key
         self._writer = open_engine(url, is_writer=True)
         self._reader = open_engine(url, is_writer=False)
@@ -79,7 +86,7 @@ class Store:
     def _queue(self, job: _Job) -> "Future[Any]":
         # a caller that goes away must not cancel what will be committed
         job.future.set_running_or_notify_cancel()
-        if self._closed:
+        if self._closed or self.is_shut:
             job.future.set_exception(Unavailable("the store is closing"))
         else:
             self._jobs.put(job)
@@ -96,6 +103,27 @@ class Store:
                 return work(Unit(connection, self._vault, self._head_key))
         except sa.exc.OperationalError as error:
             raise Unavailable("the database does not answer") from error
+
+    def _failed(self, error: Exception) -> Unavailable:
+        """Nothing was kept; whether another try may help depends on the disk."""
+        self._drop_connection()
+        self._meet(error)
+        failure = Unavailable("the database does not answer")
+        failure.__cause__ = error
+        return failure
+
+    def _meet(self, error: Exception) -> None:
+        """What the disk's own refusals ask for.
+
+        A commit that could not be made durable ends the process, since what it committed before may be lost
+        with it; one that never committed anything shuts the store and goes on with the spool (PROMISES F18).
+        """
+        if durable.is_full(error):
+            self._on_full()
+        elif durable.is_broken(error):
+            if self._has_committed:
+                durable.leave()
+            self.is_shut = True
 
     def close(self) -> None:
         """Finish what is queued and let go."""
@@ -138,9 +166,7 @@ class Store:
                 failure = error
                 break
             except (sa.exc.DBAPIError, OSError) as error:
-                self._drop_connection()
-                failure = Unavailable("the database does not answer")
-                failure.__cause__ = error
+                failure = self._failed(error)
                 time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
             except Unavailable as error:  # the lock is held elsewhere: one by one each would wait for it
                 failure, may_be_one_s_fault = error, False
@@ -158,6 +184,8 @@ class Store:
 
     def _transaction(self, batch: list[_Job]) -> list[tuple[bool, Any]]:
         """All of `batch` in one transaction, each in its own savepoint; those alike share one."""
+        if self.is_shut:
+            raise Unavailable("the disk of the database failed", code="disk_failed")
         with self._lock:
             connection = self._connection or self._writer.connect()
             self._connection = connection
@@ -174,8 +202,12 @@ class Store:
             try:
                 transaction.commit()
             except (sa.exc.DBAPIError, OSError) as error:
+                if durable.is_full(error):
+                    raise  # SQLite says so before it keeps anything: tried again once there is room
                 self._drop_connection()
+                self._meet(error)
                 raise CommitUnknown("the database did not answer COMMIT") from error
+            self._has_committed = True
             return outcomes
 
     def _drop_connection(self) -> None:

@@ -69,10 +69,16 @@ def strain(unit: Unit, at: datetime) -> Strain:
         worker_seen=processes.last_seen(unit, WORKERS),
         newest_entry=unit.scalar(sa.select(t.journal.c.at).order_by(t.journal.c.seq.desc()).limit(1)),
         oldest_unsealed=_oldest_unsealed(unit),
-        clock=unit.scalar(sa.select(sa.func.clock_timestamp())) if unit.is_postgres else None,
+        clock=clock(unit),
         held_since=sessions.held_since(unit),
         session_ended=sessions.last_ended(unit),
     )
+
+
+def clock(unit: Unit) -> datetime | None:
+    """The database's own clock, None where it has none."""
+    found: datetime | None = unit.scalar(sa.select(sa.func.clock_timestamp())) if unit.is_postgres else None
+    return found
 
 
 def figures(unit: Unit) -> Figures:

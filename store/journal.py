@@ -107,11 +107,10 @@ def entries(unit: Unit, kind: str, entity: str) -> list[sa.Row[Any]]:
     return unit.rows(sa.select(t.journal).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n))
 
 
-def last_act(unit: Unit, kind: str, entity: str) -> str | None:
-    """The newest act of the stream (kind, entity), None before the first."""
-    query = sa.select(t.journal.c.act).where(*_is(t.journal, kind, entity)).order_by(t.journal.c.n.desc())
-    found: str | None = unit.scalar(query.limit(1))
-    return found
+def last(unit: Unit, kind: str, entity: str) -> sa.Row[Any] | None:
+    """The newest entry of the stream (kind, entity) as (act, at), None before the first."""
+    j = t.journal.c
+    return unit.row(sa.select(j.act, j.at).where(*_is(t.journal, kind, entity)).order_by(j.n.desc()).limit(1))
 
 
 def _head(unit: Unit, kind: str, entity: str) -> tuple[int, str]:

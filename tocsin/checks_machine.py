@@ -13,8 +13,9 @@ from cryptography import x509
 from domain.errors import Unavailable
 from domain.handling import Mode
 from hub import birth, hold, keys
-from hub.health import LOW_BYTES
 from hub.refusals import weak_secrets
+from hub.room import Level, Room
+from intake.spool import LIMIT_BYTES
 from store import hub as hub_row
 from tocsin.finding import Case, Check, Finding, fail, ok, warn
 from workers.app import append_only
@@ -84,15 +85,22 @@ def _mend_keys(case: Case) -> None:
 
 
 def _disk(case: Case) -> Finding:
-    place = case.data if case.data.exists() else Path("/")
-    found = shutil.disk_usage(place)
-    says = f"{found.free >> 20} MiB of {found.total >> 20} MiB are free."
-    look = f"du -xh {shlex.quote(str(case.data))} | sort -h | tail -20"
-    if found.free < LOW_BYTES:
-        return fail(f"{says} The spool alone may take {LOW_BYTES >> 20} MiB.", look)
-    if found.free < 5 * LOW_BYTES:
+    if not case.data.exists():
+        return ok(f"{shutil.disk_usage('/').free >> 20} MiB are free.")
+    room = Room(case.data)
+    name, worst = max(room.places.items(), key=lambda item: (item[1].level, -item[1].free))
+    says = f"{worst.free >> 20} MiB of {worst.total >> 20} MiB are free ({name})."
+    path = case.data if name in ("data", "log") else case.data / name
+    look = f"du -xh {shlex.quote(str(path))} | sort -h | tail -20"
+    if worst.level is Level.OUT:
+        return fail(f"{says} The doors are closed; recall and all-clear work.", look)
+    if worst.level is Level.LOW:
         return warn(says, look)
-    return ok(says)
+    if "spool" in room.places and room.places["spool"].free < LIMIT_BYTES:
+        return warn(f"{says} The spool alone may take {LIMIT_BYTES >> 20} MiB.", look)
+    if not room.has_ballast:
+        return warn(f"{says} The ballast is not there yet; a running hub makes it.", case.command("worker"))
+    return ok(f"{says} The ballast is there.")
 
 
 def _redis(case: Case) -> Finding:

@@ -13,7 +13,8 @@ from domain.ids import mint
 from domain.person import Person, Role
 from domain.release import Release, State
 from hub import anchor
-from hub.health import CLOCK_OFF, LATE, ROOT_LATE, clock_offset
+from hub.clock import OFF
+from hub.health import LATE, ROOT_LATE, clock_offset
 from store import areas, condition, figures, migrate, processes, roots
 from store import hub as hub_row
 from store.database import Store
@@ -110,7 +111,7 @@ def _clock(case: Case, store: Store) -> Finding:
     strain = store.read(lambda unit: figures.strain(unit, case.at))
     offset = clock_offset(strain, case.at)
     against = "the database's" if strain.clock else "the newest row's (SQLite has no clock of its own)"
-    if offset > CLOCK_OFF:
+    if offset > OFF:
         return fail(
             f"This clock differs by {offset.total_seconds():.1f} s from {against}.",
             "timedatectl set-ntp true",

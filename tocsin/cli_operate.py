@@ -136,13 +136,13 @@ def release_hold(
 
 
 @app.command()
-def keep(kind: Annotated[str, typer.Argument(help="web, smtp or worker")], data: DataDir = None,
+def keep(kind: Annotated[str, typer.Argument(help="web, smtp, worker or up")], data: DataDir = None,
          port: Annotated[int | None, typer.Option()] = None) -> None:  # fmt: skip
     """Hold a port open and one process behind it; SIGHUP changes the process without losing a connection."""
-    if kind not in ("web", "smtp", "worker"):
-        raise typer.BadParameter("web, smtp or worker")
+    if kind not in ("web", "smtp", "worker", "up"):
+        raise typer.BadParameter("web, smtp, worker or up")
     configure()
-    changes = {"port" if kind == "web" else "smtp_port": port}
+    changes = {"smtp_port" if kind == "smtp" else "port": port}
     serve.keep(settings_of(data, **changes), kind, ["--data", str(data)] if data else [])
 
 

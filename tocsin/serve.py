@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
 from outbox import publish, sweep
+from outbox.window import DEADLINE
 from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
@@ -31,17 +33,21 @@ from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
+from tocsin.leases import LeaseLoop
+from tocsin.pulse import Part, Pulse, Ticks
 from tocsin.watch import Watch
 from web.app import create_app, hosts
-from workers.app import Ringer, Workers, answers, broker, start_workers
+from workers.app import Ringer, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
+
+SWEEP_TURNS = 60  # seconds that one step of the sweep may take: thousands of public pages at a first start
 
 
 def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     """Everything in one process until SIGTERM or Ctrl-C."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with alone(settings.data_dir / "up.lock"):
-        web_socket = sockets.listen(settings.host, settings.port)
+        web_socket = sockets.inherited() or sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
@@ -78,18 +84,18 @@ def smtp(settings: Settings) -> None:
 
 def worker(settings: Settings) -> None:
     """A worker process; any number of them."""
-    with opened(settings) as hub, _running(hub, "worker"):
-        asyncio.run(_until_told())
+    with opened(settings) as hub, _running(hub, "worker") as pulse:
+        asyncio.run(_until_told(pulse))
 
 
 def keep(settings: Settings, kind: str, arguments: Sequence[str]) -> None:
     """Hold the port of `kind` open and keep one process of it running; SIGHUP changes it without a gap."""
     bound = sockets.inherited()
-    if bound is None and kind == "web":
+    if bound is None and kind in ("web", "up"):
         bound = sockets.listen(settings.host, settings.port)
     if bound is None and kind == "smtp":
         bound = sockets.listen(settings.smtp_host, settings.smtp_port)
-    keeper.keep(bound, [kind, *arguments])
+    keeper.keep(bound, [kind, *arguments], may_overlap=kind != "up")
 
 
 @contextlib.contextmanager
@@ -112,7 +118,7 @@ async def _up(
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
-    with _running(hub, "up"):
+    with _running(hub, "up") as pulse, _ticking(pulse):
         async with House(_patience(hub)) as house:
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
@@ -161,7 +167,7 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
 
 async def _web(hub: Hub, bound: Any) -> None:
     told = told_to_stop()
-    with _tended(hub, "web"):
+    with _tended(hub, "web") as pulse, _ticking(pulse):
         async with House(_patience(hub)) as house:
             await house.open_web(create_app(hub), bound)
             log("web.ready", port=sockets.port_of(bound))
@@ -172,7 +178,7 @@ async def _web(hub: Hub, bound: Any) -> None:
 
 async def _smtp(hub: Hub, bound: Any) -> None:
     told = told_to_stop()
-    with _tended(hub, "smtp"):
+    with _tended(hub, "smtp") as pulse, _ticking(pulse):
         async with House(_patience(hub)) as house:
             door = smtp_door(hub, bound)
             await house.open_door(door)
@@ -181,10 +187,30 @@ async def _smtp(hub: Hub, bound: Any) -> None:
             await told.wait()
 
 
-async def _until_told() -> None:
+async def _until_told(pulse: Pulse) -> None:
     told = told_to_stop()
-    sockets.tell("READY=1")
-    await told.wait()
+    with _ticking(pulse):
+        sockets.tell("READY=1")
+        await told.wait()
+
+
+@contextlib.contextmanager
+def _ticking(pulse: Pulse) -> Iterator[None]:
+    """The event loop says that it turns; a handler that never gives it back ends the process."""
+    ticks = Ticks()
+
+    async def tick() -> None:
+        while True:
+            ticks.tick()
+            await asyncio.sleep(0.5)
+
+    task = asyncio.get_running_loop().create_task(tick())
+    pulse.join(Part(name="loop", count=ticks))
+    try:
+        yield
+    finally:
+        pulse.stop()
+        task.cancel()
 
 
 def _patience(hub: Hub) -> Patience:
@@ -192,7 +218,7 @@ def _patience(hub: Hub) -> Patience:
 
 
 @contextlib.contextmanager
-def _tended(hub: Hub, kind: str) -> Iterator[None]:
+def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
     """A door's process: it rings, says that it lives, and brings its own spool in; workers do the rest."""
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)
@@ -203,23 +229,20 @@ def _tended(hub: Hub, kind: str) -> Iterator[None]:
         on_error=_failed,
     )  # fmt: skip
     timers.start()
+    pulse = Pulse()
+    pulse.join(Part(name="timers", count=lambda: timers.turns, patience=SWEEP_TURNS))
     try:
         with Watch(hub, kind):
-            yield
+            pulse.start()
+            yield pulse
     finally:
+        pulse.stop()
         timers.stop(_patience(hub).part)
         ringer.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    workers: Workers
-    timers: Timers
-    ringer: Ringer
-
-
 @contextlib.contextmanager
-def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
+def _running(hub: Hub, kind: str) -> Iterator[Pulse]:
     """Actors, sweep and chores of this process."""
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)
@@ -235,10 +258,19 @@ def _running(hub: Hub, kind: str) -> Iterator[_Parts]:
     refresh()
     timers.start()
     part = _patience(hub).part
+    pulse = Pulse(leave=partial(_leave, hub))
+    pulse.join(Part(name="timers", count=lambda: timers.turns, patience=SWEEP_TURNS))
+    leases = LeaseLoop(hub.store)
+    if kind == "worker":  # where a door lives in the same process, it goes on with the spool instead
+        pulse.join(leases.part)
+        leases.start()
     try:
         with Watch(hub, kind):
-            yield _Parts(workers=workers, timers=timers, ringer=ringer)
+            pulse.start()
+            yield pulse
     finally:
+        pulse.stop()
+        leases.stop()
         timers.stop(part)
         hub.outgoing.courier.close()  # no call begins any more, so a clean stop leaves nothing unsure
         stopping = threading.Thread(target=workers.stop, args=(part,), daemon=True)
@@ -251,6 +283,14 @@ def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
     """What came in and waits to be filed, or to be fetched."""
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
     return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)]
+
+
+def _leave(hub: Hub, code: int) -> None:
+    """End a worker whose parts have stopped: calls in flight get their time, none begins (PROMISES §3.3)."""
+    closing = threading.Thread(target=hub.outgoing.courier.close, daemon=True)
+    closing.start()
+    closing.join(DEADLINE.total_seconds() + 1)
+    os._exit(code)
 
 
 def _failed(what: str, error: Exception) -> None:

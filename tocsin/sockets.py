@@ -39,11 +39,15 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> socket.sock
 
 
 def tell(state: str, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Say READY=1 or STOPPING=1 to who started us (sd_notify(3)); to nobody when nobody asked."""
+    """Say READY=1, WATCHDOG=1 or STOPPING=1 to who started us (sd_notify(3)); to nobody when nobody asked.
+
+    Never blocks: a supervisor that does not read has nine words waiting already (net.unix.max_dgram_qlen).
+    """
     address = environment.get("NOTIFY_SOCKET", "")
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        line.setblocking(False)
         try:
             line.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError:

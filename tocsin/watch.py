@@ -15,8 +15,11 @@ from hub.log import log, where
 from hub.wiring import Hub
 from store import processes
 from store.processes import Process
+from store.unit import Unit
+from tocsin.pulse import EXIT_DEAF
 
 LOOK = timedelta(seconds=2)  # as old as a banner may be
+SHUT_LOOKS = 30  # a minute on the spool, then a new process asks the disk again
 BEATS = 5  # looks to a heartbeat: each 10 s
 
 
@@ -30,8 +33,10 @@ class Watch:
             id=mint("prc", at), kind=kind, host=platform.node()[:80], pid=os.getpid(),
             version=version("tocsin"), started_at=at, seen_at=at,
         )  # fmt: skip
+        self._notes = banners.Notes(hub.settings.data_dir / "troubles", self._me.id)
         self._unwritten: list[banners.Change] = []
         self._last: set[banners.Trouble] | None = None
+        self._shut_looks = 0
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -52,18 +57,36 @@ class Watch:
 
     def look(self) -> None:
         """Look once, and journal what began or ended; what cannot be written now is written later."""
+        self._hub.room.settle()
         seen = self._hub.health.look()
+        self._leave_if_wrong()
         now = set(seen.troubles)
         before = (
             set(banners.Trouble) - now if self._last is None else self._last
         )  # ended while nobody watched
         self._last = now
         self._unwritten += banners.changes(before, now, seen.at)
-        if not self._unwritten or seen.strain is None:
+        if seen.strain is None:
+            self._notes.keep(self._unwritten)
             return
-        found = list(self._unwritten)
-        self._hub.store.run(lambda unit: banners.note(unit, found, host=self._me.host))
-        self._unwritten = []
+        mine, left = list(self._unwritten), self._notes.left()
+        if mine or left:
+            self._hub.store.run(lambda unit: self._write(unit, left, mine))
+            self._unwritten = []
+            self._notes.forget()
+
+    def _write(self, unit: Unit, left: list[banners.Change], mine: list[banners.Change]) -> None:
+        """What stands in the notes first: it is older, and may be this process's own."""
+        banners.note(unit, left, host=self._me.host, are_late=True)
+        banners.note(unit, mine, host=self._me.host)
+
+    def _leave_if_wrong(self) -> None:
+        """A worker whose clock jumped leaves its leases to others; a shut store is tried anew after a while."""
+        store, health = self._hub.store, self._hub.health
+        self._shut_looks = self._shut_looks + 1 if store.is_shut else 0
+        if (health.has_jumped and self._me.kind == "worker") or self._shut_looks > SHUT_LOOKS:
+            log("process.leaves", clock=health.has_jumped, shut=store.is_shut)
+            os._exit(EXIT_DEAF)
 
     def _beat(self) -> None:
         self._hub.store.run(lambda unit: processes.seen(unit, self._me, self._hub.clock()))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain.errors import BadInput, HubError, NotAllowed, NotFound
+from domain.errors import BadInput, HubError, NotAllowed, NotFound, Unavailable
 from domain.ids import spoken_digits
 from domain.report import Inbound, Kept
 from hub.wiring import Hub
@@ -93,6 +93,10 @@ class Citizen:
         """Why this request is not taken, whatever its body holds; None for most."""
         if getattr(request.state, "is_too_large", False):
             return BadInput("the request is too large", code="too_large")
+        try:
+            self._hub.room.admit()
+        except Unavailable as error:
+            return error
         if not self._flood.has_room(address_of(request, self._proxies), self._hub.clock()):
             return NotAllowed("too many at once; danger to life: call 110, 119 or 120", code="too_many_tries")
         return None

@@ -46,12 +46,13 @@ async def _ready(request: Request) -> Response:
     spool = os.access(hub.settings.data_dir / "spool", os.W_OK)
     body: dict[str, Any] = {
         "status": "ready", "mode": hub.mode.value, "database": database, "spool": spool,
-        "disk": Trouble.DISK_LOW not in seen.troubles, "broker": Trouble.BROKER_DOWN not in seen.troubles,
+        "disk": not {Trouble.DISK_LOW, Trouble.DISK_FULL} & set(seen.troubles),
+        "doors": hub.room.is_open, "broker": Trouble.BROKER_DOWN not in seen.troubles,
         "worker": seen.strain is not None and Trouble.NO_WORKER not in seen.troubles,
         "troubles": [trouble.value for trouble in seen.troubles],
     }  # fmt: skip
     if not database or seen.troubles:
-        body["status"] = "degraded" if database or spool else "down"
+        body["status"] = "degraded" if (database or spool) and hub.room.is_open else "down"
     return JSONResponse(body, 503 if body["status"] == "down" else 200)
 
 

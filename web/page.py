@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.errors import BadInput, Flaw, HubError, Unavailable
 from domain.person import Person, Role
+from hub.health import Trouble
 from hub.wiring import Hub
 from templates import pages
 from web import problems
@@ -86,7 +87,10 @@ def problem_page(
     language = language_of(request, person)
     flaws: tuple[Flaw, ...] = error.flaws if isinstance(error, BadInput) else ()
     headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}
+    # nobody can be known while the database is down: the page that says so says also what still works
+    down = [Trouble.DATABASE_DOWN.value] if Trouble.DATABASE_DOWN in hub.health.troubles else []
+    banners = {"banners": down} if down and person is None else {}
     return show(
         hub, request, "error.html", person=person, csrf=csrf, status=status_of(error), headers=headers,
-        problem=sentence(error, language), flaws=flaws,
+        problem=sentence(error, language), flaws=flaws, **banners,
     )  # fmt: skip

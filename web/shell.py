@@ -13,7 +13,7 @@ from domain.ids import mint
 from hub import log as lines
 from hub.log import log
 from hub.wiring import Hub
-from web import problems
+from web import full, problems
 
 HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
@@ -64,6 +64,7 @@ class Shell:
 
         try:
             self._admit(request)
+            full.refuse(request, self._hub)
             limit = _limit(request, self._hub.settings.max_body_bytes)
             await self._app(scope, _metered(scope, receive, limit), speak)
         except HubError as error:

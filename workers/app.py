@@ -4,6 +4,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,13 +12,14 @@ from datetime import timedelta
 import redis
 from dramatiq import Broker, Message, Worker
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from outbox.outgoing import Jobs
+from workers import heard
 from workers.actors import QUEUES, declare
+from workers.heard import HeardRedis, HeardStub
 
 # LIMITS.md, "dramatiq + Redis": stock settings poll at up to 1 s and re-run a dead worker's message after
 # minutes. Rows recover what is lost either way; these make the common case quick.
@@ -27,20 +29,22 @@ POLL_MS = 100  # 47/88 ms idle latency (p50/p95) at 2 % of a core
 SOCKET_SECONDS = 2.0  # a hung Redis costs a consumer this long; nobody else waits for it
 BELLS_WAITING = 10_000  # then rings are dropped: the sweep finds the rows
 DEAF_AFTER = timedelta(seconds=2)
+SILENT_LOOKS = 5  # a consumer that asks for nothing in 10 s is stuck: twice what a hung Redis costs it
 EXIT_DEAF = 70  # sysexits.h EX_SOFTWARE: the supervisor starts a new process
 
 
 def broker(redis_url: str = "") -> Broker:
     """In this process, or Redis when its URL is given. No server is contacted here."""
     middleware = [Retries(max_retries=0)]
+    made: Broker
     if not redis_url:
-        made: Broker = StubBroker(middleware=list(middleware), fail_fast_default=False)
+        made = HeardStub(middleware=list(middleware), fail_fast_default=False)
     else:
         pool = redis.ConnectionPool.from_url(
             redis_url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
-        made = RedisBroker(  # type: ignore[no-untyped-call]  # its __init__ has no types
+        made = HeardRedis(  # type: ignore[no-untyped-call]  # its __init__ has no types
             client=redis.Redis(connection_pool=pool), middleware=list(middleware),
             heartbeat_timeout=HEARTBEAT_MS, maintenance_chance=MAINTENANCE_PER_MILLION,
         )  # fmt: skip
@@ -126,7 +130,9 @@ def start_workers(
     }  # fmt: skip
     pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())
     leaving = threading.Event()
-    watch = threading.Thread(target=_watch, args=(pools, leaving, on_deaf), name="hearing", daemon=True)
+    watch = threading.Thread(
+        target=_watch, args=(pools, broker, leaving, on_deaf), name="hearing", daemon=True
+    )
     watch.start()
     return Workers(pools=pools, watch=watch, leaving=leaving)
 
@@ -139,10 +145,19 @@ def _pool(broker: Broker, names: set[str], size: int) -> Worker:
     return pool
 
 
-def _watch(pools: tuple[Worker, ...], leaving: threading.Event, on_deaf: Callable[[int], object]) -> None:
+def _watch(
+    pools: tuple[Worker, ...], broker: Broker, leaving: threading.Event, on_deaf: Callable[[int], object]
+) -> None:
+    seen: dict[str, int] = {}
+    silent: Counter[str] = Counter()
     while not leaving.wait(DEAF_AFTER.total_seconds()):
         threads = [t for pool in pools for t in (*pool.consumers.values(), *pool.workers)]
-        if any(not t.is_alive() for t in threads) and not leaving.is_set():
+        polls = dict(heard.polls(broker))
+        for name, count in polls.items():  # looks are counted, not seconds: a stopped process was not silent
+            silent[name] = silent[name] + 1 if seen.get(name) == count else 0
+        seen = polls
+        is_deaf = any(not t.is_alive() for t in threads) or max(silent.values(), default=0) >= SILENT_LOOKS
+        if is_deaf and not leaving.is_set():
             on_deaf(EXIT_DEAF)
             return
 

@@ -62,6 +62,7 @@ class Timers:
         self._sources, self._chores, self._on_error = sources, chores, on_error
         self._rung: dict[tuple[str, str], float] = {}
         self._running: dict[tuple[str, str], Future[None]] = {}
+        self.turns = 0  # steps that have come back, well or not
         self._next = {chore.name: 0.0 for chore in chores}
         self._leaving = threading.Event()
         self._runners = ThreadPoolExecutor(RUNNERS, thread_name_prefix="sweep")
@@ -126,3 +127,5 @@ class Timers:
             run()
         except Exception as error:  # a failing chore must not end the sweep; its rows stay due
             self._on_error(what, error)
+        finally:
+            self.turns += 1

@@ -7,6 +7,7 @@ connections or time. Sources: RFC 5321 (§4.5.2 transparency, §4.5.3 sizes and 
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, cast
@@ -55,6 +56,9 @@ class House(Protocol):
     tls: Any
     limits: Limits
     held: int
+
+    @property
+    def is_open(self) -> Callable[[], bool]: ...
 
     def log(self, event: str, /, **ids: Any) -> None: ...
 
@@ -295,6 +299,15 @@ class _Replies:
     ) -> list[str]:
         session.host_name = hostname
         return [line for line in responses if not line.startswith("250-AUTH")]
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if not self.door.is_open():
+            return "452 4.3.1 no room at the moment, try again later"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

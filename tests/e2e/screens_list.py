@@ -21,6 +21,7 @@ DESK = (
     Screen("officer", "/console/find", "/console/find"),
     Screen("officer", "/console/find?q=江滨", "/console/find"),
     Screen("officer", "/console/shelf", "/console/shelf"),
+    Screen("officer", "/console/degraded", "/console/degraded"),
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),
     Screen("officer", "/console/calls/new", "/console/calls/new"),

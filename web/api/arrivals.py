@@ -101,6 +101,7 @@ def _inbound(
 
 async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -> JSONResponse:
     hub = hub_of(request)
+    hub.room.admit(len(inbound.raw))
     minted = desk.mint_names(inbound.received_at)
     knock = knock_of(request, caller, told, is_required=True)
     blob = await desk.keep_large(inbound.raw, hub.blobs)

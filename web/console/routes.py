@@ -8,7 +8,7 @@ from domain.errors import NotFound
 from hub.wiring import Hub
 from templates import pages, sheet
 from web.auth import Doorkeeper
-from web.console import calls, drafts, endings, queue, recipients, releases, reports, shifts, slips
+from web.console import calls, degraded, drafts, endings, queue, recipients, releases, reports, shifts, slips
 from web.console.stream import StreamDoor
 from web.console.visit import act, page
 from web.live import Live
@@ -23,6 +23,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console": queue.queue,
         "/console/find": queue.find,
         "/console/shelf": queue.shelf_page,
+        "/console/degraded": degraded.show,
         "/console/rows": queue.rows,
         "/console/counts": queue.counts,
         "/console/shift": shifts.show,

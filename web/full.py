@@ -1,0 +1,24 @@
+"""What is still taken from outside while the disk is full: recall, all-clear, receipts, and the way to them."""
+
+import re
+
+from starlette.requests import Request
+
+from domain.errors import Unavailable
+from hub.wiring import Hub
+
+FORM = "/report"  # refuses by itself, with what was typed and the numbers to call
+_READS = ("GET", "HEAD", "OPTIONS")
+_STILL = re.compile(
+    r"/(console|v1)/releases/[^/]+/(stop|cancel|lift|correct)"
+    r"|/login(/.*)?|/logout|/hooks/dlr/.*|/v1/citizen/reports"  # the last one refuses by itself, too
+)
+
+
+def refuse(request: Request, hub: Hub) -> None:
+    """Raises Unavailable(disk_full) for what has to wait: the doors close before a write fails (PROMISES F17)."""
+    if request.method in _READS or hub.room.is_open:
+        return
+    path = request.url.path
+    if path != FORM and not _STILL.fullmatch(path):
+        raise Unavailable("the disk is full", code="disk_full")
