@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.handling import Handling
 from domain.moves import Moves
+from domain.sender import SenderCheck
 
 
 class Arrival(StrEnum):
@@ -186,3 +187,18 @@ class Report:
     area: str = ""
     closed_reason: str = ""
     merged_into: str = ""
+    sender: SenderCheck | None = None  # of a mail; other doors know their senders, or cannot
+
+    @property
+    def trust(self) -> int:
+        """0: who sent it is only claimed, and nothing may follow or be closed on its word alone. 1: proved.
+
+        A department proves itself by its key. A caller's number, and what he says of himself, prove nothing.
+        """
+        return self.sender.trust if self.sender else int(self.channel == "api")
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the parsers found, less the doubt about the sender when the sender has been verified."""
+        is_proved = self.sender is not None and self.trust > 0
+        return tuple(f for f in self.content.findings if not (is_proved and f == "unverified_sender"))

@@ -24,6 +24,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_trouble": "1 while a named trouble lasts.",
     "tocsin_process_seen_age_seconds": "Since the last heartbeat of a process that has not left.",
     "tocsin_reports": "Reports of the queue by state.",
+    "tocsin_mail_senders": "Mails by what the look at their sender came to.",
     "tocsin_releases": "Releases by state.",
     "tocsin_inbound_messages": "Messages that doors have kept.",
     "tocsin_inbound_unfiled": "Messages that are not in the queue yet.",
@@ -88,6 +89,7 @@ def _of_strain(strain: Strain, at: datetime) -> Iterator[Metric]:
 
 def _of_rows(found: Figures, at: datetime) -> Iterator[Metric]:
     yield _gauge("tocsin_reports", {(state,): n for state, n in found.reports.items()}, "state")
+    yield _gauge("tocsin_mail_senders", {(verdict,): n for verdict, n in found.senders.items()}, "verdict")
     yield _gauge("tocsin_releases", {(state,): n for state, n in found.releases.items()}, "state")
     yield _gauge("tocsin_inbound_messages", {(): found.inbound})
     yield _gauge("tocsin_dispatches", found.dispatches, "channel", "state")

@@ -1,12 +1,16 @@
 """Every setting, read once from ``TOCSIN_*``; nothing below this room reads the environment."""
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DNS_PORT = 53
 
 
 class Settings(BaseSettings):
@@ -69,6 +73,15 @@ class Settings(BaseSettings):
         "", description="domain whose mail comes to the SMTP door: bounces+... and unsubscribe+... live there"
     )
     emails_per_second: float = Field(20.0, gt=0, description="pace of this process towards the relay")
+    dns_servers: str = Field(
+        "",
+        description="name servers that are asked whether mail is from whom it says, address or address:port, "
+        "comma separated; empty: every mail stays unverified",
+    )
+    department_domains: str = Field(
+        "",
+        description="domains of departments that write to us, comma separated; their look-alikes are marked",
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
     )
@@ -92,6 +105,13 @@ class Settings(BaseSettings):
             raise ValueError("a domain in ASCII of at most 40 letters")
         return value.lower()
 
+    @field_validator("dns_servers")
+    @classmethod
+    def _name_servers(cls, value: str) -> str:
+        for one in filter(str.strip, value.split(",")):
+            _server(one.strip())
+        return value
+
     @field_validator("email_from")
     @classmethod
     def _plain_address(cls, value: str) -> str:
@@ -108,6 +128,11 @@ class Settings(BaseSettings):
     def mail_from(self) -> str:
         """What stands in From."""
         return self.email_from or f"alerts@{self.mail_domain}"
+
+    @property
+    def name_servers(self) -> tuple[tuple[str, int], ...]:
+        """(address, port) of each name server."""
+        return tuple(_server(one.strip()) for one in self.dns_servers.split(",") if one.strip())
 
     @property
     def database(self) -> str:
@@ -141,6 +166,13 @@ class Settings(BaseSettings):
                 "about": field.description,
             }
         return rows
+
+
+def _server(text: str) -> tuple[str, int]:
+    """An address with a port or without: 10.0.0.53, 10.0.0.53:5353, [::1]:53. Raises ValueError."""
+    is_bare = text.count(":") > 1 and not text.startswith("[")
+    parts = urlsplit(f"//[{text}]" if is_bare else f"//{text}")
+    return str(ipaddress.ip_address(parts.hostname or "")), parts.port or DNS_PORT
 
 
 def _masked(value: object) -> str:

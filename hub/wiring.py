@@ -23,7 +23,7 @@ from domain.errors import Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
-from hub import birth, keys, network, refusals
+from hub import birth, keys, network, refusals, senders
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
@@ -36,6 +36,7 @@ from intake.acknowledge import Acknowledger
 from intake.filing import Filing
 from intake.media import Media
 from intake.reading import Locale
+from intake.sender_checks import Checker
 from intake.spool import Spool
 from outbox import deliver, publish, relay
 from outbox.outgoing import Jobs, Outgoing
@@ -74,6 +75,7 @@ class Hub:
     spool: Spool
     filing: Filing
     media: Media
+    checker: Checker | None  # who looks whether mails are from whom they say; None: no name server is set
     outgoing: Outgoing
     jobs: Jobs
     wires: Mapping[str, Wire]  # channel -> the wire that takes addresses
@@ -106,6 +108,8 @@ class Hub:
         """Finish the calls in flight, end the children, let the store finish."""
         self.outgoing.courier.close()
         self.pool.close()
+        if self.checker:
+            self.checker.pool.close()
         self.store.close()
 
 
@@ -133,8 +137,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     path = _return_path(settings, made)
     wires = [*_wires(settings, mode), *_mail_wires(settings, mode, path, clock)]
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
+    checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
+        looks_at_senders=checker is not None,
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
@@ -151,8 +157,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         spool=Spool(settings.data_dir / "spool"),
         filing=filing,
         media=media,
+        checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(filing, media, outgoing),
+        jobs=_jobs(filing, media, outgoing, checker),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -247,7 +254,7 @@ def _outgoing(
     )
 
 
-def _jobs(filing: Filing, media: Media, outgoing: Outgoing) -> Jobs:
+def _jobs(filing: Filing, media: Media, outgoing: Outgoing, checker: Checker | None) -> Jobs:
     """What a worker runs for each bell."""
 
     def file_report(inbound_id: str) -> None:
@@ -265,9 +272,13 @@ def _jobs(filing: Filing, media: Media, outgoing: Outgoing) -> Jobs:
     def publish_dispatch(dispatch_id: str) -> None:
         publish.publish(outgoing, dispatch_id)
 
+    def check_sender(report_id: str) -> None:
+        if checker:
+            checker.check(report_id)
+
     return Jobs(
         file_report=file_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
-        publish=publish_dispatch,
+        publish=publish_dispatch, check_sender=check_sender,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from intake.acknowledge import Acknowledger
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from sandbox.pool import Pool
-from store import audience, inbox, journal, media, reports, shelf
+from store import audience, inbox, journal, media, reports, sender_checks, shelf
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
@@ -38,6 +38,7 @@ class Filing:
     clock: Callable[[], datetime]
     return_path: ReturnPath | None = None  # None: no mail of ours can come back
     acknowledger: Acknowledger | None = None  # None: nobody is written to
+    looks_at_senders: bool = False  # DNS can be asked, after filing, whether a mail is from whom it says
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
 
     def file(self, inbound_id: str) -> str | None:
@@ -69,10 +70,19 @@ class Filing:
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
-        rings = self.store.run(lambda unit: _enter(unit, arrived, found, content, self.acknowledger, at))
+        rings = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))
         for job, row_id in rings or ():
             self.bell(job, row_id)
         return None if rings is None else arrived.report_id
+
+    def _put_in(
+        self, unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime
+    ) -> "list[tuple[str, str]] | None":
+        """Enter it; its sender is looked at later, for that waits for name servers."""
+        rings = _enter(unit, arrived, found, content, self.acknowledger, at)
+        if rings is not None and self.looks_at_senders and arrived.inbound.channel == "email":
+            sender_checks.open_one(unit, arrived.report_id, at)
+        return rings
 
     def _is_trapped(self, arrived: Arrived) -> bool:
         """Put aside what filled in the field that people do not see, once: from the shelf it may come back."""

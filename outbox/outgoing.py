@@ -39,6 +39,7 @@ class Jobs:
     deliver: Callable[[str], None]
     publish: Callable[[str], None]
     fetch_media: Callable[[str], None] = lambda _id: None  # of a hub whose messages name no media
+    check_sender: Callable[[str], None] = lambda _id: None  # nothing, where DNS is not asked
 
     @property
     def deliver_mail(self) -> Callable[[str], None]:

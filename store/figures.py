@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import processes, sessions, stream
+from store import processes, sender_checks, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -38,6 +38,7 @@ class Figures:
     """What /metrics shows beside the strain."""
 
     reports: Mapping[str, int]  # state -> n
+    senders: Mapping[str, int]  # verdict -> mails
     releases: Mapping[str, int]
     dispatches: Mapping[tuple[str, str], int]  # (channel, state) -> n
     parcels: Mapping[tuple[str, str], int]
@@ -86,6 +87,7 @@ def figures(unit: Unit) -> Figures:
     r, s = t.receipt.c, t.shelf.c
     return Figures(
         reports=_by_state(unit, t.report_row),
+        senders=sender_checks.counts(unit),
         releases=_by_state(unit, t.release_row),
         dispatches=_by_channel(
             unit, sa.select(t.dispatch.c.channel, t.dispatch.c.state, sa.func.count().label("n"))

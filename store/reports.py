@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.handling import Handling
 from domain.report import Attachment, Content, Fact, Report, State
+from domain.sender import NOT_CHECKED, SenderCheck, Verdict
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -194,10 +195,19 @@ def _searched(report: Report) -> str:
 
 
 def _report(unit: Unit, row: sa.Row[Any]) -> Report:
-    v = t.report_version.c
-    query = sa.select(v.content).where(v.report == row.id).order_by(v.n.desc()).limit(1)
+    v, c = t.report_version.c, t.sender_check.c
+    query = (
+        sa.select(v.content, c.verdict, c.reasons, c.checked_at)
+        .outerjoin(t.sender_check, c.report == v.report)
+        .where(v.report == row.id)
+        .order_by(v.n.desc())
+        .limit(1)
+    )
+    latest = unit.row(query)
+    if latest is None:
+        raise NotFound("a report without a version")
     key = unit.vault.key(unit.connection, row.id)
-    content = _content(json.loads(key.open("report_version.content", unit.scalar(query))))
+    content = _content(json.loads(key.open("report_version.content", latest.content)))
     return Report(
         id=row.id,
         code=row.code,
@@ -216,7 +226,15 @@ def _report(unit: Unit, row: sa.Row[Any]) -> Report:
         area=row.area,
         closed_reason=row.closed_reason,
         merged_into=row.merged_into or "",
+        sender=_sender(latest) if row.channel == "email" else None,
     )
+
+
+def _sender(latest: sa.Row[Any]) -> SenderCheck:
+    if latest.verdict is None:
+        return NOT_CHECKED
+    verdict = Verdict(latest.verdict)
+    return SenderCheck(verdict=verdict, reasons=tuple(latest.reasons), checked_at=latest.checked_at)
 
 
 def _content(data: dict[str, Any]) -> Content:

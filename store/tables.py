@@ -8,9 +8,11 @@ from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_desk import operation, process, shift, slip
 from store.tables_lookup import look_up, provider, silence
+from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
 
-__all__ = ["META", "look_up", "media", "operation", "process", "provider", "shift", "silence", "slip"]
+__all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "sender_check", "shift",
+           "silence", "slip"]  # fmt: skip
 
 hub = Table(
     "hub",

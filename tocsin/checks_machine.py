@@ -173,6 +173,16 @@ def _channels(case: Case) -> Finding:
     return ok(f"Credentials are complete for: {', '.join(there) or 'no wire'}; nothing was sent.")
 
 
+def _name_servers(case: Case) -> Finding:
+    found = case.settings.name_servers
+    if not found and _mode(case) is Mode.LIVE:
+        return warn(
+            "No name server is set: nobody looks whether mail is from whom it says.",
+            "export TOCSIN_DNS_SERVERS=$(awk '/^nameserver/ {print $2; exit}' /etc/resolv.conf)",
+        )
+    return ok(f"Name servers that are asked about senders of mail: {len(found)}; nothing was asked.")
+
+
 def _secrets(case: Case) -> Finding:
     weak = weak_secrets(case.settings)
     if weak:
@@ -222,6 +232,7 @@ CHECKS = (
     Check(name="certificate", zh="邮件证书", en="SMTP certificate", run=_certificate),
     Check(name="sender", zh="CAP 发布者", en="CAP sender", run=_sender),
     Check(name="channels", zh="渠道凭据", en="channel credentials", run=_channels),
+    Check(name="name_servers", zh="域名服务器", en="name servers", run=_name_servers),
     Check(name="secrets", zh="口令强度", en="secrets", run=_secrets),
     Check(name="hold", zh="停发开关", en="hold", run=_hold),
     Check(name="spool", zh="暂存区", en="spool", run=_spool),

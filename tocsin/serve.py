@@ -28,7 +28,7 @@ from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, media, migrate, sessions
+from store import inbox, media, migrate, sender_checks, sessions
 from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -252,7 +252,11 @@ def _running(hub: Hub, kind: str) -> Iterator[Pulse]:
     workers = start_workers(hub.jobs, rooms, hub.settings.worker_threads)
     timers = Timers(
         store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=_chores(hub, refresh),
-        sources=[sweep.due, _arrivals_due],
+        sources=[
+            sweep.due,
+            _arrivals_due,
+            lambda unit, at: [("check_sender", i) for i in sender_checks.due(unit, at)] if hub.checker else [],
+        ],
         on_error=_failed,
     )  # fmt: skip
     refresh()

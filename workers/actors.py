@@ -7,6 +7,7 @@ from outbox.outgoing import Jobs
 QUEUES = {  # job -> queue: a flood of reports never stands before a release (R21)
     "file_report": "filing",
     "fetch_media": "media",  # a slow media host holds up no report
+    "check_sender": "senders",  # waits for name servers
     "relay": "relay",
     "publish": "publish",
     "deliver": "deliver",
@@ -25,6 +26,10 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     @actor(broker=broker, queue_name=QUEUES["fetch_media"], priority=20, max_retries=0)
     def fetch_media(row_id: str) -> None:
         jobs.fetch_media(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["check_sender"], priority=20, max_retries=0)
+    def check_sender(row_id: str) -> None:
+        jobs.check_sender(row_id)
 
     @actor(broker=broker, queue_name=QUEUES["relay"], priority=0, max_retries=0)
     def relay(row_id: str) -> None:
@@ -46,4 +51,4 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     def deliver_urgent(row_id: str) -> None:
         jobs.deliver_urgent(row_id)
 
-    return [file_report, fetch_media, relay, publish, deliver, deliver_mail, deliver_urgent]
+    return [file_report, fetch_media, check_sender, relay, publish, deliver, deliver_mail, deliver_urgent]

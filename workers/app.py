@@ -126,7 +126,7 @@ def start_workers(
     few = max(threads // 2, 2)
     sizes = {
         ("deliver",): threads, ("deliver_urgent",): threads, ("deliver_mail",): few, ("relay", "publish"): few,
-        ("file_report",): max(threads // 2, 1), ("fetch_media",): 2,
+        ("file_report",): max(threads // 2, 1), ("fetch_media",): 2, ("check_sender",): few,
     }  # fmt: skip
     pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())
     leaving = threading.Event()

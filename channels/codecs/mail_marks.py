@@ -24,11 +24,15 @@ BOUNCE_SUBJECT = re.compile(
 )
 HOPS_MAX = 50  # RFC 5321 §6.3 takes 100 for a loop; honest mail stays below 20
 _DAEMON = re.compile(rb"\b(?:mailer-daemon|mail-daemon)@|^\s*mailer-daemon\b", re.IGNORECASE)
+ONCE = ("date", "to", "reply-to", "message-id", "content-type", "content-transfer-encoding")  # RFC 5322 §3.6
 _ENCRYPTED = ("application/pgp-encrypted", "application/x-pkcs7-mime", "application/pkcs7-mime")
 
 
 def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """encrypted, signed, auto_reply, bounce, list_mail, no_answer_wanted, two_from, no_from, two_subjects, no_message_id."""
+    """encrypted, signed, auto_reply, bounce, list_mail, no_answer_wanted, and of fields that are not there once:
+
+    two_from, no_from, two_subjects, field_twice, no_message_id.
+    """
     names = [name for name, _ in fields]
     yield from _protection(walk)
     if is_auto_reply(fields, subject):
@@ -46,6 +50,8 @@ def of_fields(fields: Fields, walk: Walk, subject: str, options: Mapping[str, An
         yield "no_from"
     if names.count("subject") > 1:
         yield "two_subjects"
+    if any(names.count(name) > 1 for name in ONCE):
+        yield "field_twice"
     if not first(fields, "message-id"):
         yield "no_message_id"
 

@@ -65,6 +65,7 @@ def split(raw: bytes, walk: Walk | None = None, *, depth: int = 0) -> tuple[Fiel
     """The fields of a mail and, in `Walk`, its leaves in order. Never raises."""
     walk = walk or Walk()
     fields, body, size = header_block(raw, is_top=True)
+    fields = signed_first(fields)
     if size > HEADER_MAX:
         walk.note("header_too_large")
     _split_part(fields, body, walk, depth, ())
@@ -74,6 +75,14 @@ def split(raw: bytes, walk: Walk | None = None, *, depth: int = 0) -> tuple[Fiel
 def first(fields: Fields, name: str) -> bytes:
     """The first field of that lower-case name, or b''."""
     return next((value for key, value in fields if key == name), b"")
+
+
+def signed_first(fields: Fields) -> Fields:
+    """Of a signed mail the fields from the bottom up: of a repeated one the lowest is signed (RFC 6376 §5.4.2).
+
+    Whoever sends a signed mail on can put a second Subject on top of it, and the signature still holds.
+    """
+    return fields[::-1] if any(name == "dkim-signature" for name, _ in fields) else fields
 
 
 def header_block(raw: bytes, *, is_top: bool = False) -> tuple[Fields, bytes, int]:

@@ -14,7 +14,7 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.person import Scope
 from domain.place import prefix
 from domain.report import Report, State
-from store import blobs, inbox, reports
+from store import blobs, inbox, reports, sender_checks
 from store.reports import Filter
 from store.unit import Unit
 from web.api import cursors, shapes
@@ -70,7 +70,10 @@ async def one(request: Request, report_id: str) -> JSONResponse:
             return shapes.received(report_id, arrived.code, arrived.received_at, state=state), '"0"'
         original = {"sha256": arrived.raw_sha256, "media_type": arrived.media_type,
                     "href": f"/v1/reports/{report_id}/original"}  # fmt: skip
-        return {**shapes.report(found), "original": original}, f'"{found.revision}"'
+        body = {**shapes.report(found), "original": original}
+        if found.sender:
+            body["sender_check"]["results"] = sender_checks.results(unit, report_id)
+        return body, f'"{found.revision}"'
 
     body, etag = await anyio.to_thread.run_sync(hub.store.read, work)
     return JSONResponse(body, headers={"ETag": etag})

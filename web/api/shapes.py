@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.report import Arrival, Report
+from domain.sender import SenderCheck
 
 
 def instant(at: datetime | None) -> str | None:
@@ -22,6 +23,17 @@ def received(report_id: str, code: str, received_at: datetime, *, state: str = "
 def arrival_state(state: str) -> str:
     """The word for an arrival without a report: a filed one was settled at the door (an exact STOP)."""
     return "handled" if state == Arrival.FILED.value else state
+
+
+def sender(check: SenderCheck | None) -> dict[str, Any] | None:
+    """Whether a mail is from whom it says; null for other channels."""
+    if check is None:
+        return None
+    return {
+        "verdict": check.verdict.value,
+        "reasons": list(check.reasons),
+        "checked_at": instant(check.checked_at),
+    }
 
 
 def report(found: Report) -> dict[str, Any]:
@@ -52,7 +64,9 @@ def report(found: Report) -> dict[str, Any]:
             }
             for a in content.attachments
         ],
-        "findings": list(content.findings),
+        "findings": list(found.findings),
+        "trust": found.trust,
+        "sender_check": sender(found.sender),
         "claimed_by": found.claimed_by or None,
         "claimed_at": instant(found.claimed_at),
         "event_code": found.event_code,

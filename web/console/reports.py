@@ -13,7 +13,7 @@ from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
-from store import areas, blobs, inbox, promises, reports
+from store import areas, blobs, inbox, promises, reports, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
@@ -38,6 +38,7 @@ class Seen:
     place: tuple[str, str]
     moments: list[Any]
     divisions: list[Any]
+    sender_results: Mapping[str, Any]  # what DKIM, SPF and DMARC said
     notices: list[Any]  # what was sent to the reporter, with how far it came
 
 
@@ -138,6 +139,7 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
     arrived = _arrived(unit, visit, lambda _: b"")
     report = reports.get(unit, visit.part("id"))
     streams = [("inbound", arrived.id), ("report", arrived.report_id)]
+    told = sender_checks.results(unit, arrived.report_id) if report and report.sender else {}
     codes = [report.area] if report and report.area else []
     return Seen(
         report=report,
@@ -146,6 +148,7 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
         place=areas.names(unit, codes).get(report.area if report else "", ("", "")),
         moments=timeline(unit, streams, visit.language),
         divisions=areas.listing(unit),
+        sender_results={"dkim": [], "spf": None, "dmarc": None, "repeats": "", **told},
         notices=promises.of_report(unit, arrived.report_id),
     )
 
