@@ -198,13 +198,16 @@ def _entry(item: Item, feed: Feed, base: str, *, is_rss: bool = False) -> FeedEn
 
 
 def _links(item: Item, cap: str, base: str) -> Iterator[dict[str, str]]:
-    """The relations of versions are those of RFC 5829."""
+    """The relations of versions are those of RFC 5829.
+
+    The page is an alternate like the CAP file (RFC 4287 §4.2.7.2): what readers open for people is that of HTML.
+    """
     release_id = item.entry.release_id
     yield {"href": cap, "rel": "alternate", "type": CAP_TYPE}
     for language in item.entry.headlines if "web_notice" in item.entry.channels else ():
         if language in LANGUAGES:
             page = feed_json.page_url(item, language, base)
-            yield {"href": page, "rel": "related", "type": "text/html", "hreflang": language}
+            yield {"href": page, "rel": "alternate", "type": "text/html", "hreflang": language}
     if item.purpose is not Purpose.MAIN:
         yield {"href": f"{base}/public/cap/{release_id}.xml", "rel": "related", "type": CAP_TYPE}
     for relation, other in (("predecessor-version", item.before), ("successor-version", item.after)):
