@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from channels.codecs import cap_rules_alert, cap_rules_area, cap_rules_info, cap_rules_resource
-from channels.codecs.cap_envelope import alerts_in, is_alert, is_envelope, version_of
+from channels.codecs.cap_envelope import NATIONAL, alerts_in, is_alert, is_envelope, is_national, version_of
 from channels.codecs.cap_finding import Finding, Severity
 from channels.codecs.cap_lines import Lines
 from channels.codecs.cap_page import INFOS, Page, path_of
@@ -148,9 +148,9 @@ def _unread(data: bytes, error: NotXml, largest: int) -> Verdict:
 
 
 def _of_alert(page: Page) -> list[Finding]:
-    """The schema and the rules. CAP 1.0 has other elements: of it only the version is told."""
+    """The schema and the rules. CAP 1.0 and CAP-CN have other elements: of them only the version is told."""
     found = list(islice(_schema(page), 2 * FINDINGS))
-    if page.namespace == CAP_10 or len(found) >= FINDINGS:
+    if page.namespace == CAP_10 or is_national(page.root) or len(found) >= FINDINGS:
         return found
     for rule in RULES:
         found += islice(rule(page), FINDINGS)
@@ -169,6 +169,8 @@ def _kind(page: Page, alerts: int) -> Iterator[Finding]:
         namespace = etree.QName(alert).namespace or ""
         if namespace == CAP_11:
             yield page.duty("R30", alert, "CAP 1.1: it is read, but only 1.2 is published")
+        elif is_national(alert):
+            yield page.error("R30", alert, f"not CAP 1.2: {NATIONAL}, the Chinese national format")
         elif namespace != CAP_12:
             known = f"CAP {VERSIONS[namespace]}" if namespace in VERSIONS else "an unknown namespace"
             yield page.error("R30", alert, f"not CAP 1.2: {known if namespace else 'no namespace'}")

@@ -6,6 +6,7 @@ from channels.codecs.cap_xml import VERSIONS
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _EDXL = "urn:oasis:names:tc:emergency:EDXL:DE:"
+NATIONAL = "CAP-CN"
 _ALERTS = tuple(f"{{{namespace}}}alert" for namespace in VERSIONS)
 
 
@@ -19,13 +20,20 @@ def is_alert(root: etree._Element) -> bool:
     return etree.QName(root).localname == "alert"
 
 
+def is_national(root: etree._Element) -> bool:
+    """Whether it is of the Chinese national format: no namespace, and times and codes under names of its own."""
+    return root.tag == "alert" and any(root.find(name) is not None for name in ("sendTime", "senderCode"))
+
+
 def version_of(root: etree._Element) -> str:
     """What it is read as: ``1.2``, ``1.1``, ``1.0``, ``atom``, ``rss+cap``, ``EDXL-DE 1.0 envelope`` ...
 
-    An alert without a namespace is read as 1.2; one in a namespace that nobody knows is named by it. ''
-    is no document that can hold an alert.
+    An alert without a namespace is read as 1.2, or is ``CAP-CN`` by its own elements; one in a namespace that
+    nobody knows is named by it. '' is no document that can hold an alert.
     """
     name, namespace = etree.QName(root).localname, etree.QName(root).namespace or ""
+    if is_national(root):
+        return NATIONAL
     if name == "alert":
         return VERSIONS.get(namespace, namespace or "1.2")
     if name == "feed" and namespace == _ATOM:

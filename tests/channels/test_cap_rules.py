@@ -229,6 +229,18 @@ def test_national_profiles_are_alerts_like_any(more: str) -> None:
     assert rules(data) == set()
 
 
+def test_the_chinese_national_format_is_named_and_not_judged_by_rules_of_another() -> None:
+    data = (
+        "<?xml version='1.0' encoding='UTF-8'?>\n<alert><identifier>33010041600000_20261123080000</identifier>"
+        "<sender>杭州市气象台</sender><senderCode>33010041600000</senderCode><sendTime>2026-11-23 08:00:00+08:00</sendTime>"
+        "<status>Actual</status><msgType>Alert</msgType><scope>Public</scope><code><method><methodName>SMS</methodName>"
+        "<message/></method></code><info><eventType>11B03</eventType><severity>Orange</severity></info></alert>"
+    )
+    seen = examine(data.encode())
+    assert (seen.version, seen.is_wellformed, seen.is_valid) == ("CAP-CN", True, False)
+    assert [(f.rule, f.line) for f in seen.findings] == [("CAP-R30", 2), ("XSD", 2)]
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_lines_are_right_beyond_65_535(newline: str) -> None:
     data = SOUND.replace("<headline>", "\n" * 70_000 + "<headline\n\n>").replace("330100</value>", "</value>")
