@@ -37,18 +37,18 @@ def eventually(claim, seconds=15.0):
 class Process:
     """What a worker process runs, inside this one: broker, bell, workers, timers."""
 
-    def __init__(self, store, tmp_path, wire, url="", *, with_workers=True):
+    def __init__(self, store, tmp_path, wire, url="", *, with_workers=True, jobs=jobs_of, clock=now):
         self.broker = broker(url)
         self.ringer = Ringer(self.broker)
-        self.out = outgoing(store, now(), tmp_path, wire=wire, clock=now, bell=self.ringer)
-        self.jobs = jobs_of(self.out)
+        self.out = outgoing(store, now(), tmp_path, wire=wire, clock=clock, bell=self.ringer)
+        self.jobs = jobs(self.out)
         self.workers: Workers | None = None
         if with_workers:
             self.workers = start_workers(self.jobs, self.broker, 3)
         self.errors: list[str] = []
         self.is_stopped = False
         self.timers = Timers(
-            store=store, clock=now, bell=self.ringer, jobs=self.jobs, sources=[sweep.due],
+            store=store, clock=clock, bell=self.ringer, jobs=self.jobs, sources=[sweep.due],
             chores=outbox_chores(self.out), on_error=lambda what, error: self.errors.append(f"{what}: {error}"),
         )  # fmt: skip
         self.timers.start()
