@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from hub.health import LATE, Seen, Trouble
 from hub.wiring import Hub
-from store import figures, processes
+from store import figures, lookups, processes, providers
 from store.figures import Figures, Strain
 from store.processes import Process
 
@@ -32,6 +32,8 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_dispatches": "Promises to send by channel and state.",
     "tocsin_parcels": "Parcels by channel and state.",
     "tocsin_deliveries": "Deliveries that are queued, sending or unsure, by channel.",
+    "tocsin_look_ups": "Deliveries that providers were asked about, by channel and verdict.",
+    "tocsin_provider_rest_seconds": "Until a provider that does not answer, or asked for a pause, is called again.",
     "tocsin_outbox_oldest_due_seconds": "How long the oldest due dispatch or parcel has waited.",
     "tocsin_receipts_waiting": "Receipts whose message is not known yet.",
     "tocsin_shelf_open": "Things on the shelf that nobody has settled.",
@@ -71,6 +73,7 @@ class _Reading(Collector):
             lambda unit: (figures.figures(unit), processes.listing(unit, at - 2 * LATE))
         )
         yield _gauge("tocsin_process_seen_age_seconds", _heartbeats(running, at), "kind", "host", "pid")
+        yield from _of_providers(hub, at)
         yield from _of_strain(seen.strain, at)
         yield from _of_rows(found, at)
 
@@ -78,6 +81,13 @@ class _Reading(Collector):
 def _of_machine(seen: Seen) -> Iterator[Metric]:
     yield _gauge("tocsin_spool_frames", {(): seen.spooled})
     yield _gauge("tocsin_disk_free_bytes", {(name,): p.free for name, p in seen.places.items()}, "place")
+
+
+def _of_providers(hub: Hub, at: datetime) -> Iterator[Metric]:
+    asked, troubled = hub.store.read(lambda unit: (lookups.counts(unit), providers.troubled(unit, at)))
+    rests = {(one.channel, one.standing): max((one.until - at).total_seconds(), 0.0) for one in troubled}
+    yield _gauge("tocsin_look_ups", asked, "channel", "verdict")
+    yield _gauge("tocsin_provider_rest_seconds", rests, "channel", "standing")
 
 
 def _of_strain(strain: Strain, at: datetime) -> Iterator[Metric]:

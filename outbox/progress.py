@@ -7,7 +7,7 @@ from domain.artefact import Purpose
 from domain.errors import NotFound
 from domain.parcel import REACHED, DeliveryState, DispatchState
 from domain.release import Release
-from store import audience, parcels, promises, releases
+from store import audience, lookups, parcels, promises, releases
 from store.promises import Dispatch
 from store.unit import Unit
 
@@ -18,11 +18,14 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
     """What a monitor shows. Raises NotFound.
 
     {"release", "state", "reach", "adds_up", "channels": {channel: {"dispatches": [{"id", "language",
-    "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at"}},
+    "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at",
+    "look_ups": {verdict: n}, "probably": n | None}},
     "endings": {"lift" | "correction": channels as above}}.
     `unexpanded` counts addresses that are not yet rows; `adds_up` says that states and unexpanded make
-    up the reach. Times are of the first and the last attempt or receipt, None before. A channel that
-    publishes to everyone has reach None. The reach of an ending is whom its warning reached, or may have.
+    up the reach. `look_ups` says what providers answered about deliveries (outbox.lookup.Verdict), `probably`
+    how many of the unsure have arrived if they are like those that were settled. Times are of the first and the
+    last attempt or receipt, None before. A channel that publishes to everyone has reach None. The reach of an
+    ending is whom its warning reached, or may have.
     """
     release = releases.get(unit, release_id)
     if release is None:
@@ -30,7 +33,10 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
     dispatches = promises.of_release(unit, release_id)
     tally = parcels.tally(unit, release_id)
     channels = _channels(dispatches, tally, Purpose.MAIN)
+    for (name, verdict), n in lookups.verdicts(unit, release_id).items():
+        channels[name]["look_ups"][verdict or "under_way"] = n
     for name, channel in channels.items():
+        channel["probably"] = _probably(channel)
         mine = [d for d in dispatches if d.channel == name and d.purpose == Purpose.MAIN]
         _reach(unit, release, name, channel, mine)
     endings = {
@@ -78,7 +84,15 @@ def _reach_of_ending(main: dict[str, Any], channel: dict[str, Any], *, is_walked
 
 def _empty() -> dict[str, Any]:
     return {"dispatches": [], "reach": None, "unexpanded": 0, "states": {}, "adds_up": True,
-            "first_at": None, "last_at": None}  # fmt: skip
+            "first_at": None, "last_at": None, "look_ups": {}, "probably": None}  # fmt: skip
+
+
+def _probably(channel: dict[str, Any]) -> int | None:
+    """Of the unsure; None when nothing is known that they could be measured by."""
+    looks, unsure = channel["look_ups"], channel["states"].get(DeliveryState.UNSURE.value, 0)
+    arrived = looks.get("found", 0) + looks.get("settled", 0)
+    decided = arrived + looks.get("absent", 0)
+    return round(unsure * arrived / decided) if unsure and decided else None
 
 
 def _count(channel: dict[str, Any], row: Any) -> None:

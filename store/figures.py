@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import processes, sender_checks, sessions, stream
+from store import processes, providers, sender_checks, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -24,7 +24,9 @@ class Strain:
     oldest_unfiled: datetime | None
     oldest_due: datetime | None  # of dispatches and parcels nobody has taken up
     oldest_unpublished: datetime | None  # when the oldest waiting dispatch to everyone was made
-    failing: frozenset[str]  # channels with parcels given back again and again, or with fresh unsure ones
+    failing: frozenset[
+        str
+    ]  # channels whose provider rests, with parcels given back again and again, or fresh unsure ones
     worker_seen: datetime | None
     newest_entry: datetime | None
     oldest_unsealed: datetime | None  # journal entry under no root
@@ -124,7 +126,8 @@ def _failing(unit: Unit, at: datetime) -> frozenset[str]:
         .select_from(parcels.join(t.delivery))
         .where(v.state == "unsure", v.changed_at > at - RECENT)
     )
-    return frozenset(row.channel for query in (again, unsure) for row in unit.rows(query.distinct()))
+    resting = frozenset(one.channel for one in providers.troubled(unit, at))
+    return resting | {row.channel for query in (again, unsure) for row in unit.rows(query.distinct())}
 
 
 def _oldest_unsealed(unit: Unit) -> datetime | None:

@@ -250,10 +250,19 @@ def verdicts(unit: Unit, release_id: str) -> dict[tuple[str, str], int]:
         sa.select(x.channel, look_up.c.verdict, sa.func.count().label("n"))
         .join(t.parcel_row, p.id == look_up.c.parcel)
         .join(t.dispatch, x.id == p.dispatch)
-        .where(x.release == release_id)
+        .where(x.release == release_id, x.purpose == "main")
         .group_by(x.channel, look_up.c.verdict)
     )
     return {(row.channel, row.verdict): row.n for row in unit.rows(query)}
+
+
+def counts(unit: Unit) -> dict[tuple[str, str], int]:
+    """(channel, verdict) -> look-ups of all releases and notices."""
+    p, x = t.parcel_row.c, t.dispatch.c
+    query = sa.select(x.channel, look_up.c.verdict, sa.func.count().label("n"))
+    query = query.join(t.parcel_row, p.id == look_up.c.parcel).join(t.dispatch, x.id == p.dispatch)
+    rows = unit.rows(query.group_by(x.channel, look_up.c.verdict))
+    return {(row.channel, row.verdict or "under_way"): row.n for row in rows}
 
 
 def _note(unit: Unit, rows: Sequence[Mapping[str, Any]]) -> None:

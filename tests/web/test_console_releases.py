@@ -10,7 +10,11 @@ import pytest
 
 from domain.person import Role
 from domain.release import State
-from store import audience, journal, promises, releases
+from hub import metrics
+from hub.health import Trouble
+from store import audience, journal, promises, providers, releases
+from store import tables as t
+from store.providers import Provider
 from tests.web.api_world import World, world
 from tests.web.console_browser import Browser, add_person, add_recipients, call, enter, rain, words
 from web.console import bytes_shown
@@ -252,3 +256,38 @@ def test_what_waits_for_my_approval_stands_first_in_the_list(quick: World) -> No
     assert "等您审批（1）" in words(approver.get("/console/releases").text)
     assert "等您审批" not in words(officer.get("/console/releases").text)
     assert path in approver.get("/console/releases").text
+
+
+def test_the_monitor_tells_what_providers_answered_and_what_troubles_them(quick: World, at: datetime) -> None:
+    officer, approver = enter(quick, "officer"), enter(quick, "approver")
+    path = _submitted(officer)
+    _approved(approver, path)
+    verdicts = ["found", "found", "absent", "silent", ""]
+
+    def fill(unit: Any) -> None:
+        sms = next(d for d in promises.of_release(unit, path.rpartition("/")[2]) if d.channel == "sms")
+        parcel = {"id": f"{sms.id}-0", "dispatch": sms.id, "release": sms.release, "n": 0, "state": "settled"}
+        unit.execute(t.parcel_row.insert(), parcel | {"next_due": at})
+        for seq, verdict in enumerate(verdicts):
+            key = {"parcel": parcel["id"], "seq": seq}
+            row = {"recipient": f"r{seq}", "address": f"+86139000000{seq}", "changed_at": at}
+            unit.execute(t.delivery.insert(), key | row | {"state": "accepted" if verdict else "unsure"})
+            unit.execute(t.look_up.insert(), key | {"attempt": 1, "verdict": verdict, "changed_at": at})
+        silent = Provider(
+            channel="sms", standing="open", code="500", is_told_to_wait=False, until=at, since=at
+        )
+        providers.note(unit, "one", [silent], quick.hub.clock())
+
+    quick.hub.store.run(fill)
+    page = words(officer.get(path).text)
+    assert "运营商没有应答，已暂停发送" in page
+    assert "已向运营商查询：2 条已收下，1 条查无此条" in page
+    assert "结果不明的 1 条中，约 1 条可能已到达" in page
+    assert "1 条超过 10 分钟没有回执" in page
+    told = Provider(channel="sms", standing="closed", code="20429", is_told_to_wait=True, until=at, since=at)
+    quick.hub.store.run(lambda unit: providers.note(unit, "one", [told], quick.hub.clock()))
+    assert "运营商要求暂停" in words(officer.get(path).text)
+    assert Trouble.PROVIDER_FAILING in quick.hub.health.look().troubles
+    figures = metrics.text(quick.hub).decode()
+    assert 'tocsin_look_ups{channel="sms",verdict="found"} 2.0' in figures
+    assert 'tocsin_provider_rest_seconds{channel="sms",standing="closed"}' in figures

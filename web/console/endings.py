@@ -115,7 +115,9 @@ def _page(visit: Visit, name: str, problem: HubError | None = None) -> Response:
             raise NotAllowed("this is for the duty room, while the release is in force")
         problem = IllegalMove("the release has ended already")
     numbers = (
-        visit.read(lambda unit: monitor.monitor(unit, release)) if release.state in monitor.OUT else None
+        visit.read(lambda unit: monitor.monitor(unit, release, visit.at))
+        if release.state in monitor.OUT
+        else None
     )
     kept = visit.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
     leaving = [a for a in kept if a.purpose is ending.purpose]
@@ -136,7 +138,9 @@ def _update_page(visit: Visit, release: Release, problem: HubError | None = None
     )
     headlines = visit.read(lambda unit: releases.headlines(unit, release.id, release.digest))
     numbers = (
-        visit.read(lambda unit: monitor.monitor(unit, release)) if release.state in monitor.OUT else None
+        visit.read(lambda unit: monitor.monitor(unit, release, visit.at))
+        if release.state in monitor.OUT
+        else None
     )
     return visit.show(
         "update.html", problem=problem, release=release, open_ones=open_ones, numbers=numbers,

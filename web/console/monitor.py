@@ -1,12 +1,15 @@
 """How far a release and its endings have got, as the desk shows it: every number, and what they mean together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from domain.parcel import REACHED, DeliveryState, DispatchState
 from domain.release import Release, State
 from outbox import progress
+from store import providers
+from store.providers import Provider
 from store.unit import Unit
 
 MOVING = (State.APPROVED, State.PUBLISHING)
@@ -28,6 +31,19 @@ class Line:
     states: Sequence[tuple[str, int]]  # in the order of a delivery's life
     unexpanded: int
     adds_up: bool
+    look_ups: Mapping[str, int] = field(default_factory=dict)  # verdict -> deliveries
+    probably: int | None = None  # of the unsure, to whom it has come
+    provider: Provider | None = None  # when it troubles us
+
+    @property
+    def unsure(self) -> int:
+        """Of how many nobody knows."""
+        return self.count(DeliveryState.UNSURE)
+
+    @property
+    def asked(self) -> int:
+        """Deliveries that the provider has said something certain about."""
+        return sum(self.look_ups.get(v, 0) for v in ("found", "absent"))
 
     @property
     def over(self) -> int:
@@ -71,7 +87,7 @@ class Monitor:
     @property
     def unsure(self) -> int:
         """Of how many nobody knows."""
-        return sum(line.count(DeliveryState.UNSURE) for line in self.lines)
+        return sum(line.unsure for line in self.lines)
 
     @property
     def opted_out(self) -> int:
@@ -84,10 +100,11 @@ class Monitor:
         return _FAST if self.is_moving else _SLOW
 
 
-def monitor(unit: Unit, release: Release) -> Monitor:
+def monitor(unit: Unit, release: Release, at: datetime) -> Monitor:
     """The numbers of a release that has left, or is leaving."""
     told = progress.summary(unit, release.id)
-    lines = _lines(told["channels"])
+    troubled = {one.channel: one for one in providers.troubled(unit, at)}
+    lines = [replace(line, provider=troubled.get(line.channel)) for line in _lines(told["channels"])]
     endings = {purpose: _lines(channels) for purpose, channels in told["endings"].items()}
     everything = [*lines, *(line for found in endings.values() for line in found)]
     is_open = any(d["state"] in _OPEN for line in everything for d in line.dispatches)
@@ -105,4 +122,5 @@ def _line(name: str, told: Mapping[str, Any]) -> Line:
     life = [s.value for s in DeliveryState]
     states = sorted(((s, n) for s, n in told["states"].items() if n), key=lambda pair: life.index(pair[0]))
     return Line(channel=name, dispatches=told["dispatches"], reach=told["reach"], states=states,
-                unexpanded=told["unexpanded"], adds_up=told["adds_up"])  # fmt: skip
+                unexpanded=told["unexpanded"], adds_up=told["adds_up"], look_ups=told["look_ups"],
+                probably=told["probably"])  # fmt: skip

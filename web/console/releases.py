@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -80,7 +81,7 @@ def show_release(visit: Visit, problem: HubError | None = None) -> Response:
     if visit.query("part") == "monitor" and problem is None:
         return _show_numbers(visit, release)
     seen, around = visit.read(
-        lambda unit: (_seen(unit, release, visit.language), _around(unit, release, visit.language))
+        lambda unit: (_seen(unit, release, visit.language), _around(unit, release, visit.language, visit.at))
     )
     preview = bytes_shown.preview(visit.hub, release, visit.at)
     is_moving = release.state in MOVING and problem is None
@@ -156,7 +157,7 @@ _ACTS: Mapping[str, Callable[[Visit, str], None]] = {
 
 
 def _show_numbers(visit: Visit, release: Release) -> Response:
-    numbers = visit.read(lambda unit: monitor(unit, release)) if release.state in OUT else None
+    numbers = visit.read(lambda unit: monitor(unit, release, visit.at)) if release.state in OUT else None
     return visit.fragment("monitor.html", numbers=numbers, release=release, public=_public(visit, release))
 
 
@@ -189,7 +190,7 @@ def _public(visit: Visit, release: Release) -> Mapping[str, str]:
     return {channel: address for channel, address in known.items() if channel in release.draft.channels}
 
 
-def _around(unit: Unit, release: Release, language: str) -> Around:
+def _around(unit: Unit, release: Release, language: str, at: datetime) -> Around:
     known: dict[str, str] = {}
     policy = policy_for(release.draft, hub.mode(unit))
     votes = releases.votes(unit, release.id, release.digest) if release.digest else set()
@@ -198,7 +199,7 @@ def _around(unit: Unit, release: Release, language: str) -> Around:
     return Around(
         moments=timeline(unit, [("release", release.id)], language),
         chain=_chain(unit, release, language),
-        numbers=monitor(unit, release) if release.state in OUT else None,
+        numbers=monitor(unit, release, at) if release.state in OUT else None,
         votes=[name_of(unit, person, language, known) for person in sorted(votes)],
         quorum=policy.quorum,
         approvers=[p.name for p in able],
