@@ -151,6 +151,27 @@ PIECES = st.sampled_from(
         *(b"Content-Transfer-Encoding: ", b"base64", b"quoted-printable", b"x-uuencode", b"begin 644 a\n"),
         *(b"Content-Disposition: attachment; filename", b"*0*=", b"*=gbk''%D6", b"<p>", b"</a>", b"&#0;"),
         *(b"From: ", b"Subject: ", b"Date: ", b"<a@b>", b"(", b")", b",", b"~{", b"\x1b$B", b"\xef\xbb\xbf"),
+        *(
+            b"application/mac-binhex40",
+            b"(This file must be converted with BinHex 4.0)\r\n:",
+            b":",
+            b"!!!",
+            b"end\n",
+        ),
+        *(
+            b"application/pkcs7-mime",
+            b"0\x80",
+            b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02",
+            b"\xa0\x80",
+            b"\0\0",
+        ),
+        *(b"\x1b$)A", b"\x0e", b"\x0f", b"<table>", b"<tr>", b"<td>", b"</tr>", b"</table>", b"GMT+08:00"),
+        *(
+            "星期一".encode(),
+            "十一月".encode("gbk"),
+            b"application/vnd.ms-outlook",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        ),
         *(b"\x78\x9f\x3e\x22\0\0", b"\xff\xd8\xff\xe1", b"PK\x03\x04", b"II*\0", "镕".encode("gb18030")),
     ]
 )
