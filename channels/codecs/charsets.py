@@ -42,6 +42,7 @@ _CN = re.compile(
 )  # RFC 1922 §3
 _IS_CN = re.compile(rb"\x1b\$\)[AGE][^\x0e]{0,80}\x0e")
 _JIS = re.compile(rb"\x1b[$(][@BJ]")  # RFC 1468 escapes
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
 _SHIFTED = re.compile(rb"\x1b|~\{")
 _LATIN = ("cp1252", "iso8859-1", "iso8859-15")  # a sender's default; any other one-byte label was chosen
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
@@ -68,6 +69,8 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
     if data.isascii() and name.startswith(_EAST_ASIAN) and _SHIFTED.search(data):
         return _seven_bit(data)
     if name and (text := _strict(data, name)) is not None:
+        if _PRIVATE.search(text) and _is_big5(data[:SAMPLE], name):
+            return data.decode("cp950", "replace"), True
         return text, False
     if data.isascii() and not name.startswith(("utf-16", "utf-32")):
         text, is_escaped = _seven_bit(data)
@@ -127,11 +130,20 @@ def _is_written_in_pairs(sample: bytes) -> bool:
     )
 
 
+def _is_big5(sample: bytes, name: str) -> bool:
+    """Whether traditional Chinese stands under a label of GB2312: read as such it has private letters."""
+    if name != "gb18030":
+        return False
+    return _everyday(sample, "cp950") > 0.9 and _everyday(sample, "gb18030") < 0.9
+
+
 def _nearly(data: bytes, name: str) -> str | None:
     """The declared set with U+FFFD, when only few letters are damaged (a cut line, a lost byte)."""
     text = data.decode(name, "replace")
     broken = text.count("\ufffd")
-    return text if broken <= max(1, BROKEN_SHARE * len(text)) and len(text) > 10 * broken else None
+    is_few = broken <= max(1, BROKEN_SHARE * len(text))
+    is_chinese = name.startswith(_EAST_ASIAN) and sum(letter > "\u2e7f" for letter in text) > 2 * broken + 1
+    return text if is_few and (len(text) > 10 * broken or is_chinese) else None
 
 
 def _has_letters(text: str) -> bool:
@@ -198,9 +210,9 @@ def _everyday(sample: bytes, name: str) -> float:
 
 
 def _strict_head(sample: bytes, name: str) -> str | None:
-    """Strict decoding that forgives a letter cut at the end of the sample."""
+    """Strict decoding that forgives a letter cut at the end, of the sample or by whoever cut the text."""
     try:
-        return codecs.getincrementaldecoder(name)().decode(sample, final=len(sample) < SAMPLE)
+        return codecs.getincrementaldecoder(name)().decode(sample)
     except UnicodeError:
         return None
 

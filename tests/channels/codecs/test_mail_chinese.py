@@ -369,3 +369,20 @@ def test_a_page_that_calls_itself_plain_text_is_read_as_a_page() -> None:
 @pytest.mark.parametrize("encoding", ["base64 (mime)", "base-64", "BASE64;", '"base64"'])
 def test_an_encoding_is_known_in_every_spelling(encoding: str) -> None:
     assert read(SENDER + body(base64.b64encode(PLACE.encode("gbk")), encoding=encoding))[0]["text"] == PLACE
+
+
+@pytest.mark.parametrize("label", ["gb2312", "gbk", ""])
+@pytest.mark.parametrize("text", ["青龙镇险情", "青龙镇发生险情请速派人"])
+def test_a_letter_that_was_cut_off_costs_no_other(text: str, label: str) -> None:
+    assert decode(text.encode("gbk")[:-1], label)[0].startswith(text[:-1])
+
+
+def test_a_byte_that_is_none_of_the_set_costs_one_letter() -> None:
+    assert decode("损失".encode("gbk") + b"\x80" + "100万".encode("gbk"), "gbk")[0] == "损失\ufffd100万"
+    assert decode("caf\u00e9".encode("latin-1"), "gb2312")[0] == "caf\u00e9"
+
+
+@pytest.mark.parametrize("text", ["颱風將至，請注意防範，各鄉鎮立即轉移群眾。", "颱風警報第九號"])
+def test_traditional_letters_are_read_under_either_label(text: str) -> None:
+    assert decode(text.encode("big5"), "gb2312")[0] == text
+    assert decode(text.encode("gb18030"), "gb2312") == (text, False)
