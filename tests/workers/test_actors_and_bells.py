@@ -167,7 +167,7 @@ def test_everything_arrives_whatever_happens_to_redis(store, process, tmp_path, 
     assert sorted(wire.taken) == phones(1200)
 
 
-def test_a_worker_whose_consumer_has_died_says_so_and_leaves():
+def test_r38_a_worker_whose_consumer_has_died_says_so_and_leaves():
     heard: list[int] = []
     made = broker()
     running = start_workers(
@@ -182,7 +182,7 @@ def test_a_worker_whose_consumer_has_died_says_so_and_leaves():
     running.stop(timedelta(seconds=2))
 
 
-def test_a_deaf_worker_process_exits_with_70(tmp_path):
+def test_f41_r38_a_deaf_worker_process_exits_with_70(tmp_path):
     script = textwrap.dedent("""
         import time
         from outbox.outgoing import Jobs
