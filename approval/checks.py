@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from approval import aloud, elements, letters, wording
+from approval import aloud, elements, leads, letters, wording
 from approval.freeze import ALL_LANGUAGES, Frozen, Place, render
 from approval.gather import ADDRESSED, Inputs
 from channels.codecs.cap_check import validate
@@ -36,7 +36,9 @@ def freeze(inputs: Inputs, place: Place, *, at: datetime) -> Frozen:
 
 def trial(inputs: Inputs, place: Place, *, at: datetime) -> tuple[Frozen | None, list[Flaw]]:
     """The bytes, as far as there are any, and everything that forbids submitting them."""
+    draft = inputs.release.draft
     flaws = flaws_of_draft(inputs, at=at, lanes=place.lanes)
+    flaws += leads.flaws(draft.issuer, draft.fields, public_url=place.public_url, numbers=place.numbers)
     try:
         frozen = render(inputs, place, at=at)
     except (BadInput, NotFound) as error:

@@ -38,6 +38,7 @@ class Place:
     sender_id: str  # CAP sender
     public_url: str
     lanes: frozenset[str] | None = None  # channels that this hub can send by; None: not known here
+    numbers: frozenset[str] = frozenset()  # telephone numbers of this place that a text may name
     issuers_en: Mapping[str, str] = field(default_factory=dict)  # issuer as drafted -> its English name
 
     def issuer(self, name: str, language: str) -> str:

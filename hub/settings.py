@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         {"示例省应急管理厅": "Shili Province Emergency Management Department"},
         description='English names of issuers, as JSON: {"示例省气象台": "Shili Meteorological Office"}',
     )
+    public_numbers: str = Field(
+        "", description="telephone numbers that texts may name besides the national ones, comma separated"
+    )
     sender_id: str = Field("tocsin@example.invalid", description="CAP sender: globally unique, no spaces")
     session_hours: int = Field(12, ge=1, le=24, description="a session lasts a shift")
     secure_cookies: bool = Field(False, description="set behind HTTPS: cookies get the __Host- prefix")

@@ -97,8 +97,9 @@ class Hub:
     def place(self) -> Place:
         """Where and as whom this hub publishes."""
         settings = self.settings
+        numbers = frozenset(settings.public_numbers.split(",")) - {""}
         return Place(zone=self.zone, sender_id=settings.sender_id, public_url=settings.public_site,
-                     lanes=self.lanes, issuers_en=settings.issuers_en)  # fmt: skip
+                     lanes=self.lanes, numbers=numbers, issuers_en=settings.issuers_en)  # fmt: skip
 
     def authority(self, language: str) -> str:
         """The authority this hub belongs to, by its name in that language where it has one."""

@@ -85,15 +85,20 @@ class Filing:
         return rings
 
     def _is_trapped(self, arrived: Arrived) -> bool:
-        """Put aside what filled in the field that people do not see, once: from the shelf it may come back."""
+        """Put aside what filled in the field that people do not see, or came with a flood, once.
+
+        From the shelf it may come back: whatever it was, an officer decides.
+        """
+        meta = arrived.inbound.meta
+        reason = "honeypot" if meta.get("trap") else "bulk" if meta.get("bulk") else ""
 
         def work(unit: Unit) -> bool:
             if shelf.has_held(unit, "inbound", arrived.id):
                 return False
-            inbox.shelve(unit, arrived, "honeypot", self.clock())
+            inbox.shelve(unit, arrived, reason, self.clock())
             return True
 
-        return bool(arrived.inbound.meta.get("trap")) and self.store.run(work)
+        return bool(reason) and self.store.run(work)
 
     def _is_settled(self, arrived: Arrived, returned: bounces.Verdict) -> bool:
         at = self.clock()

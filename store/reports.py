@@ -11,6 +11,7 @@ from domain.errors import Conflict, NotFound
 from domain.handling import Handling
 from domain.report import Attachment, Content, Fact, Report, State
 from domain.sender import NOT_CHECKED, SenderCheck, Verdict
+from domain.skeleton import skeleton
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -101,7 +102,7 @@ def page(
         for row in rows:
             before = (row.received_at, row.id)
             report = _report(unit, row)
-            if wanted.text.casefold() in _searched(report):
+            if skeleton(wanted.text) in _searched(report):
                 found.append(report)
                 if len(found) == limit:
                     break
@@ -191,7 +192,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 def _searched(report: Report) -> str:
     """What `q` looks through: sealed in the store, so it is searched after opening."""
     facts = " ".join(f.value for values in report.content.facts.values() for f in values)
-    return f"{report.code} {report.content.text} {facts}".casefold()
+    return skeleton(f"{report.code} {report.content.text} {facts}")
 
 
 def _report(unit: Unit, row: sa.Row[Any]) -> Report:

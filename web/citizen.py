@@ -112,6 +112,8 @@ class Citizen:
         """
         hub, at, settings = self._hub, self._hub.clock(), self._hub.settings
         peer = address_of(request, self._proxies)
+        sender = address_in(contact, region=settings.region, area_code=settings.area_code)
+        is_bulk = self._flood.is_bulk(peer, sender, at)
         known_by = f"key\0{key}" if key else f"{peer}\0{int(at.timestamp() // REPEAT.total_seconds())}"
         inbound = Inbound(
             channel="web",
@@ -119,8 +121,12 @@ class Citizen:
             raw=raw,
             media_type=media_type,
             received_at=at,
-            sender=address_in(contact, region=settings.region, area_code=settings.area_code),
-            meta={"peer": peer, **({"trap": True} if is_trapped else {})},
+            sender=sender,
+            meta={
+                "peer": peer,
+                **({"trap": True} if is_trapped else {}),
+                **({"bulk": True} if is_bulk else {}),
+            },
         )
         return await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=at)
 

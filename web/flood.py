@@ -12,24 +12,64 @@ PER_MINUTE = 30
 ADDRESSES = 10_000  # counted at once; a flood from more is the balancer's to stop
 
 
-class Flood:
-    """The buckets of one process. It fails open: a citizen's report is delayed rather than refused (R21)."""
+# What is over these is kept and answered all the same, and waits on a shelf of its own until an officer looks
+# (PROMISES H40): a network is some streets, a telephone number one person, all together what a duty room reads.
+OF_NETWORK = 120
+OF_NUMBER = 10
+OF_ALL = 3_000
 
-    def __init__(self, per_minute: int = PER_MINUTE) -> None:
+
+class Buckets:
+    """One bucket for each name: `per_minute` come at once, then one in each further part of a minute.
+
+    It fails open: a citizen's report is delayed rather than refused (R21).
+    """
+
+    def __init__(self, per_minute: int) -> None:
         self._each = timedelta(minutes=1) / per_minute
-        self._full_at: dict[str, datetime] = {}  # when the bucket of an address will be full again
+        self._full_at: dict[str, datetime] = {}  # when the bucket of a name will be full again
 
-    def has_room(self, address: str, at: datetime) -> bool:
+    def has_room(self, name: str, at: datetime) -> bool:
         """Whether one more may come now; it is counted when it may."""
         if len(self._full_at) > ADDRESSES:
             self._full_at = {name: full for name, full in self._full_at.items() if full > at}
         if len(self._full_at) > ADDRESSES:
             self._full_at.clear()
-        full_at = max(self._full_at.get(address, at), at) + self._each
+        full_at = max(self._full_at.get(name, at), at) + self._each
         if full_at - at > timedelta(minutes=1):
             return False
-        self._full_at[address] = full_at
+        self._full_at[name] = full_at
         return True
+
+
+class Flood:
+    """The buckets of one process."""
+
+    def __init__(self, per_minute: int = PER_MINUTE, *, of_all: int = OF_ALL) -> None:
+        self._addresses = Buckets(per_minute)
+        self._networks = Buckets(OF_NETWORK)
+        self._numbers = Buckets(OF_NUMBER)
+        self._all = Buckets(of_all)
+
+    def has_room(self, address: str, at: datetime) -> bool:
+        """Whether one more form of this address may come now."""
+        return self._addresses.has_room(address, at)
+
+    def is_bulk(self, address: str, sender: str, at: datetime) -> bool:
+        """Whether so many come from the streets around, under this number, or at all, that it has to wait."""
+        counted = [self._networks.has_room(network_of(address), at), self._all.has_room("", at)]
+        if sender:
+            counted.append(self._numbers.has_room(sender, at))
+        return not all(counted)
+
+
+def network_of(address: str) -> str:
+    """The /24 of an IPv4 address, the /48 of an IPv6 one or of its /64."""
+    try:
+        found = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        return address
+    return str(found.supernet(new_prefix=24 if found.version == 4 else 48))
 
 
 def address_of(request: Request, proxies: Collection[str]) -> str:

@@ -46,7 +46,7 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
         return list(pool.map(one, works))
 
 
-def test_one_of_fifty_approvers_wins_and_all_tries_are_known(stores, store, people, areas, at) -> None:
+def test_r7_h85_one_of_fifty_approvers_wins_and_all_tries_are_known(stores, store, people, areas, at) -> None:
     crowd = [
         Person(id=f"per_a{n}", name=f"a{n}", organisation=ORGANISATION, roles=frozenset({Role.APPROVER}))
         for n in range(HANDS)
@@ -73,7 +73,7 @@ def test_one_of_fifty_approvers_wins_and_all_tries_are_known(stores, store, peop
 
 
 @pytest.mark.parametrize("rival", ["edit", "return", "reject", "stop"])
-def test_an_approval_and_its_rival_do_not_both_have_their_way(
+def test_r7_h85_an_approval_and_its_rival_do_not_both_have_their_way(
     stores, store, people, areas, at, rival
 ) -> None:
     def works(release) -> list[Callable[[], Any]]:

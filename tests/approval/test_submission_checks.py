@@ -65,7 +65,7 @@ def test_the_digest_is_of_the_lines_and_the_manifest(store, people, areas, at) -
     ],
     ids=lambda c: next(iter(c)),
 )  # fmt: skip
-def test_every_input_of_the_freeze_is_in_the_digest(store, people, areas, at, changes) -> None:
+def test_h86_every_input_of_the_freeze_is_in_the_digest(store, people, areas, at, changes) -> None:
     good = made.draft(store, people["officer"], at)
     release = desk.unsaved(good, by=people["officer"], at=at)
     changes = {k: at + v if isinstance(v, timedelta) else v for k, v in changes.items()}

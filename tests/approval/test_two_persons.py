@@ -92,7 +92,7 @@ def test_an_officer_neither_approves_nor_returns_nor_rejects(store, people, area
 
 
 @pytest.mark.parametrize("author", ["approver", "both"])
-def test_nobody_approves_what_he_wrote(store, people, areas, at, author: str) -> None:
+def test_r7_h83_nobody_approves_what_he_wrote(store, people, areas, at, author: str) -> None:
     release = made.submitted(store, people[author], at)
     with pytest.raises(NotAllowed) as error:
         approve(store, release, people[author], at)
@@ -100,7 +100,7 @@ def test_nobody_approves_what_he_wrote(store, people, areas, at, author: str) ->
     assert approve(store, release, people["approver2"], at).state is State.APPROVED
 
 
-def test_an_editor_of_an_old_version_never_approves(store, people, areas, at) -> None:
+def test_r7_h83_an_editor_of_an_old_version_never_approves(store, people, areas, at) -> None:
     release = made.created(store, people["officer"], at)
     store.run(lambda u: desk.edit(u, release.id, release.draft, by=people["approver"], at=at))
     store.run(lambda u: desk.edit(u, release.id, release.draft, by=people["officer2"], at=at))
@@ -121,7 +121,7 @@ def test_nobody_sends_out_anothers_draft_alone(store, people, areas, at) -> None
     assert error.value.code == "own_work"
 
 
-def test_a_second_account_of_the_same_person_is_the_same_person(store, people, areas, at) -> None:
+def test_r7_h83_a_second_account_of_the_same_person_is_the_same_person(store, people, areas, at) -> None:
     release = made.submitted(store, people["approver"], at)
     assert not store.run(
         lambda u: people_book.add(u, people["approver"], login="second", password_hash="", at=at)
@@ -130,7 +130,7 @@ def test_a_second_account_of_the_same_person_is_the_same_person(store, people, a
         approve(store, release, people["approver"], at)
 
 
-def test_a_role_switched_off_counts_at_once_whatever_the_session_says(store, people, areas, at) -> None:
+def test_r7_a_role_switched_off_counts_at_once_whatever_the_session_says(store, people, areas, at) -> None:
     release = made.submitted(store, people["officer"], at)
     store.run(lambda u: people_book.set_active(u, "approver", is_active=False))
     with pytest.raises(NotAllowed):
@@ -151,7 +151,9 @@ def test_a_role_switched_off_counts_at_once_whatever_the_session_says(store, peo
     ],
     ids=["empty", "prefix", "longer", "upper case", "blank", "another", "not ASCII", "surrogate"],
 )
-def test_anything_but_the_full_lower_case_digest_is_a_conflict(store, people, areas, at, spoil) -> None:
+def test_r7_h84_anything_but_the_full_lower_case_digest_is_a_conflict(
+    store, people, areas, at, spoil
+) -> None:
     release = made.submitted(store, people["officer"], at, colour="red")
     assert release.digest.upper() != release.digest
     with pytest.raises(Conflict) as error:
@@ -160,7 +162,7 @@ def test_anything_but_the_full_lower_case_digest_is_a_conflict(store, people, ar
     assert store.read(lambda u: promises.of_release(u, release.id)) == []
 
 
-def test_the_digest_of_an_older_version_lets_nothing_out(store, people, areas, at) -> None:
+def test_r7_h84_the_digest_of_an_older_version_lets_nothing_out(store, people, areas, at) -> None:
     old = made.submitted(store, people["officer"], at)
     store.run(lambda u: desk.edit(u, old.id, old.draft, by=people["officer"], at=at))
     with pytest.raises(IllegalMove):
@@ -181,7 +183,7 @@ def test_a_submission_of_the_same_words_has_another_digest(store, people, areas,
     assert bytes_.digest != first.digest
 
 
-def test_an_edit_after_submit_voids_the_votes(store, people, areas, at) -> None:
+def test_r7_h86_an_edit_after_submit_voids_the_votes(store, people, areas, at) -> None:
     release = made.submitted(store, people["officer"], at, policies=TWO)
     assert approve(store, release, people["approver"], at, policies=TWO).state is State.SUBMITTED
     after = store.run(lambda u: desk.edit(u, release.id, release.draft, by=people["officer2"], at=at))
@@ -200,7 +202,7 @@ def test_two_of_two_approvers_let_it_out_and_one_twice_does_not(store, people, a
     assert [a for a, _ in acts_of(store, release.id)] == ["create", "submit", "vote", "approve"]
 
 
-def test_a_policy_that_changed_after_submit_voids_the_submission(store, people, areas, at) -> None:
+def test_h86_a_policy_that_changed_after_submit_voids_the_submission(store, people, areas, at) -> None:
     release = made.submitted(store, people["officer"], at, policies=TWO)
     with pytest.raises(Tampered):
         approve(store, release, people["approver"], at)
@@ -226,7 +228,7 @@ def test_what_no_policy_names_does_not_leave(store, people, areas, at) -> None:
     assert error.value.code == "no_policy"
 
 
-def test_a_submission_lapses_after_thirty_minutes(store, people, areas, at) -> None:
+def test_r7_a_submission_lapses_after_thirty_minutes(store, people, areas, at) -> None:
     release = made.submitted(store, people["officer"], at)
     almost, over = at + timedelta(minutes=29, seconds=59), at + timedelta(minutes=30)
     with pytest.raises(IllegalMove):
@@ -280,7 +282,9 @@ def test_a_list_that_changed_since_it_was_counted_is_counted_again(store, people
     assert (after.reach, after.list_version) == (1, 1)
 
 
-def test_a_list_that_changes_after_submit_does_not_change_whom_it_reaches(store, people, areas, at) -> None:
+def test_h86_a_list_that_changes_after_submit_does_not_change_whom_it_reaches(
+    store, people, areas, at
+) -> None:
     release = made.submitted(store, people["officer"], at)
     row = {"channel": "sms", "address": "+8613800000001", "area": made.DISTRICT}
     store.run(lambda u: audience.add(u, [row], at))

@@ -105,7 +105,7 @@ def test_every_state_is_told_on_the_page_and_in_every_feed(store, at, tmp_path, 
     assert item["_tocsin"]["state"] == state and item["title"].startswith("[")
 
 
-def test_another_process_writes_the_same_bytes(database_url, at, tmp_path):
+def test_r18_another_process_writes_the_same_bytes(database_url, at, tmp_path):
     store = open_store(database_url)
     store.run(lambda unit: hub_row.init(unit, Mode.DEMO, "test", at))
     out = site(store, at, tmp_path / "one")

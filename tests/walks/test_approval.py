@@ -372,7 +372,7 @@ def standing(unit: Any, release_id: str, digest: str) -> set[str]:
     return {row.person for row in unit.rows(query)}
 
 
-def test_no_path_lets_unapproved_bytes_out(store, people, areas, at) -> None:
+def test_r7_no_path_lets_unapproved_bytes_out(store, people, areas, at) -> None:
     done: Counter[str] = Counter()
     for _ in range(ROUNDS):
         run_machine(

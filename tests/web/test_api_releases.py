@@ -107,7 +107,7 @@ def test_who_may_not_approve_is_refused_and_written_down(hall: World) -> None:
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", "{}", "upper", "short", "padded"])
-def test_another_digest_approves_nothing(quick: World, digest: str) -> None:
+def test_h84_another_digest_approves_nothing(quick: World, digest: str) -> None:
     place = _draft(quick)
     true = _act(quick, "officer", place, "submit").json()["digest"]
     tried = {"upper": true.upper(), "short": true[:63], "padded": true + " "}.get(digest, digest)
@@ -118,7 +118,7 @@ def test_another_digest_approves_nothing(quick: World, digest: str) -> None:
         assert _acts(quick, place)[-1] == ("refused", "digest_changed")
 
 
-def test_an_edit_voids_what_was_submitted(hall: World) -> None:
+def test_h86_an_edit_voids_what_was_submitted(hall: World) -> None:
     place = _draft(hall)
     digest = _act(hall, "officer", place, "submit").json()["digest"]
     changed = hall.client.patch(place, json={"issuer": "示例省水利厅"}, headers=hall.headers("officer2"))

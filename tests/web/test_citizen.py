@@ -64,7 +64,7 @@ def test_a_photo_is_typed_by_content_its_position_is_read_and_the_original_is_ke
     assert photo in raw
 
 
-def test_svg_and_html_are_kept_as_what_they_are_and_never_served_inline(quick: World) -> None:
+def test_h37_svg_and_html_are_kept_as_what_they_are_and_never_served_inline(quick: World) -> None:
     files = [("files", ("a.png", b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "image/png")),
              ("files", ("b.png", b"<!doctype html><script>1</script>", "image/png"))]  # fmt: skip
     code_of(quick.client.post("/report", data={"text": "x"}, files=files))
@@ -165,7 +165,7 @@ def test_a_page_that_comes_back_keeps_what_was_typed_as_text(quick: World) -> No
     assert typed["place"] in unescape(page) and typed["contact"] in unescape(page)
 
 
-def test_the_same_form_sent_twice_is_one_report_and_one_receipt(hall: World) -> None:
+def test_h41_the_same_form_sent_twice_is_one_report_and_one_receipt(hall: World) -> None:
     token = token_of(hall.client.get("/report").text)
     answers = [post(hall, {"text": "着火了", "once": token}) for _ in range(4)]
     hall.clock.forward(hours=30)
@@ -198,7 +198,7 @@ def test_without_a_token_a_reload_is_one_report_and_the_same_words_later_are_ano
     assert quick.count(t.inbound) == 2
 
 
-def test_an_idempotency_key_is_honoured_and_a_bad_one_refuses_nobody(quick: World) -> None:
+def test_h41_an_idempotency_key_is_honoured_and_a_bad_one_refuses_nobody(quick: World) -> None:
     def send(key: str) -> Any:
         headers = {**FORM, "Idempotency-Key": key}
         return quick.client.post("/report", content=b"text=x", headers=headers)
@@ -323,7 +323,7 @@ def test_the_contact_is_kept_as_written_and_only_a_real_address_is_the_sender(qu
     assert report.content.first("sender") == "a@b.cn Bcc: x@y.cn"
 
 
-def test_a_double_click_side_by_side_is_one_report_with_one_code(hall: World) -> None:
+def test_h41_a_double_click_side_by_side_is_one_report_with_one_code(hall: World) -> None:
     with ThreadPoolExecutor(8) as clicks:
         answers = list(clicks.map(lambda _: post(hall, {"text": "山洪", "once": "d" * 32}), range(16)))
     assert len({code_of(answer) for answer in answers}) == 1

@@ -17,7 +17,7 @@ from tests.web.citizen_kit import FORM, code_of, post, token_of
 from web.citizen import Citizen
 
 
-def test_fifty_posts_in_a_minute_from_one_address_hear_429_and_lose_no_word(quick: World) -> None:
+def test_h40_fifty_posts_in_a_minute_from_one_address_hear_429_and_lose_no_word(quick: World) -> None:
     answers = [post(quick, {"text": f"第{n}次", "place": "镇上"}) for n in range(50)]
     statuses = [answer.status_code for answer in answers]
     assert statuses == [303] * 30 + [429] * 20
@@ -157,7 +157,7 @@ def test_programs_share_the_limit_of_their_address(quick: World) -> None:
     assert "retry-after" in answer.headers and "110" in answer.json()["detail"]
 
 
-def test_an_upload_that_takes_too_long_comes_back_with_what_was_typed(quick: World) -> None:
+def test_h40_an_upload_that_takes_too_long_comes_back_with_what_was_typed(quick: World) -> None:
     told = [{"type": "http.request", "body": _typed("堤坝渗水"), "more_body": True}]
 
     async def receive() -> Any:

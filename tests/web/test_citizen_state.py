@@ -110,7 +110,7 @@ def test_reports_by_sms_and_by_telephone_open_with_the_callers_digits(quick: Wor
     assert _ask(quick, codes["phone"], "0802").status_code == 404
 
 
-def test_a_wrong_guess_and_an_unknown_code_have_the_same_answer(quick: World) -> None:
+def test_h42_a_wrong_guess_and_an_unknown_code_have_the_same_answer(quick: World) -> None:
     code, without = _send(quick, contact="13800138000"), _send(quick, contact="a1234@b.cn")
     pages = set()
     for typed, phone in ((code, "9999"), ("2222-2222", "9999"), (without, "1234"), (code, ""), (without, "")):
@@ -142,7 +142,7 @@ def test_the_work_for_an_unknown_code_is_that_for_a_known_one(quick: World) -> N
     assert steps(code) == steps("2222-2222") and len(steps(code)) == 2
 
 
-def test_five_wrong_guesses_about_a_code_close_it_for_an_hour_but_not_its_link(quick: World) -> None:
+def test_h42_five_wrong_guesses_about_a_code_close_it_for_an_hour_but_not_its_link(quick: World) -> None:
     code = _send(quick, contact="13800138000")
     for n in range(5):
         assert _ask(quick, code, f"{n:04d}").status_code == 404

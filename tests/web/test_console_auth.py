@@ -38,7 +38,7 @@ def _acts(hall: World, entity: str) -> list[tuple[str, str]]:
     return [(row.act, row.detail["means"]) for row in rows]
 
 
-def test_a_right_password_opens_a_shift_and_logout_ends_it_at_once(hall: World) -> None:
+def test_h76_a_right_password_opens_a_shift_and_logout_ends_it_at_once(hall: World) -> None:
     add_person(hall, "zhang", Role.OFFICER, password=SECRET)
     browser = stranger(hall)
     answer = _log_in(browser, "zhang", SECRET)
@@ -59,7 +59,7 @@ def test_a_right_password_opens_a_shift_and_logout_ends_it_at_once(hall: World) 
     assert _acts(hall, "per_zhang") == [("login", "password"), ("logout", "session")]
 
 
-def test_a_login_brings_a_new_token_and_ends_the_session_the_browser_had(quick: World) -> None:
+def test_h76_a_login_brings_a_new_token_and_ends_the_session_the_browser_had(quick: World) -> None:
     browser = enter(quick, "officer")
     old = browser.client.cookies["tocsin"]
     browser.post(link_for(quick, "officer"))
@@ -68,7 +68,7 @@ def test_a_login_brings_a_new_token_and_ends_the_session_the_browser_had(quick: 
     assert quick.hub.store.read(lambda unit: people.session(unit, old, at)) is None
 
 
-def test_wrong_password_and_unknown_account_get_the_same_answer(hall: World) -> None:
+def test_h77_wrong_password_and_unknown_account_get_the_same_answer(hall: World) -> None:
     add_person(hall, "zhang", Role.OFFICER, password=SECRET)
     wrong = _log_in(stranger(hall), "zhang", "nonsense")
     unknown = _log_in(stranger(hall), "nobody", "nonsense")
@@ -78,11 +78,11 @@ def test_wrong_password_and_unknown_account_get_the_same_answer(hall: World) -> 
     assert _acts(hall, "unknown") == [("failure", "password")]
 
 
-def test_the_hash_for_unknown_accounts_costs_what_a_fresh_one_costs() -> None:
+def test_h77_the_hash_for_unknown_accounts_costs_what_a_fresh_one_costs() -> None:
     assert PasswordHasher().check_needs_rehash(auth.NOBODY) is False
 
 
-def test_an_account_switched_off_stays_out_and_its_sessions_end(quick: World) -> None:
+def test_h76_an_account_switched_off_stays_out_and_its_sessions_end(quick: World) -> None:
     add_person(quick, "zhang", Role.OFFICER, password=SECRET)
     browser = stranger(quick)
     _log_in(browser, "zhang", SECRET)
@@ -91,7 +91,7 @@ def test_an_account_switched_off_stays_out_and_its_sessions_end(quick: World) ->
     assert _log_in(stranger(quick), "zhang", SECRET).status_code == 401
 
 
-def test_failures_make_an_account_slower_and_never_lock_it(quick: World) -> None:
+def test_h77_failures_make_an_account_slower_and_never_lock_it(quick: World) -> None:
     add_person(quick, "zhang", Role.OFFICER, password=SECRET)
     for _ in range(FREE_ACCOUNT):
         assert _log_in(stranger(quick), "zhang", "wrong").status_code == 401
@@ -108,7 +108,7 @@ def test_failures_make_an_account_slower_and_never_lock_it(quick: World) -> None
     assert _log_in(stranger(quick), "zhang", SECRET).status_code == 303
 
 
-def test_a_browser_the_officer_has_used_before_is_not_slowed_by_strangers(quick: World) -> None:
+def test_h77_a_browser_the_officer_has_used_before_is_not_slowed_by_strangers(quick: World) -> None:
     add_person(quick, "zhang", Role.OFFICER, password=SECRET)
     add_person(quick, "li", Role.OFFICER, password=SECRET)
     browser = stranger(quick)
@@ -126,7 +126,7 @@ def test_a_browser_the_officer_has_used_before_is_not_slowed_by_strangers(quick:
     assert _log_in(forged, "zhang", SECRET).status_code == 429
 
 
-def test_one_address_that_tries_many_accounts_gets_slower(quick: World) -> None:
+def test_h77_one_address_that_tries_many_accounts_gets_slower(quick: World) -> None:
     for n in range(FREE_ADDRESS):
         assert _log_in(stranger(quick), f"guess{n}", "wrong").status_code == 401
     assert _log_in(stranger(quick), "another", "wrong").status_code == 429
@@ -172,7 +172,7 @@ def test_a_session_is_over_with_the_shift(quick: World) -> None:
         {"Origin": "http://127.0.0.1:9000"},
     ],
 )  # fmt: skip
-def test_a_form_of_another_site_does_nothing_even_with_cookie_and_token(
+def test_h38_a_form_of_another_site_does_nothing_even_with_cookie_and_token(
     quick: World, headers: dict[str, str]
 ) -> None:
     browser = enter(quick, "officer")
@@ -203,7 +203,7 @@ def test_the_token_of_another_session_is_no_use(quick: World) -> None:
     assert mine.post("/console/calls", {"csrf": other.csrf, "place": "桥头"}).status_code == 403
 
 
-def test_only_real_forms_are_read(quick: World) -> None:
+def test_h38_only_real_forms_are_read(quick: World) -> None:
     browser = enter(quick, "officer")
     body = f"csrf={browser.csrf}&place=x"
     for kind in ("text/plain", "application/json", "multipart/form-data; boundary=x"):
@@ -232,7 +232,9 @@ def test_nothing_of_the_desk_is_shown_without_a_session(quick: World, path: str)
     assert answer.text == ""
 
 
-def test_behind_https_the_cookie_is_bound_to_the_host(quick: World, tmp_path: Path, at: datetime) -> None:
+def test_h76_h38_behind_https_the_cookie_is_bound_to_the_host(
+    quick: World, tmp_path: Path, at: datetime
+) -> None:
     settings = quick.hub.settings.model_copy(update={"secure_cookies": True})
     keeper = auth.give(_with(quick, settings), auth.go("/console"), "token")
     cookie = keeper.headers["set-cookie"]

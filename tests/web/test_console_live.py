@@ -247,7 +247,7 @@ def test_a_fifth_page_of_one_session_takes_the_place_of_the_first(quick: World) 
             opened.__exit__(None, None, None)
 
 
-def test_a_process_bears_two_hundred_streams_and_one_that_left_makes_room(quick: World) -> None:
+def test_h40_a_process_bears_two_hundred_streams_and_one_that_left_makes_room(quick: World) -> None:
     async def crowd() -> None:
         running = Live(quick.hub)
         listeners = [await running.open(f"s{n}", Cursor()) for n in range(live.AT_ONCE)]

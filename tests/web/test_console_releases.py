@@ -116,7 +116,7 @@ def test_who_drafted_sees_no_button_and_cannot_approve(hall: World) -> None:
     assert [(e.act, e.detail["code"]) for e in entries if e.act == "refused"] == [("refused", "own_work")]
 
 
-def test_approving_what_was_changed_meanwhile_sends_nothing(hall: World) -> None:
+def test_h86_approving_what_was_changed_meanwhile_sends_nothing(hall: World) -> None:
     officer, approver = enter(hall, "officer"), enter(hall, "approver")
     path = _submitted(officer)
     seen = approver.get(path).text

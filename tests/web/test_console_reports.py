@@ -197,7 +197,7 @@ def test_a_report_is_found_by_its_receipt_code(quick: World) -> None:
 
 
 @pytest.mark.parametrize("canary", CANARIES)
-def test_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: str) -> None:
+def test_h36_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: str) -> None:
     add_recipients(quick)
     slip = call(
         quick,
@@ -248,7 +248,7 @@ def test_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: str) 
     assert any("{{7*7}}" in page for page in pages_seen) == (canary == "{{7*7}}")
 
 
-def test_originals_and_attachments_are_downloads_of_unknown_type(quick: World) -> None:
+def test_h37_originals_and_attachments_are_downloads_of_unknown_type(quick: World) -> None:
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     raw = _mail("Picture", "see", svg, "map.png")
     report = bring(quick, "email", raw, "message/rfc822")
@@ -311,7 +311,7 @@ def test_who_only_looks_sees_no_forms_and_is_refused(quick: World, login: str) -
     assert _report(quick, report).state is State.FILED
 
 
-def test_a_role_taken_away_between_page_and_click_counts(quick: World) -> None:
+def test_h76_a_role_taken_away_between_page_and_click_counts(quick: World) -> None:
     report = call(quick, place="桥头", text="积水")
     browser = enter(quick, "officer")
     browser.get(f"/console/reports/{report}")

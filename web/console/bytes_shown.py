@@ -21,6 +21,12 @@ from hub.wiring import Hub
 from store import releases
 from templates import library, pages
 
+_RUN = re.compile("[ \\n\\t\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]{2,}")
+_BREAKS, _BLANKS, _INDENT = (
+    2,
+    3,
+    40,
+)  # one empty line, two blanks, an indented line: more is shown as a number
 _HEADING = re.compile("<(/?)h[1-3]>")
 ENDINGS = {
     "application/cap+xml": ".xml",
@@ -61,6 +67,16 @@ class Shown:
     findings: Sequence[Finding] = ()  # of the rules of CAP
 
     @property
+    def lines(self) -> int:
+        """How many lines the text has."""
+        return self.text.count("\n") + 1
+
+    @property
+    def hidden(self) -> int:
+        """How much of it is written out because it could not be seen."""
+        return self.marked.count('<mark class="ch">')
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is only prepared: the correction or the lifting."""
         return self.artefact.purpose is not Purpose.MAIN
@@ -71,9 +87,14 @@ class Shown:
         return self.text.partition("\n")[0]
 
     @property
-    def mail_text(self) -> str:
-        """A mail without its subject and the empty line."""
-        return self.text.partition("\n")[2].lstrip("\n")
+    def mail_text(self) -> Markup:
+        """A mail without its subject and the empty line, as `marked`."""
+        return marked(self.text.partition("\n")[2].removeprefix("\n"))
+
+    @property
+    def parts(self) -> list[Markup]:
+        """The text as it is cut into SMS, as `marked`."""
+        return [marked(part) for part in self.segments.texts] if self.segments else []
 
     @property
     def seconds(self) -> int:
@@ -170,7 +191,29 @@ def flaw_names(release: Release, pieces: Iterable[Shown], language: str) -> dict
 
 
 def marked(text: str) -> Markup:
-    """`text` with every character that cannot be seen written out: nothing hides between the letters."""
+    """`text` with every character that cannot be seen, and every long run of blanks or breaks, written out.
+
+    Nothing hides between the letters, and nothing is pushed off the screen: a run is folded to its count (H106).
+    """
+    found, rest = Markup(""), 0
+    for run in _RUN.finditer(text):
+        if counted := _counted(run[0]):
+            found += _letters(text[rest : run.start()]) + Markup('<mark class="ch">{}</mark>').format(counted)
+            found += "\n" if "\n" in run[0] else " "
+            rest = run.end()
+    return found + _letters(text[rest:])
+
+
+def _counted(run: str) -> str:
+    """⏎×10000 of a run that is longer than a text needs; '' of any other."""
+    breaks = run.count("\n")
+    blanks = len(run) - breaks
+    if breaks <= _BREAKS and blanks < (_INDENT if breaks else _BLANKS):
+        return ""
+    return " ".join(f"{sign}×{n}" for sign, n in (("⏎", breaks), ("␣", blanks)) if n)
+
+
+def _letters(text: str) -> Markup:
     return Markup("").join(
         Markup('<mark class="ch">{}</mark>').format(point)
         if c != "\n" and (point := wording.hidden(c))
