@@ -33,9 +33,10 @@ _ADDRESS_PIECES = re.compile(
     re.DOTALL,
 )
 _PARAMETER = re.compile(
-    rb';\s*([^\s=;]{1,60})\s*=\s*("(?:[^"\\]|\\.)*"|(?:=\?[^?;]*\?[bBqQ]\?[^?]*\?=|[^;])*)'
+    rb';\s*([^\s=;]{1,60})\s*=\s*("(?:[^"\\]|\\.)*+"|(?:=\?[^?;]*\?[bBqQ]\?[^?]*\?=|[^;])*)'
 )
-# The same where a letter takes two bytes and the second may be a backslash.
+# The same where a letter takes two bytes and the second may be a backslash. Possessive ("*+"): bytes that can be
+# read as one letter or as two would else be tried in every way, 2 to the power of their number.
 _PARAMETER_OF_PAIRS = re.compile(_PARAMETER.pattern.replace(rb'(?:[^"', rb'(?:[\x81-\xfe][\x40-\xfe]|[^"', 1))
 _SHIFTED = re.compile(rb"\x1b\$|~\{")  # ISO-2022 and HZ
 _LOOKS_LIKE_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")

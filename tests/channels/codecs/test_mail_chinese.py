@@ -3,6 +3,7 @@
 import base64
 import binascii
 import struct
+import time
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -386,3 +387,13 @@ def test_a_byte_that_is_none_of_the_set_costs_one_letter() -> None:
 def test_traditional_letters_are_read_under_either_label(text: str) -> None:
     assert decode(text.encode("big5"), "gb2312")[0] == text
     assert decode(text.encode("gb18030"), "gb2312") == (text, False)
+
+
+@pytest.mark.parametrize(
+    "field", [b"Content-Type: text/plain; name=", b"Content-Disposition: attachment; filename="]
+)
+def test_raw_letters_behind_a_quote_that_never_closes_take_linear_time(field: bytes) -> None:
+    letters = "青龙镇险情".encode("gbk") * 150
+    started = time.process_time()
+    read(SENDER + field + b'"' + letters + b"\r\n\r\nx")
+    assert time.process_time() - started < 1
