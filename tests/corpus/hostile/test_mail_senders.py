@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import dkim
@@ -10,6 +11,7 @@ import pytest
 
 from domain.report import State
 from domain.sender import SenderCheck, Verdict
+from hub import metrics
 from sandbox.pool import Pool
 from store import journal
 from store import tables as t
@@ -24,6 +26,7 @@ from tests.corpus.hostile.mail_auth_kit import (
     street,
     zone,
 )
+from tests.web.console_browser import enter
 
 KEY_AT = f"TXT s1._domainkey.{DEPARTMENT}"
 SPF_AT = f"TXT {DEPARTMENT}"
@@ -128,6 +131,35 @@ def test_h10_two_authors_or_none_are_no_author(
     there: Street, change: tuple[bytes, bytes], reason: str
 ) -> None:
     _is_no_proof(there.judged(PLAIN.replace(*change), source="127.0.0.1"), reason)
+
+
+def test_h10_the_desk_shows_the_badge_with_its_reasons_in_both_languages(there: Street) -> None:
+    desk = enter(there.hall, "officer")
+    forged, honest = there.send(PLAIN), there.send(signed(PLAIN.replace(b"<1@", b"<2@")))
+    assert (
+        unescape(desk.get(f"/console/reports/{forged}").text).count("发件人未核对") >= 2
+    )  # not looked at yet
+    for report_id in (forged, honest):
+        there.look(report_id, zone())
+    page = unescape(desk.get(f"/console/reports/{forged}").text)
+    for told in (
+        "发件人未核实",
+        "没有 DKIM 签名",
+        "投递地址未获该域名授权（SPF）",
+        "SPF fail",
+        "DMARC fail",
+        "核对发件人",
+    ):
+        assert told in page, told
+    assert "发件人身份未经核实" in page
+    good = unescape(desk.get(f"/console/reports/{honest}").text)
+    assert "发件域名已核实" in good and "DKIM pass" in good and "发件人身份未经核实" not in good
+    queue = unescape(desk.get("/console").text)
+    assert queue.count("发件人未核实") == 1 and "没有 DKIM 签名" in queue
+    assert desk.get("/console?lang=en").status_code == 303
+    page = unescape(desk.get(f"/console/reports/{forged}").text)
+    assert "Unverified sender" in page and "There is no DKIM signature" in page
+    assert b'tocsin_mail_senders{verdict="unverified"} 1.0' in metrics.text(there.hall.hub)
 
 
 def test_h10_an_envelope_of_somebody_elses_proves_nothing_for_from(there: Street) -> None:
