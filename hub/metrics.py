@@ -37,6 +37,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_outbox_oldest_due_seconds": "How long the oldest due dispatch or parcel has waited.",
     "tocsin_receipts_waiting": "Receipts whose message is not known yet.",
     "tocsin_shelf_open": "Things on the shelf that nobody has settled.",
+    "tocsin_door_refused": "Calls of webhooks that this process turned away since it started, by reason.",
     "tocsin_spool_frames": "Messages that wait in the spool of this machine.",
     "tocsin_disk_free_bytes": "Free bytes of each place, without what the ballast holds.",
     "tocsin_journal_last_entry": "Number of the newest journal entry.",
@@ -66,6 +67,7 @@ class _Reading(Collector):
         yield _gauge("tocsin_build_info", {(version("tocsin"), hub.mode.value): 1}, "version", "mode")
         yield _gauge("tocsin_database_up", {(): int(seen.strain is not None)})
         yield _gauge("tocsin_trouble", {(t.value,): int(t in seen.troubles) for t in Trouble}, "trouble")
+        yield _gauge("tocsin_door_refused", {(code,): n for code, n in hub.refused.items()}, "reason")
         yield from _of_machine(seen)
         if seen.strain is None:
             return

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,6 +87,7 @@ class Hub:
     health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
+    refused: Counter[str]  # calls of webhooks that this process turned away, by reason, for /metrics
     stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
 
     @property
@@ -169,6 +171,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         health=health,
         clock=clock,
         zone=ZoneInfo(settings.zone),
+        refused=Counter(),
         stopping=threading.Event(),
     )
 

@@ -38,6 +38,13 @@ def has_held(unit: Unit, kind: str, origin: str) -> bool:
     return unit.scalar(sa.select(s.id).where(s.kind == kind, s.origin == origin).limit(1)) is not None
 
 
+def held(unit: Unit, kind: str, origin: str) -> int:
+    """How many things of `origin` were ever shelved."""
+    s = t.shelf.c
+    query = sa.select(sa.func.count()).where(s.kind == kind, s.origin == origin)
+    return int(unit.scalar(query) or 0)
+
+
 def settle(unit: Unit, shelf_id: str, by: str, at: datetime) -> bool:
     """Mark as dealt with; False if it was already."""
     s = t.shelf

@@ -1,6 +1,7 @@
 """Webhooks of providers: authenticate, check the shape, keep, commit, and only then answer."""
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +22,14 @@ from intake import desk
 from outbox import receipts
 from store import audience, inbox, journal, shelf
 from store.unit import Unit
+from web.flood import address_of
 
 T = TypeVar("T")
 TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'  # "no reply", Twilio's TwiML for Messaging
 FORM = "application/x-www-form-urlencoded"
 REFUSALS = 20  # of one address in a minute, then 429 (PROMISES H19)
 MINUTE = timedelta(minutes=1)
+CUTS = 3  # forms of one signature that are shelved; who recorded one call could fill the shelf with it
 ADDRESSES = 10_000  # counted at once; a flood from more is the balancer's to stop
 
 
@@ -36,6 +39,7 @@ class Doors:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._refused: dict[str, deque[datetime]] = {}
+        self._proxies = frozenset(p.strip() for p in hub.settings.trusted_proxies.split(",")) - {""}
 
     def routes(self) -> list[Route]:
         """POST only; a signed GET would be another form (PROMISES H22)."""
@@ -52,7 +56,7 @@ class Doors:
             request, settings.twilio_webhook_url or f"{settings.site}/hooks/sms/twilio"
         )
         at = hub.clock()
-        inbound = await self._shaped("sms", raw, at, lambda: hub.twilio.parse_message(raw, at))
+        inbound = await self._shaped("sms", request, raw, at, lambda: hub.twilio.parse_message(raw, at))
         if hub.twilio.is_stop(_text(raw)):
             kept = await self._stop(inbound, at)
         else:
@@ -67,7 +71,7 @@ class Doors:
         raw = await self._verified(request, settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio")
         at = hub.clock()
         receipt = await self._shaped(
-            "receipt", raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, at)
+            "receipt", request, raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, at)
         )
         taken = await asyncio.wrap_future(hub.store.submit(lambda unit: receipts.take(unit, receipt, at)))
         log("door.receipt", taken=taken.value)
@@ -89,7 +93,7 @@ class Doors:
 
     def _refusal(self, request: Request) -> Exception:
         """403, or 429 for an address that keeps trying; who signs rightly is never counted or held up."""
-        address, at = request.client.host if request.client else "", self._hub.clock()
+        address, at = address_of(request, self._proxies), self._hub.clock()
         if len(self._refused) > ADDRESSES:
             self._refused.clear()
         tries = self._refused.setdefault(address, deque(maxlen=REFUSALS + 1))
@@ -97,19 +101,20 @@ class Doors:
             tries.popleft()
         tries.append(at)
         log("door.refused", tries=len(tries))
-        if len(tries) > REFUSALS:
-            return NotAllowed("too many tries", code="too_many_tries")
-        return NotAllowed("no valid signature", code="bad_signature")
+        code = "too_many_tries" if len(tries) > REFUSALS else "bad_signature"
+        self._hub.refused[code] += 1
+        return NotAllowed("no valid signature", code=code)
 
-    async def _shaped(self, kind: str, raw: bytes, at: datetime, parse: Callable[[], T]) -> T:
+    async def _shaped(
+        self, kind: str, request: Request, raw: bytes, at: datetime, parse: Callable[[], T]
+    ) -> T:
         """What `parse` gives; a signed form of another shape goes to the shelf before the 400."""
         try:
             return parse()
         except BadInput as error:
             code = error.code
-            put = self._hub.store.submit(
-                lambda unit: shelf.put(unit, kind, code, at=at, origin="twilio", raw=raw)
-            )
+            signature = request.headers.get("x-twilio-signature", "")
+            put = self._hub.store.submit(lambda unit: _shelve(unit, kind, code, signature, raw, at))
             log("door.shelved", kind=kind, reason=code, shelf=await asyncio.wrap_future(put))
             # The flaws name what was signed wrongly: for the shelf, not for whoever sent it.
             raise BadInput("not the shape of this webhook", code=code) from None
@@ -142,6 +147,14 @@ def _end(unit: Unit, hub: Hub, inbound: Inbound, names: Kept, at: datetime) -> K
     if arrived is not None:
         inbox.move(unit, arrived, "file")
     return replace(kept, is_fresh=False)  # nothing is left to file: no bell
+
+
+def _shelve(unit: Unit, kind: str, reason: str, signature: str, raw: bytes, at: datetime) -> str:
+    """The shelf id, '' when enough of this signature lie there: one signature has thousands of ways to be cut."""
+    origin = f"twilio:{hashlib.sha256(signature.encode()).hexdigest()[:32]}"
+    if shelf.held(unit, kind, origin) >= CUTS:
+        return ""
+    return shelf.put(unit, kind, reason, at=at, origin=origin, raw=raw)
 
 
 def _text(raw: bytes) -> str:

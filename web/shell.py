@@ -78,10 +78,13 @@ class Shell:
     def _admit(self, request: Request) -> None:
         """Raises BadInput for a request that two programs could read differently, or of another host."""
         names = [name for name, _ in request.scope["headers"]]
+        # RFC 9112 §6.1: what follows such a head may be another's idea of the next request, so nothing more is read.
+        request.scope["state"]["must_close"] = True
         if names.count(b"host") > 1 or names.count(b"content-length") > 1:
             raise BadInput("a header came twice", code="bad_request")
         if b"content-length" in names and b"transfer-encoding" in names:
             raise BadInput("two lengths of one body", code="bad_request")
+        request.scope["state"]["must_close"] = False
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise BadInput("bodies are not compressed", code="bad_content_encoding")
         self._must_be_ours(request)

@@ -1,5 +1,6 @@
 """The bodies that bring something in: a department's report and a call slip."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ def _moment(text: str) -> str:
     return text
 
 
+_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{1,20})?")
 Moment = Annotated[str, Field(max_length=40, description="RFC 3339 with offset"), AfterValidator(_moment)]
 Line = Annotated[str, Field(max_length=300)]
 
@@ -61,17 +63,15 @@ def from_form(fields: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {name: value for name, value in fields.items() if value.strip()}
     if found.get("grade", "") in ("1", "2", "3", "4"):
         found["grade"] = int(found["grade"])
-    for name in ("lat", "lon"):
-        try:
-            found |= {name: float(found[name])} if name in found and len(found[name]) < 30 else {}
-        except ValueError:
-            continue  # the model says what is wrong with it
+    for name in ("lat", "lon"):  # what is no plain number stays text: the model says what is wrong with it
+        if _DEGREES.fullmatch(found.get(name, "")):
+            found[name] = float(found[name])
     return found
 
 
 def check(body: ReportBody | CallBody, *, has_files: bool = False) -> None:
     """What no type can say. Raises BadInput(bad_fields)."""
-    flaws: list[Flaw] = []
+    flaws = _of_position(body) if isinstance(body, ReportBody) else []
     is_abandoned = isinstance(body, CallBody) and body.is_abandoned
     if not (body.text.strip() or body.place.strip() or has_files or is_abandoned):
         flaws.append(Flaw("/text", "place or text is needed"))
@@ -84,6 +84,15 @@ def check(body: ReportBody | CallBody, *, has_files: bool = False) -> None:
             flaws.append(Flaw("/area", error.detail))
     if flaws:
         raise BadInput("the report does not fit", code="bad_fields", flaws=flaws)
+
+
+def _of_position(body: ReportBody) -> list[Flaw]:
+    """Both or neither, and not (0, 0): that lies in the Gulf of Guinea and is what a device without a fix sends."""
+    if (body.lat is None) is not (body.lon is None):
+        return [Flaw("/lat" if body.lat is None else "/lon", "lat and lon go together")]
+    if body.lat == body.lon == 0:
+        return [Flaw("/lat", "0, 0 is no position")]
+    return []
 
 
 def handling_of(body: ReportBody | CallBody) -> Handling:
