@@ -10,6 +10,10 @@ from starlette.requests import Request
 from domain.errors import BadInput, Flaw
 from web import strict_json
 
+JSON_BYTES = (
+    2 << 20
+)  # 50,000 characters, every one escaped, are 0.6 MB; 25 MB would hold up the process for seconds
+STRANGE = 50  # unknown fields that are looked at: as many as one answer lists
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"|([0-9]{1,9})')
 
@@ -33,6 +37,8 @@ async def json_object(request: Request, *, may_be_empty: bool = False) -> tuple[
     raw = await request.body()
     if not raw and may_be_empty:
         return raw, {}
+    if len(raw) > JSON_BYTES:
+        raise BadInput(f"at most {JSON_BYTES} bytes of JSON", code="too_large")
     if media_type(request) != "application/json":
         raise BadInput("the body is application/json", code="bad_media_type")
     value = strict_json.loads(raw)
@@ -43,8 +49,12 @@ async def json_object(request: Request, *, may_be_empty: bool = False) -> tuple[
 
 def checked(model: type[B], value: Mapping[str, Any]) -> B:
     """`value` as `model`. Raises BadInput(bad_fields) naming every field that does not fit."""
+    known = model.model_fields
+    strange = [name for name in value if name not in known][
+        :STRANGE
+    ]  # a million of them are refused by a few
     try:
-        return model.model_validate(dict(value))
+        return model.model_validate({name: value[name] for name in (*known, *strange) if name in value})
     except ValidationError as error:
         # include_input=False: what a sender wrote must not come back out of an error
         found = error.errors(include_url=False, include_context=False, include_input=False)
