@@ -64,7 +64,7 @@ def test_a_photo_is_typed_by_content_its_position_is_read_and_the_original_is_ke
     assert photo in raw
 
 
-def test_h37_svg_and_html_are_kept_as_what_they_are_and_never_served_inline(quick: World) -> None:
+def test_svg_and_html_are_kept_as_what_they_are_and_never_served_inline(quick: World) -> None:
     files = [("files", ("a.png", b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "image/png")),
              ("files", ("b.png", b"<!doctype html><script>1</script>", "image/png"))]  # fmt: skip
     code_of(quick.client.post("/report", data={"text": "x"}, files=files))

@@ -248,7 +248,7 @@ def test_h36_what_a_stranger_wrote_is_text_on_every_page(quick: World, canary: s
     assert any("{{7*7}}" in page for page in pages_seen) == (canary == "{{7*7}}")
 
 
-def test_h37_originals_and_attachments_are_downloads_of_unknown_type(quick: World) -> None:
+def test_originals_and_attachments_are_downloads_of_unknown_type(quick: World) -> None:
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     raw = _mail("Picture", "see", svg, "map.png")
     report = bring(quick, "email", raw, "message/rfc822")
