@@ -12,7 +12,9 @@ DEPTH = 20  # PROMISES H49: no body of ours nests deeper than 6
 INT64 = 1 << 63
 DIGITS = 400  # of one number; int() of a longer one costs time in its square
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)  # possessive: one pass, whatever the text
+# One pass, whatever the text: possessive, and one that never ends is eaten whole. Otherwise each escaped quote of
+# an open string would be tried as the beginning of another, to the end of the text every time.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
