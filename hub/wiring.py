@@ -4,7 +4,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -174,6 +174,13 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         refused=Counter(),
         stopping=threading.Event(),
     )
+
+
+def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
+    """The same hub whose one addressed channel goes by `wire`: for measuring what is left when a provider costs nothing."""
+    outgoing = replace(hub.outgoing, wires={wire.channel: wire}, paces={wire.channel: pace})
+    jobs = _jobs(hub.filing, hub.media, outgoing, None)
+    return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
 
 
 def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Acknowledger:

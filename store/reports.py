@@ -1,7 +1,8 @@
 """The queue: reports, their versions and their originals."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from domain.skeleton import skeleton
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
+from store.vault import Key
+
+COUNTED = 10_000  # of each state; an officer reads "9,999 and more" as he would read the number
+SEARCHED = 500  # reports opened at once while words are looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,33 +39,57 @@ class Filter:
 
 def insert(unit: Unit, report: Report, *, inbound_id: str, by: str, at: datetime) -> bool:
     """Put a new report into the queue with its first version; False if it is there already."""
-    row = {
-        "id": report.id,
-        "inbound": inbound_id,
-        "code": report.code,
-        "channel": report.channel,
-        "organisation": report.organisation,
-        "handling": report.handling.value,
-        "state": report.state.value,
-        "revision": report.revision,
-        "received_at": report.received_at,
-        "filed_at": report.filed_at,
-        "event_code": report.event_code,
-        "grade": report.grade,
-        "area": report.area,
-    }
-    if not unit.add_once(t.report_row, row):
-        return False
-    add_version(unit, report.id, 1, report.content, by=by, at=at)
-    for attachment in report.content.attachments:
-        unit.add_once(t.report_blob, {"report": report.id, "sha256": attachment.sha256})
-    return True
+    return insert_many(unit, [(report, inbound_id)], by=by, at=at) == 1
+
+
+def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: datetime) -> int:
+    """Put new reports, each with the id of its message, into the queue; how many were not there yet.
+
+    All of them or none is what a caller can tell apart: with one that was there, nothing more is written.
+    """
+    rows = [
+        {
+            "id": report.id,
+            "inbound": inbound_id,
+            "code": report.code,
+            "channel": report.channel,
+            "organisation": report.organisation,
+            "handling": report.handling.value,
+            "state": report.state.value,
+            "revision": report.revision,
+            "received_at": report.received_at,
+            "filed_at": report.filed_at,
+            "event_code": report.event_code,
+            "grade": report.grade,
+            "area": report.area,
+        }
+        for report, inbound_id in made
+    ]
+    count = unit.add_new(t.report_row, rows)
+    if count < len(rows):
+        return count
+    keys = unit.vault.keys(unit.connection, [report.id for report, _ in made])
+    unit.execute(
+        t.report_version.insert(),
+        [
+            {
+                "report": report.id,
+                "n": 1,
+                "content": _sealed(keys[report.id], report.content),
+                "by": by,
+                "at": at,
+            }
+            for report, _ in made
+        ],
+    )
+    for report, _ in made:
+        _name_blobs(unit, report.id, report.content)
+    return count
 
 
 def add_version(unit: Unit, report_id: str, n: int, content: Content, *, by: str, at: datetime) -> None:
     """Write version `n` of what the report says."""
-    key = unit.vault.key(unit.connection, report_id)
-    sealed = key.seal("report_version.content", json.dumps(asdict(content), ensure_ascii=False).encode())
+    sealed = _sealed(unit.vault.key(unit.connection, report_id), content)
     unit.execute(
         t.report_version.insert(), {"report": report_id, "n": n, "content": sealed, "by": by, "at": at}
     )
@@ -72,8 +101,7 @@ def revise(unit: Unit, before: Report, content: Content, *, by: str, at: datetim
     Raises Conflict when somebody was faster.
     """
     add_version(unit, before.id, versions(unit, before.id) + 1, content, by=by, at=at)
-    for attachment in content.attachments:
-        unit.add_once(t.report_blob, {"report": before.id, "sha256": attachment.sha256})
+    _name_blobs(unit, before.id, content)
     r = t.report_row
     is_seen = (r.c.id == before.id, r.c.revision == before.revision)
     if unit.execute(r.update().where(*is_seen).values(revision=before.revision + 1)).rowcount != 1:
@@ -84,31 +112,40 @@ def get(unit: Unit, report_id: str, *, lock: bool = False) -> Report | None:
     """The report with its latest version."""
     query = sa.select(t.report_row).where(t.report_row.c.id == report_id)
     row = unit.row(unit.locked(query) if lock else query)
-    return _report(unit, row) if row else None
+    return _opened(unit, [row])[0] if row else None
 
 
 def page(
     unit: Unit, wanted: Filter, *, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[Report]:
     """Newest first, at most `limit`, older than `before` = (received_at, id)."""
-    r = t.report_row.c
-    query = sa.select(t.report_row).order_by(r.received_at.desc(), r.id.desc())
-    for condition in _conditions(wanted):
-        query = query.where(condition)
     found: list[Report] = []
+    at_once = limit if not wanted.text else SEARCHED
     while len(found) < limit:
-        older = sa.tuple_(r.received_at, r.id) < sa.tuple_(*_place(*before)) if before else sa.true()
-        rows = unit.rows(query.where(older).limit(limit if not wanted.text else 500))
-        for row in rows:
-            before = (row.received_at, row.id)
-            report = _report(unit, row)
+        rows = _newest(unit, wanted, at_once, before)
+        for report in _opened(unit, rows):
             if skeleton(wanted.text) in _searched(report):
                 found.append(report)
                 if len(found) == limit:
                     break
-        if len(rows) < (limit if not wanted.text else 500):
+        if len(rows) < at_once:
             break
+        before = (rows[-1].received_at, rows[-1].id)
     return found
+
+
+def _newest(unit: Unit, wanted: Filter, limit: int, before: tuple[datetime, str] | None) -> list[sa.Row[Any]]:
+    """The newest rows of a list. State by state: each is one walk of an index, however many have another state."""
+    r = t.report_row.c
+    query = sa.select(t.report_row).order_by(r.received_at.desc(), r.id.desc()).limit(limit)
+    if before:
+        query = query.where(sa.tuple_(r.received_at, r.id) < sa.tuple_(*_place(*before)))
+    for condition in _conditions(replace(wanted, states=())):
+        query = query.where(condition)
+    if not wanted.states:
+        return unit.rows(query)
+    rows = [row for state in wanted.states for row in unit.rows(query.where(r.state == state))]
+    return sorted(rows, key=lambda row: (row.received_at, row.id), reverse=True)[:limit]
 
 
 def change(unit: Unit, before: Report, after: Report) -> None:
@@ -143,12 +180,16 @@ def fits(report: Report, wanted: Filter) -> bool:
 
 
 def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
-    """How many reports stand in each state; with `holder`, of those that person has."""
+    """How many reports stand in each state, counted up to COUNTED; with `holder`, of those that person has."""
     r = t.report_row.c
-    query = sa.select(r.state, sa.func.count().label("n")).group_by(r.state)
-    if holder:
-        query = query.where(r.claimed_by == holder)
-    return {row.state: row.n for row in unit.rows(query)}
+    of_holder = r.claimed_by == holder if holder else sa.true()
+    each = [
+        sa.select(sa.literal(state.value).label("state"), sa.func.count().label("n")).select_from(
+            sa.select(r.id).where(r.state == state.value, of_holder).limit(COUNTED).subquery()
+        )
+        for state in State
+    ]
+    return {row.state: row.n for row in unit.rows(sa.union_all(*each)) if row.n}
 
 
 def claimed(unit: Unit, holder: str = "") -> list[Report]:
@@ -156,7 +197,7 @@ def claimed(unit: Unit, holder: str = "") -> list[Report]:
     r = t.report_row.c
     query = sa.select(t.report_row).where(r.state.in_((State.CLAIMED.value, State.VERIFIED.value)))
     query = query.where(r.claimed_by == holder if holder else r.claimed_by.is_not(None))
-    return [_report(unit, row) for row in unit.rows(query.order_by(r.claimed_at, r.id))]
+    return _opened(unit, unit.rows(query.order_by(r.claimed_at, r.id)))
 
 
 def versions(unit: Unit, report_id: str) -> int:
@@ -195,19 +236,39 @@ def _searched(report: Report) -> str:
     return skeleton(f"{report.code} {report.content.text} {facts}")
 
 
-def _report(unit: Unit, row: sa.Row[Any]) -> Report:
-    v, c = t.report_version.c, t.sender_check.c
-    query = (
-        sa.select(v.content, c.verdict, c.reasons, c.checked_at)
-        .outerjoin(t.sender_check, c.report == v.report)
-        .where(v.report == row.id)
-        .order_by(v.n.desc())
-        .limit(1)
+def _opened(unit: Unit, rows: Sequence[sa.Row[Any]]) -> list[Report]:
+    """The reports of `rows` with their latest versions, read and opened together."""
+    if not rows:
+        return []
+    v, c, ids = t.report_version.c, t.sender_check.c, [row.id for row in rows]
+    last = (
+        sa.select(v.report, sa.func.max(v.n).label("n"))
+        .where(v.report.in_(ids))
+        .group_by(v.report)
+        .subquery()
     )
-    latest = unit.row(query)
-    if latest is None:
+    query = (
+        sa.select(v.report, v.content, c.verdict, c.reasons, c.checked_at)
+        .join(last, sa.and_(v.report == last.c.report, v.n == last.c.n))
+        .outerjoin(t.sender_check, c.report == v.report)
+    )
+    latest = {row.report: row for row in unit.rows(query)}
+    if len(latest) < len(ids):
         raise NotFound("a report without a version")
-    key = unit.vault.key(unit.connection, row.id)
+    keys = unit.vault.keys(unit.connection, ids)
+    return [_report(row, latest[row.id], keys[row.id]) for row in rows]
+
+
+def _sealed(key: Key, content: Content) -> bytes:
+    return key.seal("report_version.content", json.dumps(asdict(content), ensure_ascii=False).encode())
+
+
+def _name_blobs(unit: Unit, report_id: str, content: Content) -> None:
+    for attachment in content.attachments:
+        unit.add_once(t.report_blob, {"report": report_id, "sha256": attachment.sha256})
+
+
+def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:
     content = _content(json.loads(key.open("report_version.content", latest.content)))
     return Report(
         id=row.id,

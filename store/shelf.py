@@ -27,6 +27,12 @@ def pending(unit: Unit, limit: int = 200) -> list[sa.Row[Any]]:
     return unit.rows(query.limit(limit))
 
 
+def count(unit: Unit, most: int = 200) -> int:
+    """How much nobody has settled yet, counted up to `most`."""
+    query = sa.select(t.shelf.c.id).where(t.shelf.c.settled_at.is_(None)).limit(most).subquery()
+    return int(unit.scalar(sa.select(sa.func.count()).select_from(query)) or 0)
+
+
 def origin(unit: Unit, shelf_id: str) -> str:
     """Where the thing comes from; '' for an unknown one."""
     return unit.scalar(sa.select(t.shelf.c.origin).where(t.shelf.c.id == shelf_id)) or ""

@@ -180,12 +180,15 @@ report_row = Table(
     Column("area", sa.String(12), nullable=False, server_default=""),
     Column("closed_reason", sa.String(500), nullable=False, server_default=""),
     Column("merged_into", ForeignKey("report.id")),
-    Index("ix_report_queue", "state", "received_at"),
+    Index("ix_report_queue", "state", "received_at", "id"),
+    Index("ix_report_holder", "claimed_by", "state", "received_at", "id",
+          postgresql_where=sa.text("claimed_by IS NOT NULL"), sqlite_where=sa.text("claimed_by IS NOT NULL")),
+    Index("ix_report_organisation", "organisation", "received_at", "id"),
     Index("ix_report_newest", "received_at", "id"),
     one_of("handling", Handling),
     one_of("state", report.State),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
-)
+)  # fmt: skip
 
 report_version = Table(
     "report_version",

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -53,6 +53,15 @@ class Vault:
         if wrapped is None:
             raise NotFound("the key was destroyed", code="erased")
         return Key(owner, _open(self._wrap, wrapped, owner.encode()))
+
+    def keys(self, connection: sa.Connection, owners: Sequence[str]) -> "dict[str, Key]":
+        """The keys of `owners`, read together. Raises NotFound when one has been destroyed."""
+        k = t.data_key.c
+        query = sa.select(k.owner, k.wrapped).where(k.owner.in_(owners))
+        wrapped = {row.owner: row.wrapped for row in connection.execute(query)}
+        if any(wrapped.get(owner) is None for owner in owners):
+            raise NotFound("the key was destroyed", code="erased")
+        return {owner: Key(owner, _open(self._wrap, wrapped[owner], owner.encode())) for owner in owners}
 
     def destroy(self, connection: sa.Connection, owner: str, at: datetime) -> None:
         """Make everything that `owner`'s key sealed unreadable, in backups too."""

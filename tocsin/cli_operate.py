@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +23,11 @@ from store import people as people_book
 from store.database import Store
 from store.unit import Unit
 from tocsin import backup as backups
-from tocsin import bench as benches
+from tocsin import benches, serve
 from tocsin import doctor as doctors
 from tocsin import restore as restores
-from tocsin import serve
+from tocsin.benches import screen as bench_screen
+from tocsin.benches.postgres import programs
 from tocsin.given import DataDir, Json, settings_of
 
 app = typer.Typer()
@@ -55,19 +55,35 @@ def doctor(
 
 @app.command()
 def bench(
-    size: Annotated[int, typer.Option(min=500, help="Recipients of the release.")] = 20_000,
-    only: Annotated[str, typer.Option(help=f"One of {', '.join(benches.BENCHES)}.")] = "",
+    only: Annotated[str, typer.Option(help=f"One of {', '.join(benches.benches(benches.Sizes()))}.")] = "",
+    store: Annotated[
+        str, typer.Option(help="sqlite, postgres, or both where PostgreSQL is installed.")
+    ] = "both",
+    recipients: Annotated[int, typer.Option(min=100)] = benches.Sizes().recipients,
+    reports: Annotated[int, typer.Option(min=100)] = benches.Sizes().reports,
+    mails: Annotated[int, typer.Option(min=20, help="In one run.")] = benches.Sizes().mails,
+    approvals: Annotated[int, typer.Option(min=1)] = benches.Sizes().approvals,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Runs of each, in turn with its ceiling.")
+    ] = benches.Sizes().pairs,
     as_json: Json = False,
 ) -> None:
-    """Measure this machine on a hub of its own, each figure against a ceiling of the same run."""
-    if only and only not in benches.BENCHES:
-        raise typer.BadParameter(f"one of {', '.join(benches.BENCHES)}")
-    for found in benches.run(size=size, only=only):
-        if as_json:
-            print(json.dumps(asdict(found) | {"ratio": round(found.ratio, 3)}))
-        else:
-            print(f"{found.name:8} {found.rate:10,.0f} {found.unit}/s  {found.ratio:6.1%} of {found.ceiling:,.0f}: "
-                  f"{found.against}")  # fmt: skip
+    """Measure this machine on hubs of its own, each figure beside a ceiling of the same run. Exit code 1: one is missed."""
+    sizes = benches.Sizes(recipients=recipients, reports=reports, mails=mails, posts=2 * mails, approvals=approvals,
+                          pairs=pairs, seconds=max(min(mails // 100, 10), 1))  # fmt: skip
+    if only and only not in benches.benches(sizes):
+        raise typer.BadParameter(f"one of {', '.join(benches.benches(sizes))}")
+    if store not in ("both", *benches.STORES):
+        raise typer.BadParameter("sqlite, postgres or both")
+    stores: tuple[str, ...] = benches.STORES if store == "both" else (store,)
+    if "postgres" in stores and programs() is None:
+        print(
+            "tocsin: PostgreSQL is not installed here (initdb, postgres): only SQLite is measured",
+            file=sys.stderr,
+        )
+        stores = tuple(name for name in stores if name != "postgres")
+    missed = bench_screen.show(sizes, only=only, stores=stores, as_json=as_json)
+    raise typer.Exit(1 if missed else 0)
 
 
 @app.command()

@@ -84,7 +84,7 @@ def smtp(settings: Settings) -> None:
 
 def worker(settings: Settings) -> None:
     """A worker process; any number of them."""
-    with opened(settings) as hub, _running(hub, "worker") as pulse:
+    with opened(settings) as hub, running(hub, "worker") as pulse:
         asyncio.run(_until_told(pulse))
 
 
@@ -118,7 +118,7 @@ async def _up(
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
-    with _running(hub, "up") as pulse, _ticking(pulse):
+    with running(hub, "up") as pulse, _ticking(pulse):
         async with House(_patience(hub)) as house:
             app: Any = create_app(hub)
             ready: dict[str, Any] = {}
@@ -242,7 +242,7 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
 
 
 @contextlib.contextmanager
-def _running(hub: Hub, kind: str) -> Iterator[Pulse]:
+def running(hub: Hub, kind: str) -> Iterator[Pulse]:
     """Actors, sweep and chores of this process."""
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)

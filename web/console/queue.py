@@ -154,11 +154,18 @@ def _counts(unit: Unit, visit: Visit) -> dict[str, Any]:
     mine = reports.counts(unit, holder=visit.person.id)
     return {
         "counts": {
-            view: sum(n for s, n in (mine if view == "mine" else counts).items() if not states or s in states)
+            view: _number(mine if view == "mine" else counts, states or tuple(State))
             for view, states in VIEWS.items()
         },
-        "shelved": len(shelf.pending(unit)),
+        "shelved": shelf.count(unit),
     }
+
+
+def _number(counts: Mapping[str, int], states: Sequence[str]) -> int | str:
+    """The reports of some states; ``9999+`` when one of them was not counted to its end."""
+    if any(counts.get(state, 0) >= reports.COUNTED for state in states):
+        return f"{reports.COUNTED - 1}+"
+    return sum(counts.get(state, 0) for state in states)
 
 
 def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Filter) -> list[Row]:
