@@ -26,7 +26,6 @@ from domain.errors import NotNow, Unavailable
 from domain.parcel import Answer, DeliveryState, Part
 from domain.report import Inbound
 
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 # RFC 5321 §4.1.2 without quoted local parts, which no subscriber has; the rest could speak to the relay.
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?)"
@@ -243,6 +242,6 @@ def _inbound(mail: Mail, *, at: datetime) -> Inbound:
             "helo": mail.helo,
             "rcpt_to": list(mail.recipients),
             "tls": mail.is_encrypted,
-            "bare_newline": _BARE_NEWLINE.search(mail.raw) is not None,
+            "bare_newline": not mail.raw.count(b"\r\n") == mail.raw.count(b"\n") == mail.raw.count(b"\r"),
         },
     )

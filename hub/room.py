@@ -57,6 +57,7 @@ class Room:
         self._lock = threading.Lock()
         self._seen: Mapping[str, Place] = {}
         self._seen_at = float("-inf")
+        self._is_open = True  # as of the last look
 
     @property
     def places(self) -> Mapping[str, Place]:
@@ -64,6 +65,7 @@ class Room:
         with self._lock:
             if time.monotonic() - self._seen_at > FRESH_SECONDS:
                 self._seen, self._seen_at = self._look(), time.monotonic()
+                self._is_open = "data" not in self._seen or self._seen["data"].level < Level.OUT
             return self._seen
 
     def level(self, *names: str) -> Level:
@@ -74,7 +76,9 @@ class Room:
     @property
     def is_open(self) -> bool:
         """Whether a door may take a message that fits a row."""
-        return self.level("data") < Level.OUT
+        if time.monotonic() - self._seen_at > FRESH_SECONDS:
+            return self.level("data") < Level.OUT
+        return self._is_open
 
     def admit(self, size: int = 0) -> None:
         """Raises Unavailable(disk_full) when `size` bytes from outside must not be taken any more."""

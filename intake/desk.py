@@ -43,7 +43,7 @@ async def take(inbound: Inbound, *, store: Store, blobs: Blobs, spool: Spool, at
     try:
         blob = await keep_large(inbound.raw, blobs)
         arriving = Arriving(inbound=inbound, minted=minted, blob=blob, at=at)
-        return await asyncio.wrap_future(store.submit_item(receive_many, arriving))
+        return await store.item(receive_many, arriving)
     except (Unavailable, OSError):  # an unknown COMMIT too: the drain finds the row by its key
         return await asyncio.to_thread(spool.put, inbound, minted)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import uvloop
+
 from channels.contract import Wire
 from domain.errors import Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, Item, Part
@@ -67,7 +69,7 @@ class Courier:
 
     def __init__(self) -> None:
         self.readers: Executor = ThreadPoolExecutor(READERS, thread_name_prefix="guard")
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._windows: dict[str, Window] = {}
         self._wires: dict[str, Wire] = {}
         self._breakers: dict[str, Breaker] = {}

@@ -1,5 +1,7 @@
 """Opens the database and runs closures in it: one writer thread with group commit, readers beside it."""
 
+import asyncio
+import contextlib
 import queue
 import random
 import threading
@@ -33,6 +35,7 @@ class _Job:
     many: Callable[[Unit, Sequence[Any]], Sequence[Any]] | None = None
     item: Any = None
     future: "Future[Any]" = field(default_factory=Future)
+    waiter: "asyncio.Future[Any] | None" = None  # in place of `future`, for who waits inside an event loop
 
     def run(self, unit: Unit) -> Any:
         """Do it alone."""
@@ -83,11 +86,17 @@ class Store:
         """
         return self._queue(_Job(many=many, item=item))
 
+    async def item(self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """submit_item() for who waits inside an event loop: all of a batch are woken with one knock at it."""
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue(_Job(many=many, item=item, waiter=waiter))
+        return await waiter
+
     def _queue(self, job: _Job) -> "Future[Any]":
         # a caller that goes away must not cancel what will be committed
         job.future.set_running_or_notify_cancel()
         if self._closed or self.is_shut:
-            job.future.set_exception(Unavailable("the store is closing"))
+            _answer([job], [(False, Unavailable("the store is closing"))])
         else:
             self._jobs.put(job)
         return job.future
@@ -165,6 +174,8 @@ class Store:
             except CommitUnknown as error:
                 failure = error
                 break
+            except _NotTogether:
+                break
             except (sa.exc.DBAPIError, OSError) as error:
                 failure = self._failed(error)
                 time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
@@ -172,15 +183,13 @@ class Store:
                 failure, may_be_one_s_fault = error, False
                 break
             else:
-                for job, (is_ok, value) in zip(batch, outcomes, strict=True):
-                    job.future.set_result(value) if is_ok else job.future.set_exception(value)
+                _answer(batch, outcomes)
                 return
         if len(batch) > 1 and may_be_one_s_fault and not isinstance(failure, CommitUnknown):
             for job in batch:  # the others must not pay for it
                 self._commit([job])
             return
-        for job in batch:
-            job.future.set_exception(failure)
+        _answer(batch, [(False, failure)] * len(batch))
 
     def _transaction(self, batch: list[_Job]) -> list[tuple[bool, Any]]:
         """All of `batch` in one transaction, each in its own savepoint; those alike share one."""
@@ -192,7 +201,7 @@ class Store:
             transaction = connection.begin()
             try:
                 unit = Unit(connection, self._vault, self._head_key)
-                outcomes = [_alone(unit, batch[0])] if len(batch) == 1 else _together(unit, batch)
+                outcomes = _outcomes(unit, batch)
             except BaseException:
                 transaction.rollback()
                 raise
@@ -218,6 +227,45 @@ class Store:
                 connection.close()
             except sa.exc.SQLAlchemyError:
                 self._writer.dispose()
+
+
+class _NotTogether(Exception):
+    """One of many alike failed: each is tried again alone."""
+
+
+def _outcomes(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
+    """One for each job; what is alike throughout needs no savepoint, since then the whole batch is undone."""
+    many = batch[0].many
+    if len(batch) == 1:
+        return [_alone(unit, batch[0])]
+    if many is None or any(job.many is not many for job in batch):
+        return _together(unit, batch)
+    items = [job.item for job in batch]
+    outcomes = _tried(lambda: [value for _, value in zip(items, many(unit, items), strict=True)])
+    if not all(is_ok for is_ok, _ in outcomes):
+        raise _NotTogether
+    return outcomes
+
+
+def _answer(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
+    """Tell everybody who waits; those in one event loop together."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], bool, Any]]] = {}
+    for job, (is_ok, value) in zip(batch, outcomes, strict=True):
+        if job.waiter is not None:
+            loops.setdefault(job.waiter.get_loop(), []).append((job.waiter, is_ok, value))
+        elif is_ok:
+            job.future.set_result(value)
+        else:
+            job.future.set_exception(value)
+    for loop, told in loops.items():
+        with contextlib.suppress(RuntimeError):  # it has closed: nobody waits any more
+            loop.call_soon_threadsafe(_wake, told)
+
+
+def _wake(told: Sequence[tuple["asyncio.Future[Any]", bool, Any]]) -> None:
+    for waiter, is_ok, value in told:
+        if not waiter.done():
+            waiter.set_result(value) if is_ok else waiter.set_exception(value)
 
 
 def _together(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:

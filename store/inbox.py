@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.handling import Handling
 from domain.report import ARRIVALS, MOVES, PROGRESS, Arrival, Inbound, Kept, Progress, State
-from store import journal, shelf
+from store import bulk, journal, shelf
 from store import tables as t
 from store.unit import Unit
 
@@ -24,7 +25,7 @@ _KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code, t.inbou
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Arriving:
     """A message that is to be stored under the names it was given at the door.
 
@@ -40,6 +41,11 @@ class Arriving:
     def key(self) -> tuple[str, str]:
         """What n deliveries of one message share."""
         return self.inbound.channel, self.inbound.external_id
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the raw bytes."""
+        return hashlib.sha256(self.inbound.raw).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +82,39 @@ def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
 
     Of two alike among them the second is a repeat of the first.
     """
-    known = _known(unit, arriving)
-    new: dict[tuple[str, str], Arriving] = {}
+    first: dict[tuple[str, str], Arriving] = {}
     for one in arriving:
-        if one.key not in known:
-            new.setdefault(one.key, one)
+        first.setdefault(one.key, one)
+    stored = _add(unit, list(first.values()))
+    return [
+        one.minted
+        if one is first[one.key] and stored[one.key].is_fresh
+        else replace(stored[one.key], is_fresh=False)
+        for one in arriving
+    ]
+
+
+def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
+    """The names under which they are stored now: their own, or those of whoever was first."""
+    wrapped: dict[str, bytes] = {}
+    rows = [_row(unit, one, wrapped) for one in arriving]
+    new, stored = arriving, {}
+    if bulk.add_new(unit, t.inbound, rows) < len(
+        rows
+    ):  # some are repeats; or somebody else has just been faster
+        i = t.inbound.c
+        names = [one.minted.inbound_id for one in arriving]
+        fresh = {row.id for row in unit.rows(sa.select(i.id).where(i.id.in_(names)))}
+        new = [one for one in arriving if one.minted.inbound_id in fresh]
+        late = [one for one in arriving if one.minted.inbound_id not in fresh]
+        stored = _known(unit, late)
+        if len(stored) < len(late):  # the clash was on id or code: mint again and repeat
+            raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
     if new:
-        known |= _add(unit, list(new.values()))
-    found = []
-    for one in arriving:
-        kept = known[one.key]
-        is_fresh = new.get(one.key) is one and kept.inbound_id == one.minted.inbound_id
-        found.append(one.minted if is_fresh else replace(kept, is_fresh=False))
-    return found
+        owners = [one.minted.report_id for one in new]
+        bulk.add_new(unit, t.data_key, [{"owner": owner, "wrapped": wrapped[owner]} for owner in owners])
+        journal.begin_streams(unit, [_first(one) for one in new])
+    return stored | {one.key: one.minted for one in new}
 
 
 def _known(unit: Unit, arriving: Sequence[Arriving]) -> dict[tuple[str, str], Kept]:
@@ -105,28 +131,6 @@ def _known(unit: Unit, arriving: Sequence[Arriving]) -> dict[tuple[str, str], Ke
     }
 
 
-def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
-    """The names under which they are stored now: their own, or another's who was faster."""
-    wrapped: dict[str, bytes] = {}
-    rows = [_row(unit, one, wrapped) for one in arriving]
-    count = unit.add_new(t.inbound, rows)
-    fresh = {one.minted.inbound_id for one in arriving}
-    stored = {}
-    if count < len(rows):  # another process was faster with some
-        i = t.inbound.c
-        fresh = {row.id for row in unit.rows(sa.select(i.id).where(i.id.in_(fresh)))}
-        late = [one for one in arriving if one.minted.inbound_id not in fresh]
-        stored = _known(unit, late)
-        if len(stored) < len(late):  # the clash was on id or code: mint again and repeat
-            raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
-    mine = [(one, row) for one, row in zip(arriving, rows, strict=True) if one.minted.inbound_id in fresh]
-    if mine:
-        owners = {one.minted.report_id for one, _ in mine}
-        unit.vault.keep_keys(unit.connection, {o: key for o, key in wrapped.items() if o in owners})
-        journal.begin_streams(unit, [_first(one, row["raw_sha256"]) for one, row in mine])
-    return stored | {one.key: one.minted for one, _ in mine}
-
-
 def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]:
     """The row of one message, sealed with a key of its own, which is put into `wrapped`."""
     inbound, minted = one.inbound, one.minted
@@ -141,7 +145,7 @@ def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]
         "media_type": inbound.media_type,
         "raw": None if one.blob else key.seal("inbound.raw", inbound.raw),
         "blob": one.blob or None,
-        "raw_sha256": hashlib.sha256(inbound.raw).hexdigest(),
+        "raw_sha256": one.sha256,
         "sender": key.seal("inbound.sender", inbound.sender.encode()),
         "sender_index": _index(unit, inbound.sender),
         "meta": key.seal("inbound.meta", meta),
@@ -153,11 +157,10 @@ def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]
     }
 
 
-def _first(one: Arriving, raw_sha256: str) -> journal.First:
-    return journal.First(
-        kind="inbound", entity=one.minted.inbound_id, act="receive", by=f"door:{one.inbound.channel}", at=one.at,
-        detail={"report": one.minted.report_id, "raw_sha256": raw_sha256},
-    )  # fmt: skip
+def _first(one: Arriving) -> journal.First:
+    detail = {"report": one.minted.report_id, "raw_sha256": one.sha256}
+    return journal.First(kind="inbound", entity=one.minted.inbound_id, act="receive",
+                         by=f"door:{one.inbound.channel}", at=one.at, detail=detail)  # fmt: skip
 
 
 def load(unit: Unit, inbound_id: str, read_blob: Callable[[str], bytes]) -> Arrived | None:

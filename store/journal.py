@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.artefact import canonical_json
-from store import stream
+from store import bulk, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -66,8 +66,11 @@ def begin_streams(unit: Unit, firsts: Sequence[First]) -> None:
     if not firsts:
         return
     made = [_made(unit, first, 0, GENESIS) for first in firsts]
-    unit.execute(_NUMBERED if unit.is_postgres else _PLAIN, [entry for entry, _ in made])
-    unit.execute(_HEAD, [head for _, head in made])
+    if unit.is_postgres:
+        unit.execute(_NUMBERED, [entry for entry, _ in made])
+    else:
+        bulk.add_new(unit, t.journal, [entry for entry, _ in made])
+    bulk.add_new(unit, t.journal_head, [head for _, head in made])
 
 
 def _made(unit: Unit, of: First, n: int, prev: str) -> tuple[dict[str, Any], dict[str, Any]]:

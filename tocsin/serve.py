@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from starlette.applications import Starlette
 
 from approval import desk as approval_desk
@@ -65,21 +66,21 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
         else:
             steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
-            asyncio.run(_up(hub, web_socket, (provider_socket, relay_socket), made, steps, ready_file))
+            uvloop.run(_up(hub, web_socket, (provider_socket, relay_socket), made, steps, ready_file))
 
 
 def web(settings: Settings) -> None:
     """The HTTP process: doors, desk, public pages."""
     bound = sockets.inherited() or sockets.listen(settings.host, settings.port)
     with opened(settings.model_copy(update={"port": sockets.port_of(bound)})) as hub:
-        asyncio.run(_web(hub, bound))
+        uvloop.run(_web(hub, bound))
 
 
 def smtp(settings: Settings) -> None:
     """The SMTP process."""
     bound = sockets.inherited()
     with opened(settings) as hub:
-        asyncio.run(_smtp(hub, bound))
+        uvloop.run(_smtp(hub, bound))
 
 
 def worker(settings: Settings) -> None:
@@ -220,10 +221,12 @@ def _patience(hub: Hub) -> Patience:
 @contextlib.contextmanager
 def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
     """A door's process: it rings, says that it lives, and brings its own spool in; workers do the rest."""
-    rooms = broker(hub.settings.redis_url)
-    ringer = Ringer(rooms)
-    hub.bell.connect(ringer)
-    hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
+    ringer = None
+    if hub.settings.redis_url:  # without it nobody hears a bell of this process: workers find the rows
+        rooms = broker(hub.settings.redis_url)
+        ringer = Ringer(rooms)
+        hub.bell.connect(ringer)
+        hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
     timers = Timers(
         store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[_spool_chore(hub)], sources=[],
         on_error=_failed,
@@ -238,7 +241,8 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
     finally:
         pulse.stop()
         timers.stop(_patience(hub).part)
-        ringer.close()
+        if ringer:
+            ringer.close()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 END = b"\r\n.\r\n"  # the only end of a mail; \n.\n and its kin are content (CVE-2023-51764, CVE-2024-27305)
 SLACK = 64 * 1024  # bytes after the size limit, or of commands without an answer, before the line is cut
 LINGER, DISCARD = 0.5, 4 * 1024 * 1024  # seconds and bytes read and thrown away, so that a last reply arrives
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN = re.compile(
+    rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>[ ]*([!-~][ -~]*|)"
+)  # <a@b.c> SIZE=1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -182,6 +186,13 @@ class Conversation(SMTP):
                 self.hang_up("421 4.7.0 too many errors")
                 return
         await super().push(text.encode("ascii", "replace"))
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """As the library, which reads every address by the whole grammar of RFC 5322: a tenth of all that a mail costs."""
+        if plain := _PLAIN.fullmatch(arg):
+            return plain[1], plain[2]
+        found: tuple[str | None, str | None] = super()._getaddr(arg)
+        return found
 
     async def smtp_UNKNOWN(self, arg: str | None) -> None:
         """Answer for every command that is none."""

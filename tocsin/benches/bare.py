@@ -8,12 +8,12 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP
 
+from hub.log import configure
 from hub.wiring import build
 from store.database import Store
 from tocsin import sockets
@@ -49,10 +49,8 @@ class _Forgetful:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def submit_item(self, _many: Callable[..., Sequence[Any]], item: Any) -> "Future[Any]":
-        done: Future[Any] = Future()
-        done.set_result(item.minted)
-        return done
+    async def item(self, _many: Callable[..., Sequence[Any]], item: Any) -> Any:
+        return item.minted
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -60,6 +58,7 @@ class _Forgetful:
 
 async def hooks() -> None:
     """The web process with a store that forgets."""
+    configure()
     settings = settings_of()
     hub = build(settings)
     told = told_to_stop()

@@ -14,9 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import uvloop
+
 from channels.contract import Wire
 from domain.parcel import Answer, DeliveryState, Item, Part
 from domain.release import State
+from hub.log import configure
 from hub.wiring import Hub, build, rewired
 from outbox import progress
 from outbox.pace import Pace
@@ -97,10 +100,11 @@ def _peak_kb() -> int:
 def main() -> None:
     """Answer lines until the input ends."""
     what = sys.argv[1]
+    configure()
     hub = build(settings_of())
     wire = Taker() if what == "taker" else hub.wires["sms"]
     if what == "bare":
-        _answer(lambda line: asyncio.run(bare(wire, int(line))))
+        _answer(lambda line: uvloop.run(bare(wire, int(line))))
     else:
         chosen = rewired(hub, wire, Pace(1e9, burst=1e9))
         with running(chosen, "worker"):
