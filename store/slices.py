@@ -31,8 +31,9 @@ def _begin_of(states: str) -> sa.TextClause:
         f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608 (our own words)
         f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
         " WHERE parcel = :parcel AND seq IN (SELECT q.seq FROM delivery q WHERE q.parcel = :parcel"
-        # whom a relay puts off must not stand before those nobody has tried
-        f" AND q.state IN ({states}) ORDER BY q.attempts, q.seq LIMIT :most) AND state IN ({states})"
+        # what is to be begun again comes first; whom a relay puts off must not stand before those nobody has tried
+        f" AND q.state IN ({states}) ORDER BY CASE q.state WHEN '{_S.SENDING}' THEN 0 ELSE 1 END, q.attempts, q.seq"
+        f" LIMIT :most) AND state IN ({states})"
         f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
     ).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
 

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import SMTP
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from channels.codecs.smtp_session import _PLAIN
 from domain.errors import Unavailable
 from domain.report import Inbound
 from tests.channels.smtp_house import AT, MAIL, House, Line, certificate, send, trusting
@@ -268,3 +272,15 @@ def test_every_mail_of_the_corpus_comes_through_the_door_byte_for_byte(house: Ca
             client.sendmail("a@example.org", "duty@example.org", raw)
             sent.append(raw)
     assert [mail.raw for mail in at.kept] == sent
+
+
+@given(st.from_regex(r"\A<?[ -~\t]{0,30}@?[ -~]{0,12}>?[ -~\t]{0,20}\Z"))
+@example("<a@b.c> SIZE=5")
+@example("<a..b@c.d>")
+@example("<a@b.c>x y")
+def test_plain_addresses_are_read_as_the_library_reads_them(arg) -> None:
+    library = SMTP.__new__(SMTP)
+    library.local_part_limit = 0
+    plain = _PLAIN.fullmatch(arg)
+    if plain:
+        assert (plain[1], plain[2]) == SMTP._getaddr(library, arg)
