@@ -81,6 +81,7 @@ class KilledHub:
         self._answered: dict[str, int] = {}
         self._warned: list[Warned] = []
         self._worker_deaths = 0
+        self.slices = 0  # see oracle.Evidence
         self.verdict = Verdict()
 
     def run(self) -> Verdict:
@@ -158,7 +159,7 @@ class KilledHub:
         evidence = Evidence(
             data_dir=self._made.settings.data_dir, at=self._now(), answered=self._answered,
             found=walkers.markers(self._texts()), calls=calls, deaths=self._worker_deaths,
-            warnings=self._warned, threads=self._made.settings.worker_threads,
+            warnings=self._warned, slices=self.slices, threads=self._made.settings.worker_threads,
         )  # fmt: skip
         self.verdict.broken += self._store.read(lambda unit: oracle.check(unit, evidence))
         self.verdict.reports = len(self._answered)
@@ -183,7 +184,7 @@ class KilledHub:
 
 @contextmanager
 def warm_hub(
-    directory: Path, forge: Forge, *, postgres_url: str = "", has_redis: bool = False
+    directory: Path, forge: Forge, *, postgres_url: str = "", database_url: str = "", has_redis: bool = False
 ) -> Iterator[tuple[WarmHouse, Running, Path, Store]]:
     """A furnished hub that has not been started, its provider, its clock and its rows; on SQLite without `postgres_url`."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -192,7 +193,9 @@ def warm_hub(
     clock.write_text("0")
     places = {"trusted_proxies": "127.0.0.1", "worker_threads": 2}
     with contextlib.ExitStack() as stack:
-        if postgres_url:
+        if database_url:
+            places |= {"database_url": database_url}
+        elif postgres_url:
             name = f"k{secrets.token_hex(4)}"
             _psql(postgres_url, f"CREATE DATABASE {name} TEMPLATE model")
             stack.callback(_psql, postgres_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -42,6 +42,7 @@ class Evidence:
     found: Sequence[str]  # marker of every report that stands in the queue
     calls: Sequence[Call]  # the provider's ledger
     deaths: int
+    slices: int = 0  # that were begun or answered in a COMMIT of which nobody heard
     threads: int = 4  # that deliver in one process, for each of its lanes
     warnings: Sequence[Warned] = ()
 
@@ -144,7 +145,11 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
 
 def bound(evidence: Evidence) -> int:
     """How many may be unsure: the answers that say nothing, and what the dead had in hand."""
-    return sum(call.is_ambiguous for call in evidence.calls) + evidence.deaths * in_hand(evidence.threads)
+    return (
+        sum(call.is_ambiguous for call in evidence.calls)
+        + evidence.deaths * in_hand(evidence.threads)
+        + evidence.slices * SLICE
+    )
 
 
 def in_hand(threads: int) -> int:

@@ -59,6 +59,8 @@ def send(port: int, seconds: float = 1.0) -> Answer | NotNow | Unsure:
     (Kind.CUT_REQUEST, {"count": 100}, Unsure, 0),
     (Kind.CUT_REPLY, {"count": 60}, Unsure, 1),
     (Kind.BLACKHOLE, {}, Unsure, 0),
+    (Kind.CUT_AT_SIGHT, {"count": 1, "sight": b"POST "}, Unsure, 1),
+    (Kind.CUT_AT_SIGHT, {"count": 2, "sight": b"POST "}, Answer, 1),
     (Kind.DELAY, {"seconds": 0.05}, Answer, 1),
     (Kind.SLOW, {"seconds": 0.5}, Unsure, 1),
     (Kind.CORRUPT, {}, Unsure, 1),

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     HALF_CLOSE = "half_close"  # the server has the whole request, the client gets FIN and may go on sending
     CUT_REQUEST = "cut_request"  # `count` bytes of it reach the server, then RST for both
     CUT_REPLY = "cut_reply"
+    CUT_AT_SIGHT = "cut_at_sight"  # each `count`-th request with `sight` in it reaches the server, then RST for the client
     BLACKHOLE = "blackhole"  # connections open and stay silent
     DELAY = "delay"  # `seconds` for each chunk, both ways
     SLOW = "slow"  # one byte of a reply each `seconds`
@@ -38,6 +39,8 @@ class Mode:
     kind: Kind = Kind.PASS
     count: int = 0
     seconds: float = 0.0
+    sight: bytes = b""
+    after: bytes = b""  # only on a connection that has carried this before
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +49,8 @@ class _Connection:
     server: asyncio.StreamWriter
     sent: int = 0  # bytes of the client that reached the server
     replied: int = 0
+    is_marked: bool = False  # `after` has gone by
+    is_doomed: bool = False  # what it asked for last is carried out, and nobody hears of it
 
     def reset(self) -> None:
         reset(self.client)
@@ -58,6 +63,7 @@ class Wire:
     def __init__(self, host: str, port: int) -> None:
         self.port = free_port()
         self._to = (host, port)
+        self.sights = self.cuts = 0  # requests with `sight` in them, and how many of these had no answer
         self._mode = Mode()
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -76,9 +82,11 @@ class Wire:
         self._thread.join(10)
         self._loop.close()
 
-    def turn(self, kind: Kind, *, count: int = 0, seconds: float = 0.0) -> None:
+    def turn(
+        self, kind: Kind, *, count: int = 0, seconds: float = 0.0, sight: bytes = b"", after: bytes = b""
+    ) -> None:
         """Do `kind` from now on."""
-        self._run(self._turn(Mode(kind=kind, count=count, seconds=seconds)))
+        self._run(self._turn(Mode(kind=kind, count=count, seconds=seconds, sight=sight, after=after)))
 
     def reset(self) -> None:
         """RST on every open connection, both sides, now."""
@@ -156,6 +164,11 @@ class Wire:
             return False
         if mode.kind is Kind.DELAY:
             await asyncio.sleep(mode.seconds)
+        if mode.kind is Kind.CUT_AT_SIGHT:
+            connection.is_marked = connection.is_marked or mode.after in chunk
+        if mode.kind is Kind.CUT_AT_SIGHT and connection.is_marked and mode.sight in chunk:
+            self.sights += 1
+            connection.is_doomed = self.sights % mode.count == 0
         if mode.kind is Kind.CUT_REQUEST:
             chunk, is_cut = chunk[: max(mode.count - connection.sent, 0)], True
         else:
@@ -172,6 +185,10 @@ class Wire:
     async def _reply(self, connection: _Connection, chunk: bytes) -> bool:
         """Bytes of the server; False when nothing more of it reaches the client."""
         mode = self._mode
+        if connection.is_doomed:
+            self.cuts += 1
+            connection.reset()
+            return False
         match mode.kind:
             case Kind.RESET_BEFORE_REPLY:
                 connection.reset()
