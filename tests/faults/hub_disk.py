@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from domain.errors import BadInput
+from hub import anchor
 from intake import spool
 
 _MAIL = re.compile(rb"250 2\.0\.0 ([0-9A-Z]{4}-[0-9A-Z]{4})")
 _RECEIVED = re.compile(rb'"code": ?"([0-9A-Z]{4}-[0-9A-Z]{4})"')
+_FORM = re.compile(rb"/report/r/([0-9A-Z]{4})([0-9A-Z]{4})[A-Za-z0-9_-]{22}\?lang=")
 _APPROVED = re.compile(rb'"id": ?"(rel_[0-9A-Z]+)"[^\0]*?"state": ?"(?:approved|publishing|published)"')
 _TWIML = b"<Response/>"
 _CALL = re.compile(rb"StatusCallback=([^& ]+)")
@@ -36,6 +38,7 @@ class Told:
         self.codes |= {code.decode() for code in _MAIL.findall(sent)}
         if b'"state":"received"' in sent.replace(b" ", b""):
             self.codes |= {code.decode() for code in _RECEIVED.findall(sent)}
+        self.codes |= {f"{a.decode()}-{b.decode()}" for a, b in _FORM.findall(sent)}
         self.sms += sent.count(_TWIML)
         self.approved |= {release.decode() for release in _APPROVED.findall(sent)}
         for url in _CALL.findall(sent):
@@ -53,6 +56,7 @@ def broken(image: Path, told: Told, sids: list[str]) -> list[str]:
         rows = database.execute("SELECT code, external_id FROM inbound").fetchall()
         releases = dict(database.execute("SELECT id, state FROM release").fetchall())
         whole = _promised(database)
+        roots = {n for (n,) in database.execute("SELECT n FROM root")}
         sent = dict(database.execute("SELECT parcel || '-' || seq, state FROM delivery").fetchall())
     codes = {code for code, _ in rows} | {code for code, _ in frames}
     known = {external for _, external in rows} | {external for _, external in frames}
@@ -67,6 +71,7 @@ def broken(image: Path, told: Told, sids: list[str]) -> list[str]:
     found += [
         f"{tag} was sent and is {sent.get(tag)}" for tag in told.called if sent.get(tag) in (None, "queued")
     ]
+    found += [f"root {n} left and is not there" for n in anchor.read(image) if n not in roots]
     return found + _public(image / "public")
 
 

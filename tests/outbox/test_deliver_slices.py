@@ -85,7 +85,7 @@ def test_the_provider_is_not_called_again_by_other_parcels_while_it_asked_for_a_
 
 
 @pytest.mark.parametrize("error", [Unsure("silence"), RuntimeError("a bug"), TimeoutError(), OSError()])
-def test_silence_after_sending_is_written_down_and_not_repeated(store, at, tmp_path, error):
+def test_r3_r4_silence_after_sending_is_written_down_and_not_repeated(store, at, tmp_path, error):
     subscribe(store, at, phones(20))
     release_id, _ = approve(store, at)
     wire = Wire(lambda a, _n: error if a == phones(20)[4] else None)
@@ -137,7 +137,7 @@ def test_one_providers_name_for_two_messages_proves_only_the_first(store, at, tm
     assert states(store, release_id) == {"accepted": 1, "unsure": 2}
 
 
-def test_changed_bytes_never_reach_the_wire(store, at, tmp_path):
+def test_r6_changed_bytes_never_reach_the_wire(store, at, tmp_path):
     subscribe(store, at, phones(5))
     release_id, dispatches = approve(store, at)
     wire = Wire()
@@ -239,7 +239,7 @@ def test_an_opt_out_that_arrives_while_a_slice_waits_its_turn_is_honoured(store,
     assert states(store, release_id) == {"accepted": 5, "opted_out": 1}
 
 
-def test_no_call_starts_later_than_a_second_after_a_recall_in_another_process(
+def test_r9_no_call_starts_later_than_a_second_after_a_recall_in_another_process(
     store, at, tmp_path, database_url
 ):
     from tests.conftest import open_store
@@ -311,7 +311,7 @@ def test_bells_for_unknown_old_and_repeated_rows_do_nothing(store, at, tmp_path)
     assert len(wire.started) == 3
 
 
-def test_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobody(store, at, tmp_path):
+def test_f10_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobody(store, at, tmp_path):
     subscribe(store, at, phones(20))
     release_id, dispatches = approve(store, at)
     out = outgoing(store, at, tmp_path, wire=Wire())

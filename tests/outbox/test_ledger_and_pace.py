@@ -17,7 +17,7 @@ from store import tables as t
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, run_all, subscribe
 
 
-def test_promises_are_written_in_the_callers_transaction_or_not_at_all(store, at):
+def test_r8_promises_are_written_in_the_callers_transaction_or_not_at_all(store, at):
     release_id, before = approve(store, at)
     release = store.read(lambda u: releases.get(u, release_id))
 
@@ -59,7 +59,7 @@ def test_a_promise_without_an_approved_artefact_cannot_be_a_row(store, at):
         store.run(lambda u: u.execute(t.dispatch.update().values(artefact=None)))
 
 
-def test_sums_are_the_reach_before_during_and_after(store, at, tmp_path, monkeypatch):
+def test_r13_sums_are_the_reach_before_during_and_after(store, at, tmp_path, monkeypatch):
     # A constant is patched: 10,000 recipients for each chunk would only make the same test slower.
     monkeypatch.setattr(audience, "PARCELS_PER_CHUNK", 1)
     monkeypatch.setattr(relay, "PARCELS_PER_CHUNK", 1)

@@ -70,7 +70,7 @@ def final_row(store, at, held, slot, sequence):
     return found[0]
 
 
-def test_every_permutation_of_every_set_of_receipts_ends_in_one_row(store, at, sending):
+def test_r12_every_permutation_of_every_set_of_receipts_ends_in_one_row(store, at, sending):
     _, held, slot = sending
     for size in range(1, len(SAID) + 1):
         for chosen in itertools.combinations(SAID, size):
@@ -82,12 +82,12 @@ def test_every_permutation_of_every_set_of_receipts_ends_in_one_row(store, at, s
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations([None, *SAID * 3]))
-def test_three_copies_of_each_receipt_in_any_order_end_alike(store, at, sending, order):
+def test_r12_three_copies_of_each_receipt_in_any_order_end_alike(store, at, sending, order):
     _, held, slot = sending
     assert final_row(store, at, held, slot, order) == ("read", "SM1")
 
 
-def test_a_receipt_that_overtakes_our_answer_is_held_and_applied_with_it(store, at, sending):
+def test_r12_a_receipt_that_overtakes_our_answer_is_held_and_applied_with_it(store, at, sending):
     _, held, slot = sending
     early = receipt(at, S.DELIVERED, address=slot.address)
     assert store.run(lambda u: receipts.take(u, early, at)) is Taken.HELD

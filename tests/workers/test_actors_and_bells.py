@@ -105,7 +105,7 @@ def test_a_release_leaves_through_the_workers_of_one_process(store, process):
     assert one.errors == []
 
 
-def test_without_any_bell_a_release_begins_within_a_second(store, process):
+def test_r5_without_any_bell_a_release_begins_within_a_second(store, process):
     subscribe(store, now(), phones(10))
     wire = Wire()
     process(wire)
@@ -114,7 +114,7 @@ def test_without_any_bell_a_release_begins_within_a_second(store, process):
     eventually(lambda: states(store, release_id) == {"accepted": 10})
 
 
-def test_without_a_broker_and_without_workers_a_release_begins_within_five_seconds(store, process):
+def test_r5_without_a_broker_and_without_workers_a_release_begins_within_five_seconds(store, process):
     subscribe(store, now(), phones(10))
     wire = Wire()
     process(wire, f"redis://127.0.0.1:{servers.free_port()}/0", with_workers=False)
