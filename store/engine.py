@@ -34,6 +34,8 @@ def open_engine(url: str, *, is_writer: bool) -> sa.Engine:
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=1 if is_writer else 8,
         pool_pre_ping=not is_writer,
+        # What several statements of one read say must fit together, as it does in SQLite: sums, chains and heads.
+        isolation_level="READ COMMITTED" if is_writer else "REPEATABLE READ",
         connect_args={"options": _PG_OPTIONS, "connect_timeout": 3},
     )
 

@@ -159,7 +159,7 @@ def test_r1_r8_f45_nothing_that_was_answered_approved_or_sent_is_forgotten_by_a_
     told, cuts, found = cut(
         disk, recording, tmp_path / "image", also_at=chosen, dice=dice if seed > 1 else None
     )
-    print(f"\nseed {seed}: {cuts} cuts in {total} steps, one in {stride} and each promise; told {len(told.codes)} codes, {told.sms} sms, "
+    print(f"\nseed {seed}: {cuts} cuts in {total} steps, every {stride}th; told {len(told.codes)} codes, {told.sms} sms, "
           f"{len(told.approved)} approvals, {len(told.called)} calls")  # fmt: skip
     assert found == [], f"TOCSIN_FAULT_SEED={seed} make faults"
     assert (len(told.codes), told.sms, len(told.approved)) == (20, 10, 1)

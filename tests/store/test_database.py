@@ -108,3 +108,17 @@ def test_all_who_wait_for_a_held_lock_are_told_together_so_that_doors_can_spool(
     store.run(lambda u: shelf.put(u, "test", "after", at=at))
     assert _count(store) == 1
     store.close()
+
+
+def test_r13_all_statements_of_one_read_see_one_committed_state(store, at) -> None:
+    def entries(unit) -> int:
+        return unit.scalar(sa.select(sa.func.count()).select_from(t.journal))
+
+    def look(unit) -> tuple[int, int]:
+        before = entries(unit)
+        store.run(lambda other: journal.append(other, "x", "y", "z", by="t", at=at))
+        return before, entries(unit)
+
+    before, after = store.read(look)
+    assert before == after
+    assert store.read(entries) == before + 1
