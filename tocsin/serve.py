@@ -15,6 +15,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from approval import desk as approval_desk
+from domain.errors import Unavailable
 from domain.handling import Mode
 from duty import addressbook
 from hub import anchor, birth, hold
@@ -263,7 +264,12 @@ def running(hub: Hub, kind: str) -> Iterator[Pulse]:
         ],
         on_error=_failed,
     )  # fmt: skip
-    refresh()
+    try:
+        refresh()
+    except (
+        Unavailable
+    ) as error:  # another process writes them, or stands still while it does: the chore tries again
+        _failed("refresh", error)
     timers.start()
     part = _patience(hub).part
     pulse = Pulse(leave=partial(_leave, hub))
