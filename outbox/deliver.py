@@ -29,7 +29,9 @@ T = TypeVar("T")
 LEASE = timedelta(
     seconds=30
 )  # three call deadlines; renewed with each slice, so only the dead let it run out
-SLICE = 32  # a crash leaves at most this many unsure per worker
+SLICE = (
+    64  # a window of 32 in flight and one ready behind it; a crash leaves at most this many unsure per worker
+)
 SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
 TURN = timedelta(seconds=5)  # then other parcels, and recalls of this one, get the thread
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
@@ -127,17 +129,26 @@ def _go_on(out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, un
     results = [result for outcome in said for result in _results(outcome)]
 
     def work(unit: Unit, is_repeated: bool) -> _Began | None:
-        at, seen_at = out.clock(), boottime()
+        seen_at, at = boottime(), out.clock()
         waiting, slots = slices.go_on(
-            unit, held, results, most=most, at=at, until=at + LEASE, takes_over=is_repeated
+            unit, held, results, most=most, at=at, until=at + LEASE, takes_back=is_repeated
         )
         _follow(unit, held, results, waiting, at)
-        if slots is None or (not slots and parcels.settle(unit, held, at) != ParcelState.SETTLED):
+        if slots is None:  # or the first try has settled it, and its COMMIT was not answered
+            is_settled = is_repeated and parcels.is_settled(unit, held)
+            return _Began(slots=[], seen_at=seen_at, is_stopped=False) if is_settled else None
+        if not slots and parcels.settle(unit, held, at) != ParcelState.SETTLED:
             return None
         is_stopped = held.is_recallable and promises.has_tombstone(unit, held.release)
         return _Began(slots=slots, seen_at=seen_at, is_stopped=is_stopped)
 
-    return _insist(out, work, until)
+    try:
+        return _insist(out, work, until)
+    except Unavailable:
+        raise
+    except Exception:  # of the next slice: what was said of the last one must not be lost with it
+        _note(out, held, said, until)
+        raise
 
 
 def _note(out: Outgoing, held: Claim, said: Sequence[Outcome], until: float) -> bool:
@@ -286,7 +297,7 @@ def _slice_size(wire: Wire, pace: Pace) -> int:
     in_time = int(pace.calls_per_second * SLICE_LASTS.total_seconds()) * wire.items_per_call
     if wire.items_per_call > 1:
         return max(min(wire.items_per_call * wire.window, in_time), wire.items_per_call)
-    return max(min(wire.window, SLICE, in_time), 1)
+    return max(min(2 * wire.window, SLICE, in_time), 1)
 
 
 def _backoff(failures: int) -> timedelta:

@@ -15,6 +15,7 @@ from channels.contract import Wire
 from domain.errors import Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, Item, Part
 from outbox.breaker import Breaker
+from outbox.deadlines import Deadlines
 from outbox.guard import Guard, Refusal
 from outbox.line import Window
 from outbox.pace import Pace
@@ -73,6 +74,7 @@ class Courier:
         self._windows: dict[str, Window] = {}
         self._wires: dict[str, Wire] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._deadlines = Deadlines()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
@@ -187,9 +189,12 @@ class Courier:
         return Refusal.CLOSING if self._is_closing else None
 
     async def _call(self, wire: Wire, call: Call, pace: Pace, halt: asyncio.Event) -> Outcome:
+        task, is_late = self._deadlines.begin(DEADLINE), False
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
+            try:
                 answers = await wire.call(call.part)
+            finally:
+                is_late = self._deadlines.end(task)
         except NotNow as error:
             halt.set()
             if error.retry_after:
@@ -200,9 +205,9 @@ class Courier:
             return Outcome(call=call, error=error)
         except Unsure as error:
             return Outcome(call=call, error=error)
-        except TimeoutError:
-            return Outcome(call=call, error=Unsure("no answer within the deadline", code="deadline"))
         except (asyncio.CancelledError, Exception) as error:  # a wire that breaks its contract proves nothing
+            if is_late or isinstance(error, TimeoutError):
+                return Outcome(call=call, error=Unsure("no answer within the deadline", code="deadline"))
             return Outcome(call=call, error=Unsure("the call broke off", code=type(error).__name__))
         return Outcome(call=call, answers=answers)
 

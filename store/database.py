@@ -23,6 +23,7 @@ from store.vault import Vault
 T = TypeVar("T")
 Item = TypeVar("Item")
 
+IN_ERROR = 3  # libpq's PQTRANS_INERROR
 GROUP = 200  # closures in one commit: LIMITS.md, 50,447 rows/s at 200 against 3,686 at 1
 RETRIES = 3  # deadlock, serialization failure or lost connection before COMMIT: nothing was kept yet
 
@@ -208,6 +209,13 @@ class Store:
             if not any(is_ok for is_ok, _ in outcomes):  # nothing was done: there is nothing to keep
                 transaction.rollback()
                 return outcomes
+            if _is_broken(
+                connection
+            ):  # a closure passed over an error of PostgreSQL: COMMIT would keep nothing
+                transaction.rollback()
+                if len(batch) > 1:
+                    raise _NotTogether
+                return [(False, RuntimeError("a statement failed and its error was passed over"))]
             try:
                 transaction.commit()
             except (sa.exc.DBAPIError, OSError) as error:
@@ -245,6 +253,14 @@ def _outcomes(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
     if not all(is_ok for is_ok, _ in outcomes):
         raise _NotTogether
     return outcomes
+
+
+def _is_broken(connection: sa.Connection) -> bool:
+    """Whether PostgreSQL will answer COMMIT with a ROLLBACK, which raises nothing."""
+    if connection.dialect.name != "postgresql":
+        return False
+    status: Any = connection.connection.dbapi_connection
+    return bool(status.info.transaction_status == IN_ERROR)
 
 
 def _answer(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
@@ -306,5 +322,7 @@ def _tried(work: Callable[[], Sequence[Any]]) -> list[tuple[bool, Any]]:
         if isinstance(error, sa.exc.OperationalError) or error.connection_invalidated:
             raise  # disk full, locked, gone, deadlock: the whole batch is tried again
         return [(False, error)]
+    except StopIteration as error:  # no future may bear it
+        return [(False, RuntimeError(f"a closure ended with {error!r}"))]
     except Exception as error:
         return [(False, error)]

@@ -102,19 +102,30 @@ def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
     if bulk.add_new(unit, t.inbound, rows) < len(
         rows
     ):  # some are repeats; or somebody else has just been faster
-        i = t.inbound.c
-        names = [one.minted.inbound_id for one in arriving]
-        fresh = {row.id for row in unit.rows(sa.select(i.id).where(i.id.in_(names)))}
+        fresh = _fresh(unit, arriving)
         new = [one for one in arriving if one.minted.inbound_id in fresh]
         late = [one for one in arriving if one.minted.inbound_id not in fresh]
         stored = _known(unit, late)
         if len(stored) < len(late):  # the clash was on id or code: mint again and repeat
             raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
     if new:
-        owners = [one.minted.report_id for one in new]
-        bulk.add_new(unit, t.data_key, [{"owner": owner, "wrapped": wrapped[owner]} for owner in owners])
+        keys = [{"owner": one.minted.report_id, "wrapped": wrapped[one.minted.report_id]} for one in new]
+        if bulk.add_new(unit, t.data_key, keys) < len(keys):
+            raise sa.exc.IntegrityError("data_key", None, ValueError("minted names are taken"))
         journal.begin_streams(unit, [_first(one) for one in new])
     return stored | {one.key: one.minted for one in new}
+
+
+def _fresh(unit: Unit, arriving: Sequence[Arriving]) -> set[str]:
+    """The ids of those whose row was written just now.
+
+    A message may come again under the very names it has: a frame of the spool whose first COMMIT was not
+    answered. Row and key are of one transaction, so who has a key already is a repeat.
+    """
+    i, k = t.inbound.c, t.data_key.c
+    names = [one.minted.inbound_id for one in arriving]
+    has_key = sa.exists().where(k.owner == i.report)
+    return {row.id for row in unit.rows(sa.select(i.id).where(i.id.in_(names), sa.not_(has_key)))}
 
 
 def _known(unit: Unit, arriving: Sequence[Arriving]) -> dict[tuple[str, str], Kept]:

@@ -70,7 +70,8 @@ def begin_streams(unit: Unit, firsts: Sequence[First]) -> None:
         unit.execute(_NUMBERED, [entry for entry, _ in made])
     else:
         bulk.add_new(unit, t.journal, [entry for entry, _ in made])
-    bulk.add_new(unit, t.journal_head, [head for _, head in made])
+    if bulk.add_new(unit, t.journal_head, [head for _, head in made]) < len(made):
+        raise sa.exc.IntegrityError("journal_head", None, ValueError("a stream that is to begin is there"))
 
 
 def _made(unit: Unit, of: First, n: int, prev: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -274,6 +274,18 @@ def empty(unit: Unit, held: Claim, action: str, at: datetime, code: str = "") ->
     return _to(unit, held.parcel, DeliveryState.QUEUED, action, at, code=code)
 
 
+def take_back(unit: Unit, held: Claim, at: datetime) -> int:
+    """Attempts that provably led to no call go back to the queue; how many. Whoever asks knows that none is under way."""
+    return _to(unit, held.parcel, DeliveryState.SENDING, "not_now", at)
+
+
+def is_settled(unit: Unit, held: Claim) -> bool:
+    """Whether its holder has settled the parcel, and nobody has taken it since."""
+    p = t.parcel_row.c
+    mine = (p.id == held.parcel, p.fence == held.fence, p.state == ParcelState.SETTLED.value)
+    return unit.scalar(sa.select(p.id).where(*mine)) is not None
+
+
 def _to(
     unit: Unit, parcel_id: str, before: DeliveryState, action: str, at: datetime, *, code: str = ""
 ) -> int:

@@ -144,7 +144,7 @@ def _newest(unit: Unit, wanted: Filter, limit: int, before: tuple[datetime, str]
         query = query.where(condition)
     if not wanted.states:
         return unit.rows(query)
-    rows = [row for state in wanted.states for row in unit.rows(query.where(r.state == state))]
+    rows = [row for state in dict.fromkeys(wanted.states) for row in unit.rows(query.where(r.state == state))]
     return sorted(rows, key=lambda row: (row.received_at, row.id), reverse=True)[:limit]
 
 
@@ -253,7 +253,7 @@ def _opened(unit: Unit, rows: Sequence[sa.Row[Any]]) -> list[Report]:
         .outerjoin(t.sender_check, c.report == v.report)
     )
     latest = {row.report: row for row in unit.rows(query)}
-    if len(latest) < len(ids):
+    if len(latest) < len(set(ids)):
         raise NotFound("a report without a version")
     keys = unit.vault.keys(unit.connection, ids)
     return [_report(row, latest[row.id], keys[row.id]) for row in rows]

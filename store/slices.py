@@ -12,7 +12,7 @@ from domain.parcel import DELIVERIES, DeliveryState, ParcelState
 from store import tables as t
 from store.audience import RESPONSIBLE, SUBSCRIPTIONS
 from store.columns import Instant, instant
-from store.parcels import Claim, Result, Slot, empty, holds
+from store.parcels import Claim, Result, Slot, empty, holds, take_back
 from store.unit import Unit
 
 _S = DeliveryState
@@ -25,25 +25,31 @@ _IS_OUT = (
 _AT = sa.bindparam("at", type_=Instant())
 
 
-def _begin_of(states: str) -> sa.TextClause:
-    """One statement: choose, count the attempt, and say whom it is for."""
-    return sa.text(
-        f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608 (our own words)
-        f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
-        " WHERE parcel = :parcel AND seq IN (SELECT q.seq FROM delivery q WHERE q.parcel = :parcel"
-        # what is to be begun again comes first; whom a relay puts off must not stand before those nobody has tried
-        f" AND q.state IN ({states}) ORDER BY CASE q.state WHEN '{_S.SENDING}' THEN 0 ELSE 1 END, q.attempts, q.seq"
-        f" LIMIT :most) AND state IN ({states})"
-        f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
-    ).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
+_CHOSEN = (  # the rows of the next slice; whom a relay puts off must not stand before those nobody has tried
+    f"SELECT q.seq FROM delivery q WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}'"  # noqa: S608 (our own words)
+    " ORDER BY q.attempts, q.seq LIMIT :most"
+)
+_BEGIN = sa.text(  # PostgreSQL: choose, count the attempt, and say whom it is for, in one statement
+    f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608
+    f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
+    f" WHERE parcel = :parcel AND seq IN ({_CHOSEN}) AND state = '{_S.QUEUED}'"
+    f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
+).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
+_CHOOSE = (
+    sa.text(  # SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
+        f"SELECT json_group_array(json_array(seq, address, attempts, {_IS_OUT}, {_GROUP})) FROM delivery"  # noqa: S608
+        f" WHERE parcel = :parcel AND seq IN ({_CHOSEN})"
+    ).bindparams(sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
+)
+_MARK = sa.text(  # SQLite, second half
+    "UPDATE delivery SET state = :state, attempts = attempts + :more, changed_at = :at"
+    " WHERE parcel = :parcel AND seq IN (SELECT value FROM json_each(:seqs))"
+).bindparams(_AT)
 
-
-_BEGIN = _begin_of(f"'{_S.QUEUED}'")
-_TAKE_OVER = _begin_of(f"'{_S.QUEUED}', '{_S.SENDING}'")
-
-_ANSWER = (  # SQLite: without SQLAlchemy between, whose care for each value of each row costs more than the row
-    "UPDATE delivery SET state = ?, provider_id = coalesce(provider_id, ?), code = ?, changed_at = ?"  # noqa: S608 (our own words)
-    f" WHERE parcel = ? AND seq = ? AND state = '{_S.SENDING}'"
+_ANSWER = (  # SQLite: all answers in one statement, their rows between the two halves
+    "UPDATE delivery SET state = a.column2, provider_id = coalesce(provider_id, a.column3), code = a.column4,"
+    " changed_at = ? FROM (VALUES ",
+    f") AS a WHERE parcel = ? AND seq = a.column1 AND state = '{_S.SENDING}'",
 )
 _ANSWERS = sa.text(  # PostgreSQL: one statement for all
     "UPDATE delivery SET state = n.state, provider_id = coalesce(delivery.provider_id, n.provider_id),"  # noqa: S608 (our own words)
@@ -76,23 +82,22 @@ _ONE = (  # of a row that a receipt has changed meanwhile
 )
 
 
-def begin(
-    unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime, takes_over: bool = False
-) -> list[Slot] | None:
+def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) -> list[Slot] | None:
     """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
 
     Addresses whose subscriptions have ended become opted_out and use up no attempt. None: the parcel is
-    no longer ours, and nothing was written. `takes_over`: a COMMIT of ours had no answer, so attempts may be
-    written down whose calls were never made; while no call of ours is under way they are begun again.
+    no longer ours, and nothing was written.
     """
-    return _begin(unit, held, most, at, takes_over) if holds(unit, held, renew=until) else None
+    return _begin(unit, held, most, at) if holds(unit, held, renew=until) else None
 
 
-def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> frozenset[str] | None:
+def record(
+    unit: Unit, held: Claim, results: Sequence[Result], at: datetime, *, takes_back: bool = False
+) -> frozenset[str] | None:
     """Write down how attempts ended; safe to repeat. The provider's names for which receipts are waiting.
 
     None: the fence is no longer ours, nothing was written. What a receipt has already raised stays raised. In
-    a stopped parcel nothing goes back to the queue.
+    a stopped parcel nothing goes back to the queue. `takes_back`: see go_on().
     """
     p = t.parcel_row.c
     query = sa.select(p.state).where(p.id == held.parcel, p.fence == held.fence)
@@ -100,6 +105,8 @@ def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> 
     if state not in (ParcelState.LEASED.value, ParcelState.STOPPED.value):
         return None
     waiting = _record(unit, held, results, at)
+    if takes_back:
+        take_back(unit, held, at)
     if state == ParcelState.STOPPED.value:
         empty(unit, held, "stop", at)
     return waiting
@@ -107,30 +114,69 @@ def record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> 
 
 def go_on(
     unit: Unit, held: Claim, results: Sequence[Result], *, most: int, at: datetime, until: datetime,
-    takes_over: bool = False,
+    takes_back: bool = False,
 ) -> tuple[frozenset[str] | None, list[Slot] | None]:  # fmt: skip
-    """record() and begin() in one: (names for which receipts are waiting, the next slots), as they say it."""
+    """record() and begin() in one: (names for which receipts are waiting, the next slots), as they say it.
+
+    `takes_back`: a COMMIT of ours had no answer, so attempts may be written down whose calls were never made.
+    While no call of ours is under way they go back to the queue, once `results` are written.
+    """
     if not holds(unit, held, renew=until):  # stopped or taken: what was said is still written down
-        return record(unit, held, results, at), None
-    waiting = _record(unit, held, results, at) if results else frozenset()
-    return waiting, _begin(unit, held, most, at, takes_over)
+        return record(unit, held, results, at, takes_back=takes_back), None
+    waiting = _record(unit, held, results, at)
+    if takes_back:
+        take_back(unit, held, at)
+    return waiting, _begin(unit, held, most, at)
 
 
-def _begin(unit: Unit, held: Claim, most: int, at: datetime, takes_over: bool) -> list[Slot]:
-    chosen = {"parcel": held.parcel, "channel": held.channel, "asks_opt_outs": held.asks_opt_outs, "at": at,
-              "most": most}  # fmt: skip
+def _begin(unit: Unit, held: Claim, most: int, at: datetime) -> list[Slot]:
+    asked = {
+        "parcel": held.parcel,
+        "channel": held.channel,
+        "asks_opt_outs": held.asks_opt_outs,
+        "most": most,
+    }
     while True:
-        rows: list[Any] = list(unit.execute(_TAKE_OVER if takes_over else _BEGIN, chosen))
-        slots = [
-            Slot(seq=seq, address=address, attempt=attempts,
-                 is_responsible=group == RESPONSIBLE or not held.asks_opt_outs)
-            for seq, address, attempts, state, group in rows if state == DeliveryState.SENDING
-        ]  # fmt: skip
-        if slots or not rows:
-            return sorted(slots, key=lambda slot: (slot.attempt, slot.seq))
+        begun, is_any = (_begin_there if unit.is_postgres else _begin_here)(unit, asked, at)
+        if begun or not is_any:
+            break
+    slots = [
+        Slot(seq=seq, address=address, attempt=attempt,
+             is_responsible=group == RESPONSIBLE or not held.asks_opt_outs)
+        for seq, address, attempt, group in begun
+    ]  # fmt: skip
+    return sorted(slots, key=lambda slot: (slot.attempt, slot.seq))
+
+
+_Begun = tuple[
+    list[tuple[int, str, int, str]], bool
+]  # (seq, address, attempt, group) of each, and whether there was any
+
+
+def _begin_there(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:
+    rows: list[Any] = list(unit.execute(_BEGIN, asked | {"at": at}))
+    return [(seq, to, n, group) for seq, to, n, state, group in rows if state == _S.SENDING], bool(rows)
+
+
+def _begin_here(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:
+    rows = json.loads(unit.execute(_CHOOSE, asked).scalar() or "[]")
+    for is_out, state, more in ((1, _S.OPTED_OUT, 0), (0, _S.SENDING, 1)):
+        seqs = [row[0] for row in rows if row[3] == is_out]
+        if seqs:
+            given = {
+                "state": state.value,
+                "more": more,
+                "at": at,
+                "parcel": asked["parcel"],
+                "seqs": json.dumps(seqs),
+            }
+            unit.execute(_MARK, given)
+    return [(seq, to, n + 1, group) for seq, to, n, is_out, group in rows if not is_out], bool(rows)
 
 
 def _record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> frozenset[str]:
+    if not results:
+        return frozenset()
     bearers, waiting = _named(unit, held, results)
     if bearers or not _answer(unit, held, results, at):
         _answer_each(unit, held, results, bearers, at)
@@ -171,9 +217,10 @@ def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
             "provider_ids": [r.provider_id or None for r in results],
         }  # fmt: skip
         return unit.execute(_ANSWERS, given).rowcount == len(results)
-    moment = instant(at)
-    rows = [(r.state.value, r.provider_id or None, r.code[:40], moment, held.parcel, r.seq) for r in results]
-    return unit.execute_plain(_ANSWER, rows) == len(rows)
+    head, tail = _ANSWER
+    rows = (value for r in results for value in (r.seq, r.state.value, r.provider_id or None, r.code[:40]))
+    statement = head + ", ".join(["(?, ?, ?, ?)"] * len(results)) + tail
+    return unit.execute_plain(statement, (instant(at), *rows, held.parcel)) == len(results)
 
 
 def _answer_each(

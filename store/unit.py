@@ -36,10 +36,10 @@ class Unit:
         """Run one Core statement."""
         return self.connection.execute(statement, values)
 
-    def execute_plain(self, statement: str, rows: list[tuple[Any, ...]]) -> int:
-        """Run one statement in the driver's own words for each of `rows`; how many rows it changed."""
+    def execute_plain(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Run one statement in the driver's own words; how many rows it changed."""
         options = {"preserve_rowcount": True}
-        return self.connection.exec_driver_sql(statement, rows, execution_options=options).rowcount
+        return self.connection.exec_driver_sql(statement, values, execution_options=options).rowcount
 
     def row(self, query: sa.Executable) -> sa.Row[Any] | None:
         """The single row of `query`, or None."""

@@ -117,7 +117,7 @@ class Workers:
 def start_workers(
     jobs: Jobs, broker: Broker, threads: int = 4, *, on_deaf: Callable[[int], object] = os._exit
 ) -> Workers:
-    """Run the actors: `threads` for parcels, which may take seconds, and others for the quick lanes.
+    """Run the actors, half of `threads` for each lane: two slices fill the window of a wire, more only wait for the store.
 
     `on_deaf(70)` is called when one of their threads has died: the process would look healthy and hear no
     bell (R38). One call per broker.
@@ -125,7 +125,7 @@ def start_workers(
     declare(jobs, broker)
     few = max(threads // 2, 2)
     sizes = {
-        ("deliver",): threads, ("deliver_urgent",): threads, ("deliver_mail",): few, ("relay", "publish"): few,
+        ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay", "publish"): few,
         ("file_report",): max(threads // 2, 1), ("fetch_media",): 2, ("check_sender",): few,
     }  # fmt: skip
     pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())

@@ -54,10 +54,11 @@ def test_attempts_of_a_commit_without_an_answer_are_begun_again(store, at, opene
     _, first = go_on(store, held, [], at)
     go_on(store, held, accepted(first), at)  # this COMMIT was carried out, and nobody heard of it
     assert states(store, release_id) == {"accepted": 4, "sending": 4, "queued": 4}
-    _, again = go_on(store, held, accepted(first), at, takes_over=True)
-    # whose attempt the lost COMMIT wrote comes with a second one; nothing is left behind in sending
-    assert [slot.attempt for slot in again] == [2] * 4
+    _, again = go_on(store, held, accepted(first), at, takes_back=True)
+    # nothing is left behind in sending; whose attempt the lost COMMIT wrote comes again, with a second one
+    assert {slot.attempt for slot in again} == {1}
     _, rest = go_on(store, held, accepted(again), at)
+    assert [slot.attempt for slot in rest] == [2] * 4
     _, none = go_on(store, held, accepted(rest), at)
     assert none == []
     assert states(store, release_id) == {"accepted": 12}
@@ -92,7 +93,7 @@ def test_one_name_does_not_prove_two_messages(store, at, opened) -> None:
         parcels.Result(seq=slots[2].seq, state=DeliveryState.ACCEPTED, provider_id="SM0"),
     ]
     go_on(store, held, [*twice, *accepted(slots[3:])], at)
-    _, rest = go_on(store, held, [], at, takes_over=True)
+    _, rest = go_on(store, held, [], at, takes_back=True)
     late = [
         parcels.Result(seq=rest[0].seq, state=DeliveryState.ACCEPTED, provider_id="SM1"),
         *accepted(rest[1:]),
@@ -156,3 +157,28 @@ def test_a_commit_that_is_not_answered_leaves_nobody_out_and_tells_nobody_twice(
     run_all(out)
     assert sorted(wire.taken) == phones(100)
     assert states(store, release_id) == {"accepted": 100}
+
+
+def test_who_opts_out_after_a_commit_without_an_answer_is_not_called(store, at, opened) -> None:
+    release_id, held = opened
+    _, lost = go_on(store, held, [], at)
+    store.run(lambda u: audience.opt_out(u, "sms", lost[0].address, inbound="", at=at))
+    _, slots = go_on(store, held, [], at, takes_back=True, most=12)
+    assert lost[0].address not in {slot.address for slot in slots}
+    go_on(store, held, accepted(slots), at)
+    assert states(store, release_id) == {"accepted": 11, "opted_out": 1}
+
+
+def test_a_recall_after_a_commit_without_an_answer_leaves_nothing_unsure(store, at, opened) -> None:
+    release_id, held = opened
+    go_on(store, held, [], at)
+    store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
+    assert go_on(store, held, [], at, takes_back=True) == (frozenset(), None)
+    assert states(store, release_id) == {"stopped": 12}
+
+
+def test_a_recall_between_the_claim_and_the_first_slice_ends_the_turn_quietly(store, at, opened) -> None:
+    release_id, held = opened
+    store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
+    assert go_on(store, held, [], at) == (frozenset(), None)
+    assert states(store, release_id) == {"stopped": 12}

@@ -116,3 +116,45 @@ def test_rows_that_went_past_sqlalchemy_read_as_they_were(store, at) -> None:
     assert [row.raw for row in found] == [*raws, None]
     assert {(row.reason, row.at, row.count) for row in found} == {("水,\"'\\{}", at, 1)}
     assert store.run(lambda u: bulk.add_new(u, t.shelf, [])) == 0
+
+
+def test_a_message_that_comes_again_under_its_own_names_is_a_repeat(store, at) -> None:
+    """A frame of the spool whose COMMIT was carried out and not answered."""
+    one, other = sms(at, 1), sms(at, 2)
+    assert store.run(lambda u: desk.receive_many(u, [one]))[0].is_fresh
+    kept = store.run(lambda u: desk.receive_many(u, [one, other]))
+    assert kept == [replace(one.minted, is_fresh=False), other.minted]
+    for table in (t.inbound, t.data_key, t.journal, t.journal_head):
+        assert rows(store, table) == 2
+
+
+def test_a_closure_that_passes_over_an_error_of_the_database_has_kept_nothing_and_hears_so(store, at) -> None:
+    def careless(unit):
+        shelf.put(unit, "test", "kept", at=at)
+        row = {"id": "shf_1", "kind": "test", "reason": "twin", "at": at}
+        unit.execute(t.shelf.insert(), row)
+        try:
+            unit.execute(t.shelf.insert(), row)
+        except sa.exc.IntegrityError:
+            return "kept"
+
+    if store.is_postgres:
+        with pytest.raises(RuntimeError):
+            store.run(careless)
+        assert rows(store, t.shelf) == 0
+    else:
+        assert store.run(careless) == "kept"
+        assert rows(store, t.shelf) == 2
+
+
+def test_no_error_of_one_leaves_the_others_without_an_answer(store, at) -> None:
+    def stopped(_unit, _items):
+        return next(iter(()))
+
+    async def all_at_once():
+        waiting = [store.item(desk.receive_many, sms(at, n)) for n in range(5)]
+        return await asyncio.gather(store.item(stopped, 1), *waiting, return_exceptions=True)
+
+    found = asyncio.run(asyncio.wait_for(all_at_once(), 20))
+    assert isinstance(found[0], RuntimeError)
+    assert all(one.is_fresh for one in found[1:])

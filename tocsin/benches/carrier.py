@@ -69,20 +69,14 @@ def _is_out(hub: Hub, release_id: str) -> bool:
     return release is not None and release.state is State.PUBLISHED
 
 
-async def bare(wire: Wire, count: int) -> dict[str, object]:
-    """Call the wire `count` times, 32 at a time."""
+async def bare(wire: Wire, count: int, payload: bytes) -> dict[str, object]:
+    """Call the wire `count` times with the same text, 32 at a time."""
     numbers = iter(range(count))
 
     async def one_after_another() -> None:
         for n in numbers:
             item = Item(delivery_id=f"bare-{n}", address=f"+8619{n:09d}")
-            part = Part(
-                channel="sms",
-                payload="【演示】暴雨橙色预警".encode(),
-                sha256="0" * 64,
-                language="zh-CN",
-                items=(item,),
-            )
+            part = Part(channel="sms", payload=payload, sha256="0" * 64, language="zh-CN", items=(item,))
             await wire.call(part)
 
     begun = time.perf_counter()
@@ -104,7 +98,9 @@ def main() -> None:
     hub = build(settings_of())
     wire = Taker() if what == "taker" else hub.wires["sms"]
     if what == "bare":
-        _answer(lambda line: uvloop.run(bare(wire, int(line))))
+        release = submitted(hub, sys.argv[2])
+        (text,) = hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))[:1]
+        _answer(lambda line: uvloop.run(bare(wire, int(line), text.body)))
     else:
         chosen = rewired(hub, wire, Pace(1e9, burst=1e9))
         with running(chosen, "worker"):

@@ -55,7 +55,7 @@ def http(place: Place, size: int, pairs: int, step: Callable[[], None]) -> Itera
         places.subscribe(hub, size, MANY)
     with ExitStack() as running:
         running.enter_context(there.process(_BARE, "provider", str(port), port=port))
-        loop = running.enter_context(there.process(_CARRIER, "bare"))
+        loop = running.enter_context(there.process(_CARRIER, "bare", MANY))
         worker = running.enter_context(there.process(_CARRIER, "wire"))
         _line(loop)
         _line(worker)
