@@ -196,7 +196,8 @@ def _results(outcome: Outcome) -> list[Result]:
     """One result for each slot of the call; what got no answer of its own is unsure."""
     slots, error = outcome.call.slots, outcome.error
     if outcome.refusal is not None or isinstance(error, NotNow):
-        return [Result(seq=s.seq, state=DeliveryState.QUEUED) for s in slots]
+        is_unmade = outcome.refusal is not None
+        return [Result(seq=s.seq, state=DeliveryState.QUEUED, is_unmade=is_unmade) for s in slots]
     if isinstance(error, Never):
         return [Result(seq=s.seq, state=DeliveryState.FAILED, code=error.code) for s in slots]
     if error is not None:

@@ -69,6 +69,9 @@ class Result:
     state: DeliveryState
     provider_id: str = ""
     code: str = ""
+    is_unmade: bool = (
+        False  # no call began: the attempt is taken back, or it would stand behind those that had one
+    )
 
 
 def is_due(unit: Unit, parcel_id: str, at: datetime) -> bool:
@@ -275,8 +278,12 @@ def empty(unit: Unit, held: Claim, action: str, at: datetime, code: str = "") ->
 
 
 def take_back(unit: Unit, held: Claim, at: datetime) -> int:
-    """Attempts that provably led to no call go back to the queue; how many. Whoever asks knows that none is under way."""
-    return _to(unit, held.parcel, DeliveryState.SENDING, "not_now", at)
+    """Attempts that provably led to no call are as if never begun; how many. Whoever asks knows that none is under way."""
+    d = t.delivery
+    after = DELIVERIES.after(DeliveryState.SENDING, "not_now").value
+    mine = (d.c.parcel == held.parcel, d.c.state == DeliveryState.SENDING.value)
+    values = {"state": after, "changed_at": at, "attempts": d.c.attempts - 1}
+    return unit.execute(d.update().where(*mine).values(**values)).rowcount
 
 
 def is_settled(unit: Unit, held: Claim) -> bool:

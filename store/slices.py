@@ -48,13 +48,14 @@ _MARK = sa.text(  # SQLite, second half
 
 _ANSWER = (  # SQLite: all answers in one statement, their rows between the two halves
     "UPDATE delivery SET state = a.column2, provider_id = coalesce(provider_id, a.column3), code = a.column4,"
-    " changed_at = ? FROM (VALUES ",
+    " attempts = attempts - a.column5, changed_at = ? FROM (VALUES ",
     f") AS a WHERE parcel = ? AND seq = a.column1 AND state = '{_S.SENDING}'",
 )
 _ANSWERS = sa.text(  # PostgreSQL: one statement for all
     "UPDATE delivery SET state = n.state, provider_id = coalesce(delivery.provider_id, n.provider_id),"  # noqa: S608 (our own words)
-    " code = n.code, changed_at = :at FROM unnest(CAST(:seqs AS integer[]), CAST(:states AS text[]),"
-    " CAST(:provider_ids AS text[]), CAST(:codes AS text[])) AS n(seq, state, provider_id, code)"
+    " code = n.code, attempts = delivery.attempts - n.unmade, changed_at = :at"
+    " FROM unnest(CAST(:seqs AS integer[]), CAST(:states AS text[]), CAST(:provider_ids AS text[]),"
+    " CAST(:codes AS text[]), CAST(:unmade AS integer[])) AS n(seq, state, provider_id, code, unmade)"
     f" WHERE delivery.parcel = :parcel AND delivery.seq = n.seq AND delivery.state = '{_S.SENDING}'"
 ).bindparams(_AT)
 
@@ -78,6 +79,7 @@ _ONE = (  # of a row that a receipt has changed meanwhile
         provider_id=sa.bindparam("new_provider_id"),
         code=sa.bindparam("new_code"),
         changed_at=sa.bindparam("new_changed_at", type_=Instant()),
+        attempts=_d.attempts - sa.bindparam("unmade", type_=sa.Integer()),
     )
 )
 
@@ -214,12 +216,15 @@ def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
         given = {
             "parcel": held.parcel, "at": at, "seqs": [r.seq for r in results],
             "states": [r.state.value for r in results], "codes": [r.code[:40] for r in results],
-            "provider_ids": [r.provider_id or None for r in results],
+            "provider_ids": [r.provider_id or None for r in results], "unmade": [int(r.is_unmade) for r in results],
         }  # fmt: skip
         return unit.execute(_ANSWERS, given).rowcount == len(results)
     head, tail = _ANSWER
-    rows = (value for r in results for value in (r.seq, r.state.value, r.provider_id or None, r.code[:40]))
-    statement = head + ", ".join(["(?, ?, ?, ?)"] * len(results)) + tail
+    rows = (
+        value for r in results
+        for value in (r.seq, r.state.value, r.provider_id or None, r.code[:40], int(r.is_unmade))
+    )  # fmt: skip
+    statement = head + ", ".join(["(?, ?, ?, ?, ?)"] * len(results)) + tail
     return unit.execute_plain(statement, (instant(at), *rows, held.parcel)) == len(results)
 
 
@@ -262,4 +267,5 @@ def _change(
         "new_provider_id": provider_id,
         "new_code": result.code[:40] if is_raised else row.code,
         "new_changed_at": at if is_raised else row.changed_at,
+        "unmade": int(given.is_unmade and is_raised),
     }

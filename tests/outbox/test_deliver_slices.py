@@ -443,7 +443,7 @@ def test_addresses_that_are_put_off_again_and_again_do_not_hold_up_the_others(st
     d = t.delivery.c
     first = sa.select(d.address).where(d.parcel == parcel).order_by(d.seq).limit(6)
     put_off |= {row.address for row in store.read(lambda u: u.rows(first))}
-    for _ in range(16):
+    for _ in range(8):
         deliver.deliver(out, parcel)
         out.clock.at += timedelta(minutes=1)
     assert sorted(wire.taken) == sorted(set(phones(40)) - put_off)

@@ -55,10 +55,10 @@ def test_attempts_of_a_commit_without_an_answer_are_begun_again(store, at, opene
     go_on(store, held, accepted(first), at)  # this COMMIT was carried out, and nobody heard of it
     assert states(store, release_id) == {"accepted": 4, "sending": 4, "queued": 4}
     _, again = go_on(store, held, accepted(first), at, takes_back=True)
-    # nothing is left behind in sending; whose attempt the lost COMMIT wrote comes again, with a second one
+    # nothing is left behind in sending, and an attempt without a call is as if never begun
     assert {slot.attempt for slot in again} == {1}
     _, rest = go_on(store, held, accepted(again), at)
-    assert [slot.attempt for slot in rest] == [2] * 4
+    assert [slot.attempt for slot in rest] == [1] * 4
     _, none = go_on(store, held, accepted(rest), at)
     assert none == []
     assert states(store, release_id) == {"accepted": 12}
