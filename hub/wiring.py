@@ -24,6 +24,8 @@ from domain.errors import Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
+from duty import thumbnails
+from duty.thumbnails import Thumbnails
 from hub import birth, keys, network, refusals, senders
 from hub import clock as clocks
 from hub.bell import Bell
@@ -73,6 +75,7 @@ class Hub:
     store: Store
     blobs: Blobs
     pool: Pool
+    thumbnails: Thumbnails
     spool: Spool
     filing: Filing
     media: Media
@@ -111,6 +114,7 @@ class Hub:
         """Finish the calls in flight, end the children, let the store finish."""
         self.outgoing.courier.close()
         self.pool.close()
+        self.thumbnails.close()
         if self.checker:
             self.checker.pool.close()
         self.store.close()
@@ -157,6 +161,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         store=store,
         blobs=blobs,
         pool=pool,
+        thumbnails=_thumbnails(settings, blobs),
         spool=Spool(settings.data_dir / "spool"),
         filing=filing,
         media=media,
@@ -174,6 +179,11 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         refused=Counter(),
         stopping=threading.Event(),
     )
+
+
+def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
+    pool = Pool(size=1, wall=thumbnails.WALL, cpu=thumbnails.CPU)
+    return Thumbnails(settings.data_dir / "thumbs", blobs=blobs, pool=pool)
 
 
 def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:

@@ -124,7 +124,7 @@ def reset(settings: Settings) -> None:
         for path in [*data.glob("tocsin.db*"), *(data / name for name in _FORGOTTEN)]:
             path.unlink(missing_ok=True)
         keys.disown(data / "keys")  # the next demo is another hub with the same keys
-        for name in ("blobs", "spool", "public"):
+        for name in ("blobs", "thumbs", "spool", "public"):
             shutil.rmtree(data / name, ignore_errors=True)
 
 

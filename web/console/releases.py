@@ -16,10 +16,10 @@ from store import areas, chains, hub, people, promises, releases
 from store.unit import Unit
 from web.console import bytes_shown, changes, endings
 from web.console.drafts import EDITABLE, load
+from web.console.files import download
 from web.console.history import event_name, name_of, timeline
 from web.console.monitor import MOVING, OUT, Monitor, monitor
 from web.console.release_acts import submit, tried
-from web.console.reports import download
 from web.console.visit import Visit
 from web.page import go
 

@@ -1,10 +1,8 @@
 """One report: what is said and who says so, the originals, and the acts of the duty room on it."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -13,13 +11,14 @@ from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
-from store import areas, blobs, inbox, promises, reports, sender_checks
+from store import areas, inbox, promises, reports, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
+from web.console.files import download
 from web.console.history import event_name, name_of, timeline
 from web.console.visit import Visit
-from web.page import HEADERS, go
+from web.page import go
 
 WAIT_FOR_FILING = 2  # s between looks at a report that is not filed yet
 _ENDING = {
@@ -54,6 +53,10 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "is_mine": seen.report.claimed_by == visit.person.id,
         "event": event_name(seen.report.event_code, visit.language),
         "events": event_groups(visit.language),
+        "pictures": {
+            a.sha256: visit.hub.thumbnails.known(a.sha256, a.media_type)
+            for a in seen.report.content.attachments
+        },
         "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
@@ -89,33 +92,6 @@ def original(visit: Visit) -> Response:
     kind = arrived.inbound.media_type.partition(";")[0].strip().lower()
     name = f"{arrived.code}{_ENDING.get(kind, '.bin')}"
     return download(arrived.inbound.raw, name, arrived.raw_sha256)
-
-
-def attachment(visit: Visit) -> Response:
-    """A file that came with the report; only one that belongs to it."""
-    sha256 = visit.part("sha256")
-
-    def work(unit: Unit) -> str:
-        report = reports.get(unit, visit.part("id"))
-        if report is None or not blobs.is_of_report(unit, report.id, sha256):
-            raise NotFound("no such file")
-        return next((a.name for a in report.content.attachments if a.sha256 == sha256), sha256)
-
-    name = visit.read(work)
-    return download(visit.hub.blobs.get(sha256), name, sha256)
-
-
-def download(body: bytes, name: str, sha256: str) -> Response:
-    """Bytes that a browser stores: unknown type, attachment, no sniffing, no rendering (H37)."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:80] or "file"
-    shown = quote(re.sub(r"[\x00-\x1f\x7f/\\]", "_", name)[:120], safe="")
-    headers = {
-        **HEADERS,
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{shown}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-SHA256": sha256,
-    }
-    return Response(body, 200, headers, media_type="application/octet-stream")
 
 
 def event_groups(language: str) -> list[tuple[str, list[tuple[str, str]]]]:

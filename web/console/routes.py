@@ -8,7 +8,19 @@ from domain.errors import NotFound
 from hub.wiring import Hub
 from templates import pages, sheet
 from web.auth import Doorkeeper
-from web.console import calls, degraded, drafts, endings, queue, recipients, releases, reports, shifts, slips
+from web.console import (
+    calls,
+    degraded,
+    drafts,
+    endings,
+    files,
+    queue,
+    recipients,
+    releases,
+    reports,
+    shifts,
+    slips,
+)
 from web.console.stream import StreamDoor
 from web.console.visit import act, page
 from web.live import Live
@@ -33,7 +45,9 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/calls/{id}": slips.show,
         "/console/reports/{id}": reports.show_report,
         "/console/reports/{id}/original": reports.original,
-        "/console/reports/{id}/attachments/{sha256}": reports.attachment,
+        "/console/reports/{id}/attachments/{sha256}": files.attachment,
+        "/console/reports/{id}/attachments/{sha256}/preview": files.preview,
+        "/console/reports/{id}/attachments/{sha256}/thumbnail": files.thumbnail,
         "/console/recipients": recipients.show_list,
         "/console/imports/{id}": recipients.show_import,
         "/console/releases": releases.listed,
