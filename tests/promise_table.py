@@ -6,6 +6,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
@@ -25,6 +26,7 @@ BORNE = [  # what this version is held to
 ]  # fmt: skip
 
 
+@cache
 def borne() -> dict[str, list[str]]:
     """number -> ``file::test`` of every test that bears it, sorted."""
     found: dict[str, list[str]] = {}
