@@ -28,6 +28,13 @@ _LINE = 1_000_000  # bytes of a request: an environment
 _LOADED_WITHIN = 60.0
 
 
+def _has_word(source: Any, seconds: float) -> bool:
+    """Whether it can be read within that time; poll(2), because select(2) fails above descriptor 1,023."""
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Forged:
     """A forked process; what a test asks of a subprocess.Popen."""
 
@@ -37,11 +44,11 @@ class Forged:
 
     def poll(self) -> int | None:
         """None while it lives."""
-        return 0 if select.select([self._handle], [], [], 0)[0] else None
+        return 0 if _has_word(self._handle, 0) else None
 
     def wait(self, timeout: float) -> int:
         """Until it has ended. Raises subprocess.TimeoutExpired."""
-        if not select.select([self._handle], [], [], timeout)[0]:
+        if not _has_word(self._handle, timeout):
             raise subprocess.TimeoutExpired(str(self.pid), timeout)
         return 0
 
@@ -112,7 +119,7 @@ def forge(directory: Path, *, shim: Path | None) -> Iterator[Forge]:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], _LOADED_WITHIN)[0], "the forge loads"
+            assert _has_word(process.stdout, _LOADED_WITHIN), "the forge loads"
             assert process.stdout.readline() == b"loaded\n"
             yield Forge(path, shim)
         finally:

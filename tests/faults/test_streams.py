@@ -119,7 +119,7 @@ def test_f48_a_transaction_left_open_is_ended_within_five_seconds_and_nothing_is
     seen += [row.entity for row in rows]
     health = Health(store=store, data_dir=tmp_path, clock=lambda: datetime.now(UTC))
     assert Trouble.STREAM_HELD in health.look().troubles
-    assert store.read(lambda unit: journal.last_act(unit, *sessions.STREAM)) == "session_ended"
+    assert store.read(lambda unit: journal.entries(unit, *sessions.STREAM)[-1].act) == "session_ended"
     later = Health(store=store, data_dir=tmp_path, clock=lambda: datetime.now(UTC) + timedelta(minutes=6))
     assert Trouble.STREAM_HELD not in later.look().troubles
     store.close()

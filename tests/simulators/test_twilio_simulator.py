@@ -17,7 +17,8 @@ import pytest
 import uvicorn
 from twilio.rest import Client
 
-from channels.twilio_sms import TwilioSms, _Http, parse_message, parse_status, verify
+from channels.codecs.twilio_http import Http
+from channels.twilio_sms import TwilioSms, parse_message, parse_status, verify
 from domain.errors import Never, NotAllowed, NotNow, Unsure
 from domain.parcel import DeliveryState, Item, Part
 from simulators.script import Act
@@ -388,7 +389,7 @@ def test_messages_can_be_looked_up_by_phone_day_and_sid_with_the_real_client(wor
     world.send("+8613900139000")
 
     async def look() -> tuple[list[str], list[str], str]:
-        http = _Http(base_url=world.url, timeout=dt.timedelta(seconds=5))
+        http = Http(base_url=world.url, timeout=dt.timedelta(seconds=5))
         client = Client(ACCOUNT, TOKEN, http_client=http, environment={"TWILIO_EDGE": ""})
         try:
             found = await client.messages.list_async(

@@ -75,7 +75,7 @@ def _repair(command: str) -> None:
 
 def test_every_check_of_a_fresh_hub_runs_and_none_breaks(settings) -> None:
     results = doctor.examine(settings, AT)
-    assert len({r.check.name for r in results}) == len(doctor.CHECKS) == 26
+    assert len({r.check.name for r in results}) == len(doctor.CHECKS) == 27
     assert not [r for r in results if "check itself" in r.finding.says]
     assert [r.check.name for r in results if r.finding.level is Level.FAIL] == []
     assert all(bool(r.finding.repair) == (r.finding.level is not Level.OK) for r in results)

@@ -10,6 +10,7 @@ from lxml import etree
 
 from channels.codecs import cap_check, cap_read
 from channels.codecs.cap import Alert
+from outbox.deliver import SLICE
 from tests.walks.houses import House, get, ready, states, until, worker_of
 
 ALL = 240  # recipients of the demo's province
@@ -190,7 +191,9 @@ def test_a_false_alarm_is_corrected_for_exactly_those_it_reached_though_the_work
     assert missing == set(), "who has not got the correction is shown as unsure"
     assert set(phones.of("alert main")) <= reached
     assert GONE not in got
-    assert sum(s == "unsure" for s in corrected.values()) <= 10 + 2 * 32, "the silent, and the slices in hand"
+    assert sum(s == "unsure" for s in corrected.values()) <= 10 + 2 * SLICE, (
+        "the silent, and the slices in hand"
+    )
 
     ending = cap(home, f"{first}-correction")
     assert (ending.msg_type, identifiers(ending)) == ("Cancel", [cap(home, first).identifier])

@@ -25,6 +25,9 @@ class Down(Store):
     def submit(self, work: Any) -> Any:
         raise Unavailable("the database is down")
 
+    async def item(self, many: Any, item: Any) -> Any:
+        raise Unavailable("the database is down")
+
 
 def _open(browser: Browser) -> str:
     """A new slip; its name."""
