@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from click.testing import Result
@@ -69,5 +70,9 @@ def test_people_get_lines_and_a_table_and_no_stranger_steers_the_terminal(tmp_pa
 
 def test_what_cannot_be_opened_is_said_and_is_two(tmp_path: Path) -> None:
     lost = run(str(tmp_path / "none.xml"))
-    assert (lost.exit_code, "none.xml" in lost.stderr, "Traceback" in lost.output) == (2, True, False)
+    assert (lost.exit_code, "none.xml" in re.sub(r"[\s│]", "", lost.stderr), "Traceback" in lost.output) == (
+        2,
+        True,
+        False,
+    )
     assert run().exit_code == 2
