@@ -86,7 +86,7 @@ def hall(tmp_path: Path, at: Any, sqlite_model: Path) -> Iterator[World]:
 
 
 def test_f30_a_child_at_its_memory_cap_dies_alone_and_its_mail_is_on_the_shelf_and_in_the_queue(hall) -> None:
-    small = Pool(memory_bytes=150 << 20, wall=timedelta(seconds=20))
+    small = Pool(memory_bytes=115 << 20, wall=timedelta(seconds=20))
     hub = hall.hub
     filing = replace(hub.filing, pool=small)
     line = b"eHh4" * 19 + b"\r\n"
