@@ -91,16 +91,7 @@ class Spool:
         return found.f_bavail < min(found.f_blocks // 100, SPARE_BYTES // found.f_frsize)
 
     def _write(self, path: Path, frame: bytes) -> None:
-        temporary = path.with_suffix(".part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(frame)
-                file.flush()
-                durable.sync(file.fileno())
-        except OSError:  # a full disk keeps no half of a frame
-            temporary.unlink(missing_ok=True)
-            raise
-        temporary.rename(path)
+        durable.put(path, frame, beside=path.with_suffix(".part"))
         durable.sync_directory(self._directory)  # without it a power cut forgets the name (finding 24)
 
 

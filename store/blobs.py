@@ -28,15 +28,7 @@ class Blobs:
             return name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                durable.sync(file.fileno())
-        except OSError:  # a full disk keeps no half of a file
-            temporary.unlink(missing_ok=True)
-            raise
-        temporary.rename(path)
+        durable.put(path, data, beside=temporary)
         durable.sync_directory(path.parent)
         durable.sync_directory(self._directory)
         return name

@@ -24,6 +24,19 @@ def sync(descriptor: int) -> None:
         raise
 
 
+def put(path: Path, data: bytes, *, beside: Path) -> None:
+    """Write `data` to `beside`, fsync, rename to `path`; the caller makes the name durable. A full disk keeps no half."""
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            sync(file.fileno())
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    beside.rename(path)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
