@@ -26,12 +26,10 @@ from store.unit import Unit
 
 T = TypeVar("T")
 
-LEASE = timedelta(
-    seconds=30
-)  # three call deadlines; renewed with each slice, so only the dead let it run out
-SLICE = (
-    64  # a window of 32 in flight and one ready behind it; a crash leaves at most this many unsure per worker
-)
+# three call deadlines; renewed with each slice, so only the dead let it run out
+LEASE = timedelta(seconds=30)
+# a window of 32 in flight and one ready behind it; a crash leaves at most this many unsure per worker
+SLICE = 64
 SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
 TURN = timedelta(seconds=5)  # then other parcels, and recalls of this one, get the thread
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)

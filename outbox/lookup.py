@@ -133,9 +133,7 @@ class Lookups:
             if error.retry_after:
                 pace.hold(error.retry_after)
             return _Said(listed=None, wait=error.retry_after)
-        except (
-            Exception
-        ):  # silence, a list that is not whole, a wire that breaks its contract: nothing is proven
+        except Exception:  # silence, a list that is not whole, a broken wire: nothing is proven
             return _Said(listed=None)
 
     def _pace(self, channel: str) -> Pace:

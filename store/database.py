@@ -209,9 +209,7 @@ class Store:
             if not any(is_ok for is_ok, _ in outcomes):  # nothing was done: there is nothing to keep
                 transaction.rollback()
                 return outcomes
-            if _is_broken(
-                connection
-            ):  # a closure passed over an error of PostgreSQL: COMMIT would keep nothing
+            if _is_broken(connection):
                 transaction.rollback()
                 if len(batch) > 1:
                     raise _NotTogether
@@ -256,7 +254,7 @@ def _outcomes(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
 
 
 def _is_broken(connection: sa.Connection) -> bool:
-    """Whether PostgreSQL will answer COMMIT with a ROLLBACK, which raises nothing."""
+    """Whether a closure passed over an error of PostgreSQL: COMMIT would keep nothing, and raise nothing."""
     if connection.dialect.name != "postgresql":
         return False
     status: Any = connection.connection.dbapi_connection

@@ -72,11 +72,6 @@ class Stand:
     changed_at: datetime  # the last act upon it
 
 
-def keep(unit: Unit, inbound: Inbound, minted: Kept, *, blob: str = "", at: datetime) -> Kept:
-    """Store one message; see keep_many()."""
-    return keep_many(unit, [Arriving(inbound=inbound, minted=minted, blob=blob, at=at)])[0]
-
-
 def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
     """Store messages as received, in one statement a table; a repeat answers with the names given the first time.
 
@@ -99,9 +94,8 @@ def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
     wrapped: dict[str, bytes] = {}
     rows = [_row(unit, one, wrapped) for one in arriving]
     new, stored = arriving, {}
-    if bulk.add_new(unit, t.inbound, rows) < len(
-        rows
-    ):  # some are repeats; or somebody else has just been faster
+    count = bulk.add_new(unit, t.inbound, rows)
+    if count < len(rows):  # some are repeats; or somebody else has just been faster
         fresh = _fresh(unit, arriving)
         new = [one for one in arriving if one.minted.inbound_id in fresh]
         late = [one for one in arriving if one.minted.inbound_id not in fresh]

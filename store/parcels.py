@@ -69,9 +69,8 @@ class Result:
     state: DeliveryState
     provider_id: str = ""
     code: str = ""
-    is_unmade: bool = (
-        False  # no call began: the attempt is taken back, or it would stand behind those that had one
-    )
+    # no call began: the attempt is taken back, or it would stand behind those that had one
+    is_unmade: bool = False
 
 
 def is_due(unit: Unit, parcel_id: str, at: datetime) -> bool:

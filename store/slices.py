@@ -35,12 +35,11 @@ _BEGIN = sa.text(  # PostgreSQL: choose, count the attempt, and say whom it is f
     f" WHERE parcel = :parcel AND seq IN ({_CHOSEN}) AND state = '{_S.QUEUED}'"
     f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
 ).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
-_CHOOSE = (
-    sa.text(  # SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
-        f"SELECT json_group_array(json_array(seq, address, attempts, {_IS_OUT}, {_GROUP})) FROM delivery"  # noqa: S608
-        f" WHERE parcel = :parcel AND seq IN ({_CHOSEN})"
-    ).bindparams(sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
-)
+# SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
+_CHOOSE = sa.text(
+    f"SELECT json_group_array(json_array(seq, address, attempts, {_IS_OUT}, {_GROUP})) FROM delivery"  # noqa: S608
+    f" WHERE parcel = :parcel AND seq IN ({_CHOSEN})"
+).bindparams(sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
 _MARK = sa.text(  # SQLite, second half
     "UPDATE delivery SET state = :state, attempts = attempts + :more, changed_at = :at"
     " WHERE parcel = :parcel AND seq IN (SELECT value FROM json_each(:seqs))"
@@ -84,15 +83,6 @@ _ONE = (  # of a row that a receipt has changed meanwhile
 )
 
 
-def begin(unit: Unit, held: Claim, *, most: int, at: datetime, until: datetime) -> list[Slot] | None:
-    """Write down the attempt for the next deliveries, and renew the lease; [] when none is queued.
-
-    Addresses whose subscriptions have ended become opted_out and use up no attempt. None: the parcel is
-    no longer ours, and nothing was written.
-    """
-    return _begin(unit, held, most, at) if holds(unit, held, renew=until) else None
-
-
 def record(
     unit: Unit, held: Claim, results: Sequence[Result], at: datetime, *, takes_back: bool = False
 ) -> frozenset[str] | None:
@@ -118,7 +108,10 @@ def go_on(
     unit: Unit, held: Claim, results: Sequence[Result], *, most: int, at: datetime, until: datetime,
     takes_back: bool = False,
 ) -> tuple[frozenset[str] | None, list[Slot] | None]:  # fmt: skip
-    """record() and begin() in one: (names for which receipts are waiting, the next slots), as they say it.
+    """Write down how attempts ended, and the attempts of the next deliveries: (as record() says it, the next slots).
+
+    The lease is renewed. Addresses whose subscriptions have ended become opted_out and use up no attempt. Slots are
+    [] when none is queued, None when the parcel is no longer ours.
 
     `takes_back`: a COMMIT of ours had no answer, so attempts may be written down whose calls were never made.
     While no call of ours is under way they go back to the queue, once `results` are written.
@@ -150,9 +143,8 @@ def _begin(unit: Unit, held: Claim, most: int, at: datetime) -> list[Slot]:
     return sorted(slots, key=lambda slot: (slot.attempt, slot.seq))
 
 
-_Begun = tuple[
-    list[tuple[int, str, int, str]], bool
-]  # (seq, address, attempt, group) of each, and whether there was any
+# (seq, address, attempt, group) of each, and whether there was any
+_Begun = tuple[list[tuple[int, str, int, str]], bool]
 
 
 def _begin_there(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:

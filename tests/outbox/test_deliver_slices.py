@@ -317,7 +317,7 @@ def test_f10_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobo
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.go_on(u, held, [], most=8, at=at, until=at + deliver.LEASE)[1])
     later = at + timedelta(seconds=31)
     assert store.run(lambda u: sweep.recover(u, at + timedelta(seconds=29))) == 0
     assert store.run(lambda u: sweep.recover(u, later)) == 1
@@ -325,7 +325,7 @@ def test_f10_a_worker_that_slept_through_its_lease_writes_nothing_and_calls_nobo
         parcels.Result(seq=s.seq, state=DeliveryState.ACCEPTED, provider_id=f"SM{s.seq}") for s in slots
     ]
     assert store.run(lambda u: slices.record(u, held, results, later)) is None
-    assert store.run(lambda u: slices.begin(u, held, most=8, at=later, until=later)) is None
+    assert store.run(lambda u: slices.go_on(u, held, [], most=8, at=later, until=later)[1]) is None
     assert states(store, release_id) == {"unsure": 8, "queued": 12}
     wire = Wire()
     run_all(outgoing(store, later, tmp_path, wire=wire))
@@ -339,7 +339,7 @@ def test_an_answer_in_flight_at_the_recall_is_still_written_down(store, at, tmp_
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: slices.begin(u, held, most=2, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.go_on(u, held, [], most=2, at=at, until=at + deliver.LEASE)[1])
     store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
     assert states(store, release_id) == {"sending": 2, "stopped": 2}
     results = [
@@ -356,7 +356,7 @@ def test_what_a_dead_worker_was_sending_at_the_recall_becomes_unsure(store, at, 
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    store.run(lambda u: slices.begin(u, held, most=3, at=at, until=at + deliver.LEASE))
+    store.run(lambda u: slices.go_on(u, held, [], most=3, at=at, until=at + deliver.LEASE)[1])
     store.run(lambda u: recall.stop(u, release_id, by="x", at=at, reason="r"))
     store.run(lambda u: sweep.tidy(u, at + timedelta(seconds=31)))
     assert states(store, release_id) == {"unsure": 3, "stopped": 1}

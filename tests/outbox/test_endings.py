@@ -306,7 +306,7 @@ def test_the_ending_of_what_was_replaced_waits_for_the_calls_of_its_update(store
     out = outgoing(store, at, tmp_path, wire=Wire())
     relay.relay(out, dispatches[0])
     held = store.run(lambda u: parcels.claim(u, f"{dispatches[0]}-0", at=at, until=at + deliver.LEASE))
-    slots = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    slots = store.run(lambda u: slices.go_on(u, held, [], most=8, at=at, until=at + deliver.LEASE)[1])
     end(store, at, update)
     (ending,) = end_replaced(store, at, first, update)
     assert relay.relay(out, ending) is relay.Relayed.WAITS

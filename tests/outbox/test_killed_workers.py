@@ -133,7 +133,7 @@ def test_a_killed_worker_leaves_only_unsure_ones_and_no_duplicate(
 
 
 def test_every_fault_of_a_provider_leaves_no_duplicate_and_nothing_untold(store, tmp_path, provider):
-    subscribe(store, now(), phones(300))
+    subscribe(store, now(), phones(600))
     release_id, _ = approve(store, now())
     provider.script(
         Rule(act=Act.THROTTLE, percent=1, retry_after="1"), Rule(act=Act.ERROR, percent=2),

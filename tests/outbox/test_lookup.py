@@ -208,7 +208,7 @@ def test_while_the_same_text_is_being_sent_to_the_phone_its_message_may_be_the_o
     (parcel,) = [p for p in open_parcel(house.out, dispatches) if p.startswith(dispatches[0])]
     until = at + timedelta(hours=1)
     claim = store.run(lambda u: parcels.claim(u, parcel, at=at, until=until))
-    store.run(lambda u: slices.begin(u, claim, most=9, at=at, until=until))
+    store.run(lambda u: slices.go_on(u, claim, [], most=9, at=at, until=until))
     house.wire.hold(ONE, sid="SM0")
     house.look(FIRST_LOOK)
     assert sorted(state for state, _, _ in house.one()) == ["sending", "unsure"]

@@ -32,7 +32,7 @@ def sending(store, at, tmp_path):
     out = outgoing(store, at, tmp_path, wire=Wire())
     (parcel,) = open_parcel(out, dispatches)
     held = store.run(lambda u: parcels.claim(u, parcel, at=at, until=at + deliver.LEASE))
-    (slot,) = store.run(lambda u: slices.begin(u, held, most=8, at=at, until=at + deliver.LEASE))
+    (slot,) = store.run(lambda u: slices.go_on(u, held, [], most=8, at=at, until=at + deliver.LEASE)[1])
     return release_id, held, slot
 
 
