@@ -22,9 +22,7 @@ class Call:
     is_ambiguous: bool  # what the hub heard proves neither that it exists nor that it does not
     sid: str
     body: str
-    begun: float = (
-        0.0  # the earliest moment at which it may have come, same clock; `at` is when it was written down
-    )
+    begun: float = 0.0  # when it had come whole, same clock; `at` is when it was written down
 
 
 class Ledger:
