@@ -2,21 +2,17 @@
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.text import segments
+from tests.corpora import corpora
 
 
 def test_counts_equal_every_vector_of_the_corpus() -> None:
-    place = os.environ.get("TOCSIN_CORPUS", "")
-    if not place and os.environ.get("CI") != "true":
-        pytest.skip("TOCSIN_CORPUS is not set")
-    with (Path(place) / "sms" / "segments.csv").open(encoding="utf-8", newline="") as file:
+    with (corpora() / "sms" / "segments.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     wrong = [
         r["name"]

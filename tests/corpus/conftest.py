@@ -1,6 +1,5 @@
 """The corpora of real files, and a hub with its mail door open on each kind of store."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,18 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import _psql
+from tests.corpora import corpora as real_files
 from tests.corpus.mail_hub import MailHub, mail_hub
 
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
     """The folder of the corpora; without it a test is skipped at home and fails on CI."""
-    place = os.environ.get("TOCSIN_CORPUS")
-    if not place and os.environ.get("CI") == "true":
-        pytest.fail("TOCSIN_CORPUS is not set")
-    if not place:
-        pytest.skip("TOCSIN_CORPUS is not set")
-    return Path(place)
+    return real_files()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.corpora import corpora as real_files
+
 ROOT = Path(__file__).resolve().parents[2]
 WARNINGS = ("R10", "R23", "R34", "R37")
 NOTES = ("R27", "R35")
@@ -20,12 +22,7 @@ Row = dict[str, str]
 
 
 def _corpus() -> Path:
-    place = os.environ.get("TOCSIN_CORPUS", "")
-    if not place and os.environ.get("CI") == "true":
-        pytest.fail("CI must set TOCSIN_CORPUS")
-    if not place:
-        pytest.skip("TOCSIN_CORPUS is not set")
-    return Path(place)
+    return real_files()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What came back to a return path becomes a receipt or the end of a subscription; everything else a report."""
 
 import csv
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from store import audience, reports
 from store import tables as t
 from store.blobs import Blobs
 from tests.channels.mail_kit import CHINESE, PATH
+from tests.corpora import corpora as real_files
 
 ADDRESS = "zhang@mail.example"
 
@@ -238,12 +238,7 @@ def test_stop_with_a_forged_token_ends_nothing(filing, delivery, at) -> None:
 
 @pytest.fixture(scope="module")
 def corpus() -> Path:
-    place = os.environ.get("TOCSIN_CORPUS")
-    if not place and os.environ.get("CI") == "true":
-        pytest.fail("TOCSIN_CORPUS is not set")
-    if not place:
-        pytest.skip("TOCSIN_CORPUS is not set")
-    return Path(place)
+    return real_files()
 
 
 REAL = {

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -20,6 +19,7 @@ from sandbox.pool import Pool
 from store import audience, inbox, reports
 from store import tables as t
 from store.blobs import Blobs
+from tests.corpora import corpora
 
 
 @pytest.fixture(scope="module")
@@ -222,11 +222,7 @@ def test_filing_twice_makes_one_report(filing, tmp_path, at) -> None:
 
 
 def test_every_mail_of_the_corpus_is_taken_and_filed(filing, tmp_path, at) -> None:
-    corpus = os.environ.get("TOCSIN_CORPUS")
-    if not corpus:
-        assert not os.environ.get("CI"), "TOCSIN_CORPUS is not set"
-        pytest.skip("TOCSIN_CORPUS is not set")
-    files = sorted(Path(corpus).glob("email/*/*.eml"))
+    files = sorted(corpora().glob("email/*/*.eml"))
     assert files
     ids = set()
     for file in files:

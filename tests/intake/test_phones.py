@@ -2,12 +2,12 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from intake.phones import phone
+from tests.corpora import corpora as real_files
 
 # Rows where we answer otherwise than phonenumbers alone (E.164 only when is_valid), and why.
 DIFFERENT = {
@@ -20,12 +20,7 @@ NO_NUMBER = {"138001380001", "+86 1380013800O", "abc", "+86"}
 
 
 def corpus() -> Path:
-    place = os.environ.get("TOCSIN_CORPUS")
-    if not place and os.environ.get("CI") == "true":
-        pytest.fail("TOCSIN_CORPUS is not set")
-    if not place:
-        pytest.skip("TOCSIN_CORPUS is not set")
-    return Path(place)
+    return real_files()
 
 
 def test_every_number_of_the_corpus_is_read_as_the_library_reads_it_or_differs_on_purpose() -> None:

@@ -1,7 +1,6 @@
 """Real mails through the real sandbox: every one is read, and these are read exactly so."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,12 @@ import pytest
 
 from channels.codecs import mail
 from sandbox.pool import Pool, Result
+from tests.corpora import corpora as real_files
 
 
 @pytest.fixture(scope="module")
 def corpus() -> Path:
-    place = os.environ.get("TOCSIN_CORPUS")
-    if not place and os.environ.get("CI") == "true":
-        pytest.fail("TOCSIN_CORPUS is not set")
-    if not place:
-        pytest.skip("TOCSIN_CORPUS is not set")
-    return Path(place)
+    return real_files()
 
 
 @pytest.fixture(scope="module")
