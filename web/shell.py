@@ -18,6 +18,8 @@ from web import full, problems
 HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
 FORM_TIME = timedelta(minutes=5)  # the citizen's form: five photos of 1 MB at 150 kbit/s of a crowded mast
+LINGER = timedelta(seconds=2)  # how long, and
+LINGER_BYTES = 8 * 1024 * 1024  # how much more of too long a body is heard, and thrown away, after its answer
 FORM = "/report"  # answers its own refusals: it gives back what was typed, and names the numbers to call
 PROBES = ("/healthz", "/readyz")  # a balancer asks by address, whatever the host is called
 _ENCODED = ("%2e", "%2f", "%5c", "%25", "%00")  # a second reading of the path; nothing of ours has one
@@ -60,7 +62,8 @@ class Shell:
             if message["type"] == "http.response.start":
                 has_begun = True
                 _dress(message, request_id, must_close=bool(scope["state"].get("must_close")))
-            await send(message)
+            is_over = scope["state"].get("is_over")
+            await (_linger(receive, send, message) if is_over else send(message))
 
         try:
             self._admit(request)
@@ -124,7 +127,8 @@ def _metered(scope: Scope, receive: Receive, limit: int) -> Receive:
     """`receive` that counts what really comes, whatever the headers said, and does not wait for ever.
 
     A body that breaks either bound may never end: the connection closes with the answer. One that only
-    announced too much is drained by the server, so that the sender lives to read his 413.
+    announced too much is drained by the server, and one that came with too much for a moment (`_linger`), so
+    that the sender lives to read his 413.
     """
     seen, has_ended = 0, False
     lasts = FORM_TIME if scope["path"] == FORM else BODY_TIME
@@ -144,11 +148,30 @@ def _metered(scope: Scope, receive: Receive, limit: int) -> Receive:
             seen += len(message.get("body", b""))
             has_ended = not message.get("more_body", False)
             if seen > limit:
-                scope["state"]["must_close"] = True
+                scope["state"]["must_close"] = scope["state"]["is_over"] = True
                 raise BadInput(f"at most {limit} bytes", code="too_large")
         return message
 
     return metered
+
+
+async def _linger(receive: Receive, send: Send, message: Message) -> None:
+    """Say a part of an answer; after the last, listen a little before the connection closes.
+
+    Closed over bytes that nobody has read, a connection is reset, and the answer is lost on its way (RFC 9112 §9.6).
+    """
+    if message["type"] != "http.response.body" or message.get("more_body", False):
+        await send(message)
+        return
+    await send({**message, "more_body": True})
+    seen = 0
+    with anyio.move_on_after(LINGER.total_seconds()):
+        while seen < LINGER_BYTES:
+            more = await receive()
+            seen += len(more.get("body", b""))
+            if more["type"] == "http.disconnect" or not more.get("more_body", False):
+                break
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _dress(message: MutableMapping[str, Any], request_id: str, *, must_close: bool) -> None:

@@ -62,7 +62,8 @@ DESK = (
 NO_SCREENS = {
     "/console/{style:str}.css", "/console/static/{script:str}", "/console/stream",
     "/console/rows", "/console/counts", "/console/slips/held",  # pieces of the pages above
-    f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_L}/artefacts/{{artefact}}",  # downloads
+    f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_R}/attachments/{{sha256}}/preview",
+    f"{_R}/attachments/{{sha256}}/thumbnail", f"{_L}/artefacts/{{artefact}}",  # downloads
 }  # fmt: skip
 CITIZENS = tuple(Screen("", path) for path in ("/report", "/report/state", "/report/r/{key}", "/report/s/{key}",
                                                "/report/s/forged"))  # fmt: skip

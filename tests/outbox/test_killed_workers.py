@@ -149,7 +149,7 @@ def test_every_fault_of_a_provider_leaves_no_duplicate_and_nothing_untold(store,
     assert {a for a, s in known.items() if s == "accepted"} <= set(taken)
     assert {a for a in taken if known[a] != "accepted"} <= {a for a, s in known.items() if s == "unsure"}
     assert {a for a, s in known.items() if s == "failed"}.isdisjoint(taken)
-    assert sum(states(store, release_id).values()) == 300
+    assert sum(states(store, release_id).values()) == 600
 
 
 def test_signed_callbacks_settle_what_a_dead_worker_left_unsure(store, tmp_path, provider):
