@@ -30,7 +30,7 @@ from hub import birth, keys, network, refusals, senders
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
-from hub.log import log
+from hub.log import log, where
 from hub.refusals import is_this_machine
 from hub.room import Room
 from hub.settings import Settings
@@ -265,7 +265,7 @@ def _outgoing(
             "sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
             "email": Pace(settings.emails_per_second, burst=settings.emails_per_second / 4),
         },
-        courier=Courier(),
+        courier=Courier(lambda error: log("outbox.bug", kind=type(error).__name__, where=where(error))),
         clock=clock,
         bell=bell,
         stop_file=settings.data_dir / "STOP",

@@ -2,6 +2,11 @@
 
 import asyncio
 import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Line:
@@ -32,34 +37,58 @@ class Line:
         return True
 
 
-class Window:
-    """At most `size` calls in flight; a place that becomes free goes to the first in line."""
+class Window(Generic[T]):
+    """At most `size` works at once: as many places, each a task that does the first in line, again and again.
 
-    def __init__(self, size: int) -> None:
-        self.size = max(size, 1)
-        self._free = self.size
-        self._line = Line()
+    A task for each work would cost more than what is looked at before a call.
+    """
 
-    def try_enter(self) -> bool:
-        """Take a place if one is free and nobody waits for it."""
-        if not self._free or self._line:
-            return False
-        self._free -= 1
-        return True
+    def __init__(self, size: int, do: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+        """`do` answers for its errors itself, and for being cancelled."""
+        self._size, self._do = max(size, 1), do
+        self._urgent: deque[T] = deque()
+        self._usual: deque[T] = deque()
+        self._places: list[asyncio.Task[None]] = []
+        self._idle: list[asyncio.Future[None]] = []
+        self._has_ended = False
 
-    async def enter(self, *, is_urgent: bool) -> None:
-        """Return when a place is taken; every enter() needs its leave()."""
-        if self.try_enter():
-            return
-        turn = self._line.join(is_urgent=is_urgent)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given a place in the same moment
-                self.leave()
-            raise
+    def put(self, works: Sequence[T], *, is_urgent: bool) -> None:
+        """Line up, the urgent ones before all others that wait; used inside one event loop."""
+        (self._urgent if is_urgent else self._usual).extend(works)
+        for _ in range(min(len(works), self._size)):
+            if self._idle:
+                self._wake()
+            elif len(self._places) < self._size:
+                self._places.append(asyncio.create_task(self._place()))
 
-    def leave(self) -> None:
-        """Free a place."""
-        if not self._line.call_next():
-            self._free += 1
+    async def end(self) -> None:
+        """Wait for everybody in line and at work; nobody may line up any more."""
+        self._has_ended = True
+        while self._idle:
+            self._wake()
+        await asyncio.gather(*self._places)
+
+    async def cut_off(self, patience_seconds: float) -> None:
+        """Cancel what is at work, and wait so long for its last words."""
+        for task in self._places:
+            task.cancel()
+        if self._places:
+            await asyncio.wait(self._places, timeout=patience_seconds)
+
+    def _wake(self) -> None:
+        idle = self._idle.pop()
+        if not idle.done():
+            idle.set_result(None)
+
+    async def _place(self) -> None:
+        while True:
+            if self._urgent:
+                await self._do(self._urgent.popleft())
+            elif self._usual:
+                await self._do(self._usual.popleft())
+            elif self._has_ended:
+                return
+            else:
+                idle = asyncio.get_running_loop().create_future()
+                self._idle.append(idle)
+                await idle

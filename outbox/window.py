@@ -28,7 +28,6 @@ READERS = 4  # threads in which guards read the store: each read is well under a
 
 
 _LOOK = 0.5  # seconds between looks whether the loop still lives
-_ONE = "call"
 
 
 class _LoopHasEnded(Exception):
@@ -53,25 +52,49 @@ class Outcome:
     error: NotNow | Never | Unsure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """What the calls of one slice share."""
+class _Slice:
+    """The calls of one slice under way, and how they ended."""
 
-    pace: Pace
-    window: Window
-    guard: Guard
-    breaker: Breaker
-    halt: asyncio.Event
-    is_urgent: bool
+    def __init__(
+        self,
+        wire: Wire,
+        calls: Sequence[Call],
+        *,
+        pace: Pace,
+        guard: Guard,
+        breaker: Breaker,
+        is_urgent: bool,
+    ) -> None:
+        self.wire, self.calls, self.pace, self.guard, self.breaker = wire, calls, pace, guard, breaker
+        self.is_urgent = is_urgent
+        self.is_halted = False  # one of its calls was told to wait: no other begins
+        self.outcomes: list[Outcome | None] = [None] * len(calls)
+        self._left = len(calls)
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def note(self, n: int, outcome: Outcome) -> None:
+        """How its call `n` ended."""
+        self.outcomes[n] = outcome
+        self._left -= 1
+        if not self._left and not self._ended.done():
+            self._ended.set_result(None)
+
+    async def ended(self) -> list[Outcome]:
+        """All outcomes, in the order of the calls."""
+        if self._left:
+            await self._ended
+        return [outcome for outcome in self.outcomes if outcome is not None]
 
 
 class Courier:
     """Owns the loop, the wires' sessions and their windows. Thread-safe; a process has one."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_bug: Callable[[Exception], object] = lambda _: None) -> None:
+        """`on_bug` is told what a guard raised; the call has not begun."""
+        self._on_bug = on_bug
         self.readers: Executor = ThreadPoolExecutor(READERS, thread_name_prefix="guard")
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        self._windows: dict[str, Window] = {}
+        self._windows: dict[str, Window[tuple[_Slice, int]]] = {}
         self._wires: dict[str, Wire] = {}
         self._breakers: dict[str, Breaker] = {}
         self._deadlines = Deadlines()
@@ -145,63 +168,71 @@ class Courier:
     async def _slice(
         self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard], is_urgent: bool
     ) -> list[Outcome]:
+        if self._is_closing:
+            raise _LoopHasEnded
         self._wires[wire.name] = wire
-        window = self._windows.setdefault(wire.name, Window(wire.window))
-        watch, halt = guard(), asyncio.Event()
-        way = _Way(pace=pace, window=window, guard=watch, breaker=self.breaker_of(wire), halt=halt,
-                   is_urgent=is_urgent)  # fmt: skip
-        ones = [self._one(wire, call, way) for call in calls]
-        return await asyncio.gather(*(asyncio.create_task(one, name=_ONE) for one in ones))
+        if wire.name not in self._windows:
+            self._windows[wire.name] = Window(wire.window, self._one)
+        under_way = _Slice(
+            wire, calls, pace=pace, guard=guard(), breaker=self.breaker_of(wire), is_urgent=is_urgent
+        )
+        self._windows[wire.name].put([(under_way, n) for n in range(len(calls))], is_urgent=is_urgent)
+        return await under_way.ended()
 
-    async def _one(self, wire: Wire, call: Call, way: _Way) -> Outcome:
+    async def _one(self, work: tuple[_Slice, int]) -> None:
+        """Make one call of a slice. Never raises: a place goes on with the next."""
+        of, n = work
+        call = of.calls[n]
         try:
-            if not way.window.try_enter():
-                await way.window.enter(is_urgent=way.is_urgent)
-            try:
-                refusal = await self._turn(call, way)
-                if refusal is not None:
-                    return Outcome(call=call, refusal=refusal)
-                entered = way.breaker.enter()
-                if entered is None:
-                    return Outcome(call=call, refusal=Refusal.RESTING)
-                outcome = await self._call(wire, call, way.pace, way.halt)
-                way.breaker.leave(entered, outcome.error)
-                return outcome
-            finally:
-                way.window.leave()
+            outcome = await self._guarded(call, of)
         except NotNow as error:  # the pace; a wire's own is answered in _call
-            way.halt.set()
-            return Outcome(call=call, error=error)
+            of.is_halted = True
+            outcome = Outcome(call=call, error=error)
         except asyncio.CancelledError:  # cut off before the call began
-            return Outcome(call=call, refusal=Refusal.CLOSING)
+            outcome = Outcome(call=call, refusal=Refusal.CLOSING)
+        except Exception as error:  # what cannot be looked at does not begin
+            self._on_bug(error)
+            outcome = Outcome(call=call, refusal=Refusal.BLIND)
+        of.note(n, outcome)
 
-    async def _turn(self, call: Call, way: _Way) -> Refusal | None:
+    async def _guarded(self, call: Call, of: _Slice) -> Outcome:
+        refusal = await self._turn(call, of)
+        if refusal is not None:
+            return Outcome(call=call, refusal=refusal)
+        entered = of.breaker.enter()
+        if entered is None:
+            return Outcome(call=call, refusal=Refusal.RESTING)
+        outcome = await self._call(call, of)
+        of.breaker.leave(entered, outcome.error)
+        return outcome
+
+    async def _turn(self, call: Call, of: _Slice) -> Refusal | None:
         """Wait for the pace, then look: nothing is awaited between the last look and the call."""
-        if not (way.halt.is_set() or self._is_closing):
-            if not way.pace.try_take():
-                await way.pace.take(is_urgent=way.is_urgent)
+        if not (of.is_halted or self._is_closing):
+            if not of.pace.try_take():
+                await of.pace.take(is_urgent=of.is_urgent)
             for slot in call.slots:
-                refusal = await way.guard.refusal(slot)
+                refusal = await of.guard.refusal(slot)
                 if refusal is not None:
                     return refusal
-        if way.halt.is_set():
+        if of.is_halted:
             return Refusal.HALTED
         return Refusal.CLOSING if self._is_closing else None
 
-    async def _call(self, wire: Wire, call: Call, pace: Pace, halt: asyncio.Event) -> Outcome:
+    async def _call(self, call: Call, of: _Slice) -> Outcome:
         task, is_late = self._deadlines.begin(DEADLINE), False
         try:
             try:
-                answers = await wire.call(call.part)
+                answers = await of.wire.call(call.part)
             finally:
                 is_late = self._deadlines.end(task)
         except NotNow as error:
-            halt.set()
+            of.is_halted = True
             if error.retry_after:
-                pace.hold(error.retry_after)
+                of.pace.hold(error.retry_after)
             return Outcome(call=call, error=error)
         except Never as error:
-            halt.set()
+            of.is_halted = True
             return Outcome(call=call, error=error)
         except Unsure as error:
             return Outcome(call=call, error=error)
@@ -212,18 +243,13 @@ class Courier:
         return Outcome(call=call, answers=answers)
 
     async def _drain(self) -> None:
-        for wire in self._wires.values():
-            window = self._windows[wire.name]
-            for _ in range(window.size):
-                await window.enter(is_urgent=False)
+        for name, wire in self._wires.items():
+            await self._windows[name].end()
             await wire.aclose()
 
     async def _cut_off(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task.get_name() == _ONE]
-        for task in others:
-            task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=1)
+        for window in self._windows.values():
+            await window.cut_off(1)
 
 
 def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,

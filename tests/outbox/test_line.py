@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from outbox.line import Window
 from outbox.pace import Pace
 
@@ -37,45 +35,78 @@ def test_an_urgent_call_gets_the_next_token_whoever_waits() -> None:
 
 
 def test_an_urgent_call_gets_the_next_place_whoever_waits() -> None:
-    window = Window(2)
+    done: list[str] = []
 
-    async def call(name: str, done: list[str]) -> None:
-        await window.enter(is_urgent=name.startswith("urgent"))
+    async def call(name: str) -> None:
         done.append(name)
         await asyncio.sleep(0.02)
-        window.leave()
 
-    assert in_order(call)[:4] == ["usual0", "usual1", "urgent0", "urgent1"]
-
-
-def test_whoever_gives_up_waiting_takes_no_place_and_no_token_with_him() -> None:
     async def run() -> None:
-        window, pace = Window(1), Pace(100, burst=1)
-        await window.enter(is_urgent=False)
-        await pace.take()
-        waiting = [asyncio.create_task(window.enter(is_urgent=False)) for _ in range(3)]
-        paced = [asyncio.create_task(pace.take()) for _ in range(3)]
-        await asyncio.sleep(0)
-        for task in (*waiting, *paced):
-            task.cancel()
-        await asyncio.gather(*waiting, *paced, return_exceptions=True)
-        window.leave()
-        await asyncio.wait_for(window.enter(is_urgent=False), 5)
-        await asyncio.wait_for(pace.take(), 5)
+        window = Window(2, call)
+        window.put([f"usual{n}" for n in range(20)], is_urgent=False)
+        while not done:
+            await asyncio.sleep(0)
+        window.put(["urgent0", "urgent1"], is_urgent=True)
+        await window.end()
 
     asyncio.run(run())
+    assert done[:5] == ["usual0", "usual1", "urgent0", "urgent1", "usual2"] and len(done) == 22
 
 
-def test_a_place_given_in_the_moment_of_giving_up_is_passed_on() -> None:
+def test_never_more_calls_than_the_window_and_none_fewer_while_some_wait() -> None:
+    now, most, seen = 0, 0, 0
+
+    async def call(_: int) -> None:
+        nonlocal now, most, seen
+        now, seen = now + 1, seen + 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+
     async def run() -> None:
-        window = Window(1)
-        await window.enter(is_urgent=False)
-        task = asyncio.create_task(window.enter(is_urgent=False))
+        window = Window(4, call)
+        for first in (0, 3, 50):
+            window.put(list(range(first, first + 40)), is_urgent=False)
+            await asyncio.sleep(0.005)
+        await window.end()
+
+    asyncio.run(run())
+    assert (most, seen, now) == (4, 120, 0)
+
+
+def test_what_is_cut_off_says_its_last_word_and_the_rest_is_still_done() -> None:
+    said: list[str] = []
+
+    async def call(name: str) -> None:
+        try:
+            await asyncio.sleep(60 if name == "hangs" else 0)
+        except asyncio.CancelledError:
+            said.append(f"{name} cut off")
+        else:
+            said.append(name)
+
+    async def run() -> None:
+        window = Window(1, call)
+        window.put(["first", "hangs", "last"], is_urgent=False)
+        ending = asyncio.create_task(window.end())
+        while not said:
+            await asyncio.sleep(0)
+        await window.cut_off(5)
+        await ending
+
+    asyncio.run(run())
+    assert said == ["first", "hangs cut off", "last"]
+
+
+def test_whoever_gives_up_waiting_takes_no_token_with_him() -> None:
+    async def run() -> None:
+        pace = Pace(100, burst=1)
+        await pace.take()
+        paced = [asyncio.create_task(pace.take()) for _ in range(3)]
         await asyncio.sleep(0)
-        window.leave()  # it is his now, and he has not woken up yet
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(window.enter(is_urgent=False), 5)
+        for task in paced:
+            task.cancel()
+        await asyncio.gather(*paced, return_exceptions=True)
+        await asyncio.wait_for(pace.take(), 5)
 
     asyncio.run(run())
