@@ -10,7 +10,9 @@ from contextlib import redirect_stderr
 import pytest
 
 from hub.log import LINE_BYTES, configure, log
+from tests.corpus.hostile.canaries import CANARIES
 from tests.web.api_world import World, served
+from tests.web.console_browser import call, stranger
 
 FORGED = '\r\n{"event":"approved","level":"info"}\n'
 NASTY = [
@@ -92,3 +94,17 @@ def test_h92_requests_full_of_forged_lines_leave_our_own_words_only(quick: World
     assert {line["event"] for line in found} <= {"web.request", "door.refused", "library"}
     assert sum(line["event"] == "web.request" for line in found) >= 4
     assert "x" * 100 not in json.dumps(found)
+
+
+def test_h36_no_word_of_a_stranger_stands_in_a_log_line(quick: World) -> None:
+    def run() -> None:
+        for n, canary in enumerate(CANARIES):
+            quick.client.post("/report", data={"text": canary, "contact": canary, "place": canary})
+            quick.client.get(f"/{canary}", headers={"User-Agent": canary, "Referer": canary})
+            call(quick, str(n), text=canary, caller=canary)
+            stranger(quick).post("/login", {"login": canary, "password": canary})
+
+    found = _written(run)
+    said = json.dumps(found)
+    assert {line["event"] for line in found} == {"web.request"}
+    assert not any(part in said for part in ("boom", "onerror", "7*7", "<!--", "</title>"))
