@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         description="hosts the provider's media redirect to, comma separated; no others are asked",
     )
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
+    sms_calls_in_flight: int = Field(
+        32, ge=1, le=256, description="calls that this process makes at the same time"
+    )
     email_relay_host: str = Field(
         "", description="relay that takes mail; empty: no mail wire (the demo has its own)"
     )

@@ -321,6 +321,7 @@ def _wires(settings: Settings, mode: Mode) -> list[Wire]:
             base_url=settings.twilio_base_url,
             status_callback_url=settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio",
             reaches_the_world=reaches_the_world,
+            window=settings.sms_calls_in_flight,
         )
     ]
 

@@ -19,6 +19,7 @@ from store.unit import Unit
 FRESH = timedelta(
     milliseconds=200
 )  # a fifth of what a recall may take: read, call and scheduling fit the rest
+SWITCH_FRESH = 0.01  # seconds: the file of the kill switch is looked at again, and not 32 times in that time
 READ_PATIENCE = timedelta(seconds=2)  # then the guard is blind, and a blind guard lets nothing through
 
 
@@ -64,6 +65,7 @@ class Guard:
         self._read_at = seen_at
         # the transaction that began the slice renewed the lease: it was ours
         self._is_stopped, self._is_ours, self._gone = is_stopped, seen_at > float("-inf"), frozenset[str]()
+        self._is_switched_off, self._switch_at = False, float("-inf")
         self._turn = asyncio.Lock()
 
     async def refusal(self, slot: Slot) -> Refusal | None:
@@ -72,9 +74,12 @@ class Guard:
             return Refusal.BLIND
         if self._is_stopped:
             return Refusal.STOPPED
-        if os.path.exists(self._stop_file):
+        now = boottime()
+        if now - self._switch_at >= SWITCH_FRESH:
+            self._is_switched_off, self._switch_at = os.path.exists(self._stop_file), now
+        if self._is_switched_off:
             return Refusal.KILL_SWITCH
-        if not self._is_ours or boottime() >= self._lease_ends:
+        if not self._is_ours or now >= self._lease_ends:
             return Refusal.LEASE_OVER
         if self._clock() >= self._held.expires:
             return Refusal.EXPIRED

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ from web.app import create_app, hosts
 from workers.app import Ringer, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
+# A thread that holds the write lock waits as long for the interpreter whenever a busy event loop takes it back.
+SWITCH_SECONDS = 0.0005
 SWEEP_TURNS = 60  # seconds that one step of the sweep may take: thousands of public pages at a first start
 
 
@@ -249,6 +252,7 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
 @contextlib.contextmanager
 def running(hub: Hub, kind: str) -> Iterator[Pulse]:
     """Actors, sweep and chores of this process."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     rooms = broker(hub.settings.redis_url)
     ringer = Ringer(rooms)
     hub.bell.connect(ringer)

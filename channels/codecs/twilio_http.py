@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from twilio.http.async_http_client import AsyncTwilioHttpClient
@@ -48,14 +49,17 @@ class Http(AsyncTwilioHttpClient):
         """The answer of a 2xx or 4xx; everything else is raised as what it proves."""
         seen = SimpleNamespace(is_connected=False)
         login = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
+        # aiohttp's own forms make a multipart writer first, with a random boundary: a fifth of a call
+        body = urlencode(data, doseq=True).encode() if data is not None else None
+        form = {"Content-Type": "application/x-www-form-urlencoded"} if data is not None else {}
         target = self._base_url + url.removeprefix(HOST)
         try:
             async with self.session.request(
                 method,
                 target,
                 params=params,
-                data=data,
-                headers={**(headers or {}), **login},
+                data=body,
+                headers={**(headers or {}), **form, **login},
                 allow_redirects=False,
                 trace_request_ctx=seen,
             ) as answer:

@@ -30,7 +30,7 @@ from tocsin.serve import running
 
 WINDOW = 32
 PATIENCE_SECONDS = 600.0
-LOOK_SECONDS = 0.05  # between looks: they take from the worker what they measure
+LOOK_SECONDS = 0.1  # between looks: they take from the worker what they measure
 
 
 class Taker:

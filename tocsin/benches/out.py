@@ -18,6 +18,7 @@ from tocsin.sockets import free_port
 MANY, FEW = "990101", "990102"  # counties of the demo's province
 _CARRIER, _BARE = "tocsin.benches.carrier", "tocsin.benches.bare"
 SLICE = 32
+WINDOW, WORKERS = 32, 2  # calls at a time, of so many processes
 
 
 def many(place: Place, size: int, pairs: int, step: Callable[[], None]) -> Iterator[Figure]:
@@ -47,21 +48,28 @@ def many(place: Place, size: int, pairs: int, step: Callable[[], None]) -> Itera
 
 
 def http(place: Place, size: int, pairs: int, step: Callable[[], None]) -> Iterator[Figure]:
-    """`size` recipients through the SMS wire, one HTTP call each, 32 at a time."""
+    """`size` recipients through the SMS wire, one HTTP call each, 32 at a time in all.
+
+    Two worker processes, as the shipped units start them: an interpreter calls with one core, like the loop
+    it is compared with.
+    """
     port = free_port("127.0.0.1")
-    base = f"http://127.0.0.1:{port}"
-    there = replace(place, environment={**place.environment, "TOCSIN_TWILIO_BASE_URL": base})
+    given = {
+        "TOCSIN_TWILIO_BASE_URL": f"http://127.0.0.1:{port}",
+        "TOCSIN_SMS_CALLS_IN_FLIGHT": str(WINDOW // WORKERS),
+    }
+    there = replace(place, environment={**place.environment, **given})
     with place.hub() as hub:
         places.subscribe(hub, size, MANY)
     with ExitStack() as running:
         running.enter_context(there.process(_BARE, "provider", str(port), port=port))
         loop = running.enter_context(there.process(_CARRIER, "bare", MANY))
-        worker = running.enter_context(there.process(_CARRIER, "wire"))
-        _line(loop)
-        _line(worker)
+        workers = [running.enter_context(there.process(_CARRIER, "wire")) for _ in range(WORKERS)]
+        for process in (loop, *workers):
+            _line(process)
 
         def ours() -> float:
-            return size / float(_carried(worker, MANY, size)["seconds"])
+            return size / float(_carried(workers[0], MANY, size)["seconds"])
 
         def bare() -> float:
             return size / float(json.loads(_ask(loop, str(size)))["seconds"])
