@@ -37,12 +37,12 @@ def add_new(unit: Unit, table: sa.Table, rows: Sequence[Row]) -> int:
     made = _insert(table, tuple(rows[0]), unit.connection.dialect)
     if unit.is_postgres:
         arrays = tuple([_value(row[name], turn) for row in rows] for name, turn in made.columns)
-        return unit.execute_plain(made.head + made.tail, arrays)
+        return int(unit.plain(made.head + made.tail, arrays).rowcount)
     count = 0
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         values = tuple(_value(row[name], turn) for row in some for name, turn in made.columns)
-        count += unit.execute_plain(made.head + ", ".join([made.row] * len(some)) + made.tail, values)
+        count += unit.plain(made.head + ", ".join([made.row] * len(some)) + made.tail, values).rowcount
     return count
 
 

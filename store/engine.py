@@ -43,7 +43,13 @@ def open_engine(url: str, *, is_writer: bool) -> sa.Engine:
 def _pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves; the driver's own would start too late
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "mmap_size=0"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "mmap_size=0",
+        "wal_autocheckpoint=4000",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     level = cursor.execute("PRAGMA synchronous").fetchone()[0]
     mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]

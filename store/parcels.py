@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from domain.parcel import DELIVERIES, OPEN_DELIVERIES, PARCELS, DeliveryState, ParcelState
 from store import tables as t
-from store.columns import Instant
+from store.columns import instant
 from store.unit import Unit
 
 _p = t.parcel_row.c
@@ -19,7 +19,7 @@ _OURS = (
     _p.state == ParcelState.LEASED.value,
 )
 _MINE = sa.select(_p.id).where(*_OURS)  # built once: composing them takes longer than running them
-_RENEW = t.parcel_row.update().where(*_OURS).values(lease_until=sa.bindparam("until", type_=Instant()))
+_RENEW = f"UPDATE parcel SET lease_until = :until WHERE id = :of_parcel AND fence = :of_fence AND state = '{ParcelState.LEASED}'"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +267,7 @@ def holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:
     """Whether the lease is still ours; locks the row, and renews the lease if asked."""
     mine = {"of_parcel": held.parcel, "of_fence": held.fence}
     if renew is not None:
-        return unit.execute(_RENEW, {**mine, "until": renew}).rowcount == 1
+        return bool(unit.plain(_RENEW, {**mine, "until": instant(renew)}).rowcount == 1)
     return unit.execute(unit.locked(_MINE), mine).scalar() is not None
 
 

@@ -18,7 +18,7 @@ _MOMENT = 1_000_000_000_039  # microseconds, a prime: a million releases add up 
 
 
 # Built once: it is asked beside every slice of every parcel.
-_TOMBSTONE = sa.select(t.tombstone.c.at).where(t.tombstone.c.release == sa.bindparam("of_release"))
+_TOMBSTONE = "SELECT 1 FROM tombstone WHERE release = :of_release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def add_tombstone(unit: Unit, release_id: str, *, by: str, at: datetime, reason:
 
 def has_tombstone(unit: Unit, release_id: str) -> bool:
     """Whether calls for the release are forbidden."""
-    return unit.execute(_TOMBSTONE, {"of_release": release_id}).first() is not None
+    return unit.plain(_TOMBSTONE, {"of_release": release_id}).fetchone() is not None
 
 
 def public_state(unit: Unit, handling: str, states: Iterable[str], since: datetime) -> tuple[int, int]:

@@ -22,46 +22,43 @@ _IS_OUT = (
     f" AND o.scope = '{SUBSCRIPTIONS}' AND o.address = delivery.address)"
     f" AND coalesce({_GROUP}, '') <> '{RESPONSIBLE}')"
 )
-_AT = sa.bindparam("at", type_=Instant())
-
-
 _CHOSEN = (  # the rows of the next slice; whom a relay puts off must not stand before those nobody has tried
     f"SELECT q.seq FROM delivery q WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}'"  # noqa: S608 (our own words)
     " ORDER BY q.attempts, q.seq LIMIT :most"
 )
-_BEGIN = sa.text(  # PostgreSQL: choose, count the attempt, and say whom it is for, in one statement
+_BEGIN = (  # PostgreSQL: choose, count the attempt, and say whom it is for, in one statement
     f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608
     f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
     f" WHERE parcel = :parcel AND seq IN ({_CHOSEN}) AND state = '{_S.QUEUED}'"
     f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
-).bindparams(_AT, sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
+)
 # SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
-_CHOOSE = sa.text(
+_CHOOSE = (
     f"SELECT json_group_array(json_array(seq, address, attempts, {_IS_OUT}, {_GROUP})) FROM delivery"  # noqa: S608
     f" WHERE parcel = :parcel AND seq IN ({_CHOSEN})"
-).bindparams(sa.bindparam("asks_opt_outs", type_=sa.Boolean()))
-_MARK = sa.text(  # SQLite, second half
+)
+_MARK = (  # SQLite, second half
     "UPDATE delivery SET state = :state, attempts = attempts + :more, changed_at = :at"
     " WHERE parcel = :parcel AND seq IN (SELECT value FROM json_each(:seqs))"
-).bindparams(_AT)
+)
 
 _ANSWER = (  # SQLite: all answers in one statement, their rows between the two halves
     "UPDATE delivery SET state = a.column2, provider_id = coalesce(provider_id, a.column3), code = a.column4,"
     " attempts = attempts - a.column5, changed_at = ? FROM (VALUES ",
     f") AS a WHERE parcel = ? AND seq = a.column1 AND state = '{_S.SENDING}'",
 )
-_ANSWERS = sa.text(  # PostgreSQL: one statement for all
+_ANSWERS = (  # PostgreSQL: one statement for all
     "UPDATE delivery SET state = n.state, provider_id = coalesce(delivery.provider_id, n.provider_id),"  # noqa: S608 (our own words)
     " code = n.code, attempts = delivery.attempts - n.unmade, changed_at = :at"
     " FROM unnest(CAST(:seqs AS integer[]), CAST(:states AS text[]), CAST(:provider_ids AS text[]),"
     " CAST(:codes AS text[]), CAST(:unmade AS integer[])) AS n(seq, state, provider_id, code, unmade)"
     f" WHERE delivery.parcel = :parcel AND delivery.seq = n.seq AND delivery.state = '{_S.SENDING}'"
-).bindparams(_AT)
+)
 
 
-def _named_of(names: str) -> sa.TextClause:
+def _named_of(names: str) -> str:
     """Who bears these names already, and for which of them receipts are waiting (parcel '')."""
-    return sa.text(
+    return (
         f"SELECT provider_id, parcel, seq FROM delivery WHERE provider_id {names}"  # noqa: S608 (our own words)
         " UNION ALL SELECT provider_id, '', -1 FROM receipt"
         f" WHERE channel = :channel AND provider_id {names} AND applied_at IS NULL"
@@ -148,23 +145,23 @@ _Begun = tuple[list[tuple[int, str, int, str]], bool]
 
 
 def _begin_there(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:
-    rows: list[Any] = list(unit.execute(_BEGIN, asked | {"at": at}))
+    rows: list[Any] = unit.plain(_BEGIN, asked | {"at": instant(at)}).fetchall()
     return [(seq, to, n, group) for seq, to, n, state, group in rows if state == _S.SENDING], bool(rows)
 
 
 def _begin_here(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:
-    rows = json.loads(unit.execute(_CHOOSE, asked).scalar() or "[]")
+    rows = json.loads(unit.plain(_CHOOSE, asked).fetchone()[0])
     for is_out, state, more in ((1, _S.OPTED_OUT, 0), (0, _S.SENDING, 1)):
         seqs = [row[0] for row in rows if row[3] == is_out]
         if seqs:
             given = {
                 "state": state.value,
                 "more": more,
-                "at": at,
+                "at": instant(at),
                 "parcel": asked["parcel"],
                 "seqs": json.dumps(seqs),
             }
-            unit.execute(_MARK, given)
+            unit.plain(_MARK, given)
     return [(seq, to, n + 1, group) for seq, to, n, is_out, group in rows if not is_out], bool(rows)
 
 
@@ -191,7 +188,7 @@ def _named(
     waiting = set()
     given = names if unit.is_postgres else json.dumps(names)
     asked = {"names": given, "channel": held.channel}
-    found: list[Any] = list(unit.execute(_NAMED[unit.is_postgres], asked))
+    found: list[Any] = unit.plain(_NAMED[unit.is_postgres], asked).fetchall()
     for name, parcel, seq in found:
         if parcel:
             bearers.setdefault(name, set()).add((parcel, seq))
@@ -206,18 +203,18 @@ def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
     """Move all of `results` on from sending; False when some row was no longer there."""
     if unit.is_postgres:
         given = {
-            "parcel": held.parcel, "at": at, "seqs": [r.seq for r in results],
+            "parcel": held.parcel, "at": instant(at), "seqs": [r.seq for r in results],
             "states": [r.state.value for r in results], "codes": [r.code[:40] for r in results],
             "provider_ids": [r.provider_id or None for r in results], "unmade": [int(r.is_unmade) for r in results],
         }  # fmt: skip
-        return unit.execute(_ANSWERS, given).rowcount == len(results)
+        return bool(unit.plain(_ANSWERS, given).rowcount == len(results))
     head, tail = _ANSWER
     rows = (
         value for r in results
         for value in (r.seq, r.state.value, r.provider_id or None, r.code[:40], int(r.is_unmade))
     )  # fmt: skip
     statement = head + ", ".join(["(?, ?, ?, ?, ?)"] * len(results)) + tail
-    return unit.execute_plain(statement, (instant(at), *rows, held.parcel)) == len(results)
+    return bool(unit.plain(statement, (instant(at), *rows, held.parcel)).rowcount == len(results))
 
 
 def _answer_each(

@@ -1,5 +1,7 @@
 """One transaction, as the books of this room work in it."""
 
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,6 +22,12 @@ def _sqlite_once(table: sa.Table) -> sa.Executable:
     return sqlite.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
+@cache
+def _percent(statement: str) -> str:
+    """``:name`` in the words of psycopg; a cast, ``::text``, is none."""
+    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement)
+
+
 _ONCE = {True: _postgres_once, False: _sqlite_once}  # built once a table: composing costs more than running
 
 
@@ -31,15 +39,27 @@ class Unit:
         self.vault = vault
         self.head_key = head_key  # the journal's; see store/journal.py
         self.is_postgres = connection.dialect.name == "postgresql"
+        self._errors: Any = connection.dialect.loaded_dbapi.Error
 
     def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         """Run one Core statement."""
         return self.connection.execute(statement, values)
 
-    def execute_plain(self, statement: str, values: tuple[Any, ...]) -> int:
-        """Run one statement in the driver's own words; how many rows it changed."""
-        options = {"preserve_rowcount": True}
-        return self.connection.exec_driver_sql(statement, values, execution_options=options).rowcount
+    def plain(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
+        """Run one statement past SQLAlchemy, which costs more than a small statement does: the driver's cursor.
+
+        Values are the driver's own, their names are written ``:name``; an Instant is what `columns.instant` makes
+        of it. Raises as execute() does.
+        """
+        driver: Any = self.connection.connection.dbapi_connection
+        try:
+            return driver.execute(_percent(statement) if self.is_postgres else statement, values)
+        except self._errors as error:
+            dialect = self.connection.dialect
+            is_gone = dialect.is_disconnect(error, driver, None)
+            raise sa.exc.DBAPIError.instance(
+                statement, None, error, self._errors, dialect=dialect, connection_invalidated=is_gone
+            ) from error
 
     def row(self, query: sa.Executable) -> sa.Row[Any] | None:
         """The single row of `query`, or None."""

@@ -44,7 +44,7 @@ from workers.app import Ringer, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
 # A thread that holds the write lock waits as long for the interpreter whenever a busy event loop takes it back.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0002
 SWEEP_TURNS = 60  # seconds that one step of the sweep may take: thousands of public pages at a first start
 
 
