@@ -1,7 +1,9 @@
 """Names of things: prefixed ULIDs for rows, short codes for people."""
 
-import os
+import base64
 from datetime import UTC, datetime
+
+from domain.chance import random_bytes
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
@@ -10,7 +12,7 @@ SPOKEN = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0/O, 1/I/L, U: read aloud and co
 
 def mint(prefix: str, at: datetime) -> str:
     """A new ``prefix_`` + ULID: 48 bits of `at` in milliseconds, 80 random bits; sorts by time."""
-    return _named(prefix, at, int.from_bytes(os.urandom(10), "big"))
+    return _named(prefix, at, int.from_bytes(random_bytes(10), "big"))
 
 
 def floor(prefix: str, at: datetime) -> str:
@@ -20,7 +22,10 @@ def floor(prefix: str, at: datetime) -> str:
 
 def _named(prefix: str, at: datetime, tail: int) -> str:
     number = (int(at.timestamp() * 1000) << 80) | tail
-    return f"{prefix}_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    letters = base64.b32encode(number.to_bytes(20, "big")).translate(
+        _LETTERS
+    )  # 32 of them, six for the leading zeros
+    return f"{prefix}_{letters[6:].decode()}"
 
 
 def is_id(prefix: str, text: str) -> bool:
@@ -44,7 +49,7 @@ def minted_at(row_id: str) -> datetime:
 
 def short_code() -> str:
     """A code such as ``4F7K-92PX``: 8 of 30 letters = 39 bits, unique by the store's constraint."""
-    letters = [SPOKEN[b % len(SPOKEN)] for b in os.urandom(8)]
+    letters = [SPOKEN[b % len(SPOKEN)] for b in random_bytes(8)]
     return "".join(letters[:4]) + "-" + "".join(letters[4:])
 
 

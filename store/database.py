@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +35,7 @@ class _Job:
     work: Callable[[Unit], Any] | None = None
     many: Callable[[Unit, Sequence[Any]], Sequence[Any]] | None = None
     item: Any = None
-    future: "Future[Any]" = field(default_factory=Future)
+    future: "Future[Any] | None" = None
     waiter: "asyncio.Future[Any] | None" = None  # in place of `future`, for who waits inside an event loop
 
     def run(self, unit: Unit) -> Any:
@@ -78,14 +78,18 @@ class Store:
         `work` runs SQL only, at most a few milliseconds, and may be run again when nothing was
         committed. It fails with what `work` raised, Unavailable (nothing kept) or CommitUnknown.
         """
-        return self._queue(_Job(work=work))
+        future = _running()
+        self._queue(_Job(work=work, future=future))
+        return future
 
     def submit_item(self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item) -> "Future[T]":
         """Queue one of many alike: `many` runs once for all items that wait for it, and answers one for each.
 
         Like submit(), and what fails among others is tried again alone: nobody pays for his neighbour.
         """
-        return self._queue(_Job(many=many, item=item))
+        future = _running()
+        self._queue(_Job(many=many, item=item, future=future))
+        return future
 
     async def item(self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item) -> T:
         """submit_item() for who waits inside an event loop: all of a batch are woken with one knock at it."""
@@ -93,14 +97,11 @@ class Store:
         self._queue(_Job(many=many, item=item, waiter=waiter))
         return await waiter
 
-    def _queue(self, job: _Job) -> "Future[Any]":
-        # a caller that goes away must not cancel what will be committed
-        job.future.set_running_or_notify_cancel()
+    def _queue(self, job: _Job) -> None:
         if self._closed or self.is_shut:
             _answer([job], [(False, Unavailable("the store is closing"))])
         else:
             self._jobs.put(job)
-        return job.future
 
     def run(self, work: Callable[[Unit], T]) -> T:
         """Run `work` whole in a transaction and wait for its commit. One promise."""
@@ -235,6 +236,13 @@ class Store:
                 self._writer.dispose()
 
 
+def _running() -> "Future[Any]":
+    """One that a caller who goes away cannot cancel: the job will be committed."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
 class _NotTogether(Exception):
     """One of many alike failed: each is tried again alone."""
 
@@ -267,10 +275,8 @@ def _answer(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None
     for job, (is_ok, value) in zip(batch, outcomes, strict=True):
         if job.waiter is not None:
             loops.setdefault(job.waiter.get_loop(), []).append((job.waiter, is_ok, value))
-        elif is_ok:
-            job.future.set_result(value)
-        else:
-            job.future.set_exception(value)
+        elif job.future is not None:
+            job.future.set_result(value) if is_ok else job.future.set_exception(value)
     for loop, told in loops.items():
         with contextlib.suppress(RuntimeError):  # it has closed: nobody waits any more
             loop.call_soon_threadsafe(_wake, told)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from domain.chance import random_bytes
 from domain.errors import NotFound, Tampered
 from store import tables as t
 
@@ -38,7 +38,7 @@ class Vault:
     def new_key(self, owner: str) -> "tuple[Key, bytes]":
         """A key for a new owner, and the wrapped form that keep_keys() stores with the owner's row."""
         secret = AESGCM.generate_key(256)
-        nonce = os.urandom(_NONCE)
+        nonce = random_bytes(_NONCE)
         return Key(owner, secret), _VERSION + nonce + self._wrap.encrypt(nonce, secret, owner.encode())
 
     @staticmethod
@@ -79,7 +79,7 @@ class Key:
 
     def seal(self, place: str, plain: bytes) -> bytes:
         """version ‖ nonce ‖ ciphertext."""
-        nonce = os.urandom(_NONCE)
+        nonce = random_bytes(_NONCE)
         return _VERSION + nonce + self._cipher.encrypt(nonce, plain, f"{place}|{self._owner}".encode())
 
     def open(self, place: str, sealed: bytes) -> bytes:
