@@ -26,11 +26,16 @@ _CHOSEN = (  # the rows of the next slice; whom a relay puts off must not stand 
     f"SELECT q.seq FROM delivery q WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}'"  # noqa: S608 (our own words)
     " ORDER BY q.attempts, q.seq LIMIT :most"
 )
-_BEGIN = (  # PostgreSQL: choose, count the attempt, and say whom it is for, in one statement
-    f"UPDATE delivery SET state = CASE WHEN {_IS_OUT} THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608
-    f" attempts = attempts + CASE WHEN {_IS_OUT} THEN 0 ELSE 1 END, changed_at = :at"
-    f" WHERE parcel = :parcel AND seq IN ({_CHOSEN}) AND state = '{_S.QUEUED}'"
-    f" RETURNING seq, address, attempts, state, {_GROUP} AS of_group"
+# PostgreSQL: choose, count the attempt, and say whom it is for, in one statement. The rows are named by where they
+# lie: of a fresh table it believes that a parcel has one row, and would join by sequence numbers, each with each.
+_BEGIN = (
+    f"WITH chosen AS MATERIALIZED (SELECT delivery.place, {_GROUP} AS of_group, {_IS_OUT} AS is_out"  # noqa: S608
+    " FROM (SELECT q.ctid AS place, q.recipient, q.address FROM delivery q"
+    f" WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}' ORDER BY q.attempts, q.seq LIMIT :most) AS delivery)"
+    f" UPDATE delivery SET state = CASE WHEN c.is_out THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"
+    " attempts = delivery.attempts + CASE WHEN c.is_out THEN 0 ELSE 1 END, changed_at = :at FROM chosen c"
+    f" WHERE delivery.ctid = c.place AND delivery.parcel = :parcel AND delivery.state = '{_S.QUEUED}'"
+    " RETURNING delivery.seq, delivery.address, delivery.attempts, delivery.state, c.of_group"
 )
 # SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
 _CHOOSE = (

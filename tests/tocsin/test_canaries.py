@@ -144,6 +144,7 @@ def _api(made: House, c: dict[str, str]) -> list[str]:
         ),
         _try(made, "GET", f"/v1/{c['api_path']}", **key),
     ]
+    until(lambda: made.api("GET", "/v1/reports?limit=1")["data"] != [], "a report is filed")
     report = made.api("GET", "/v1/reports?limit=1")["data"][0]["id"]
     _try(made, "POST", f"/v1/reports/{report}/close", json.dumps({"reason": c["close_reason"]}).encode(), **key, **said,
          Idempotency_Key="canary-3")  # fmt: skip

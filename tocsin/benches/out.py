@@ -27,13 +27,19 @@ def many(place: Place, size: int, pairs: int, step: Callable[[], None]) -> Itera
     with place.hub() as hub:
         places.subscribe(hub, size, MANY)
         places.subscribe(hub, few, FEW, start=size)
-    with place.process(_CARRIER, "taker") as worker:
-        _line(worker)
+    with ExitStack() as running:
+        # PostgreSQL is for several workers, an SQLite file has one writer at a time
+        workers = [
+            running.enter_context(place.process(_CARRIER, "taker"))
+            for _ in range(WORKERS if place.store == "postgres" else 1)
+        ]
+        for process in workers:
+            _line(process)
         peak = 0.0
 
         def carried() -> float:
             nonlocal peak
-            found = _carried(worker, MANY, size)
+            found = _carried(workers[0], MANY, size)
             peak = float(found["peak_kb"])
             return size / float(found["seconds"])
 
