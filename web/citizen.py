@@ -5,7 +5,6 @@ import secrets
 from datetime import timedelta
 
 import anyio.to_thread
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -72,9 +71,10 @@ class Citizen:
         except HubError as error:
             return self._form(request, sent, refusal or error)
         token = secret_link.token(self._hub.keys.receipt, kept.code)
-        ring = BackgroundTask(self._hub.bell, "file_report", kept.inbound_id) if kept.is_fresh else None
+        if kept.is_fresh:
+            self._hub.bell("file_report", kept.inbound_id)
         place = f"/report/r/{token}?lang={language_of(request)}"
-        return RedirectResponse(place, 303, {**HEADERS, **SECRET}, background=ring)
+        return RedirectResponse(place, 303, {**HEADERS, **SECRET})
 
     async def taken(self, request: Request) -> Response:
         """The receipt: made from the secret alone, so it opens while the database is down."""

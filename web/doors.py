@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import parse_qs
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -61,8 +60,9 @@ class Doors:
             kept = await self._stop(inbound, at)
         else:
             kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=at)
-        ring = BackgroundTask(hub.bell, "file_report", kept.inbound_id) if kept.is_fresh else None
-        return Response(TWIML, media_type="text/xml", background=ring)
+        if kept.is_fresh:
+            hub.bell("file_report", kept.inbound_id)
+        return Response(TWIML, media_type="text/xml")
 
     async def status(self, request: Request) -> Response:
         """A receipt, applied or held until its message is known; 2xx either way, so that it is not repeated."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import uvloop
 from aiosmtpd.smtp import SMTP
 
 from hub.log import configure
@@ -105,4 +106,7 @@ async def provider(port: int) -> None:
 
 if __name__ == "__main__":
     what = sys.argv[1]
-    asyncio.run(hooks() if what == "hooks" else {"smtp": smtp, "provider": provider}[what](int(sys.argv[2])))
+    if what == "hooks":
+        uvloop.run(hooks())  # as the hub's own
+    else:
+        asyncio.run({"smtp": smtp, "provider": provider}[what](int(sys.argv[2])))

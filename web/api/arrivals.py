@@ -4,7 +4,6 @@ import json
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
 from domain.errors import BadInput
@@ -113,5 +112,5 @@ async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -
     outcome = await once(hub, request.app.state.in_flight, knock, effect)
     answer = outcome.response(Location=outcome.body["links"]["self"])
     if not outcome.is_replay:
-        answer.background = BackgroundTask(hub.bell, "file_report", minted.inbound_id)
+        hub.bell("file_report", minted.inbound_id)
     return answer

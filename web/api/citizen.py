@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
 from domain.errors import BadInput, Flaw, NotFound
@@ -58,8 +57,9 @@ async def report(request: Request) -> JSONResponse:
     answer = {"code": kept.code, "digits": spoken_digits(kept.code), "state": "received", "key": token,
               "links": {"self": place, "page": page}}  # fmt: skip
     headers = {"Location": place} | ({} if kept.is_fresh else {"Idempotent-Replayed": "true"})
-    ring = BackgroundTask(hub.bell, "file_report", kept.inbound_id) if kept.is_fresh else None
-    return JSONResponse(answer, 201, headers=headers, background=ring)
+    if kept.is_fresh:
+        hub.bell("file_report", kept.inbound_id)
+    return JSONResponse(answer, 201, headers=headers)
 
 
 @router.get("/citizen/reports/{code}", responses=problems(400, 404, 429, 503), openapi_extra=OPEN)

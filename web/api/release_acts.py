@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
 from approval import checks, desk, forms, freeze, gather, reach
@@ -168,7 +167,7 @@ async def approve(request: Request, release_id: str) -> JSONResponse:
         return found
 
     told = answer(await made.once(act))
-    told.background = BackgroundTask(ring, made.hub, promised)
+    ring(made.hub, promised)
     return told
 
 
@@ -204,7 +203,7 @@ async def with_reason(made: Try, act: Callable[..., Release]) -> JSONResponse:
         return found
 
     told = answer(await made.once(work))
-    told.background = BackgroundTask(ring, made.hub, promised)
+    ring(made.hub, promised)
     return told
 
 
