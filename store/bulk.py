@@ -58,10 +58,11 @@ def _insert(table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect) -> _In
     head, tail = f'INSERT INTO "{table.name}" ({listed}) ', " ON CONFLICT DO NOTHING"
     if dialect.name == "sqlite":
         return _Insert(head + "VALUES ", f"({', '.join('?' * len(names))})", tail, columns)
-    arrays = ", ".join(f"%s::{_array(types[name], dialect)}[]" for name in names)
+    arrays = ", ".join(_array(types[name], dialect) for name in names)
     return _Insert(head + "SELECT * FROM " + f"unnest({arrays})", "", tail, columns)  # noqa: S608 (our own names)
 
 
 def _array(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
-    """The type of a column as an array's element: without a length, which the column itself keeps to."""
-    return kind.compile(dialect=dialect).partition("(")[0]
+    """A column's values: of its type without a length, which the column itself keeps to; bytes as bytes, not as hex."""
+    name = kind.compile(dialect=dialect).partition("(")[0]
+    return f"{'%b' if name == 'BYTEA' else '%s'}::{name}[]"
