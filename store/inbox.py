@@ -12,11 +12,13 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.handling import Handling
+from domain.ids import short_code
 from domain.report import ARRIVALS, MOVES, PROGRESS, Arrival, Inbound, Kept, Progress, State
 from store import bulk, journal, shelf
 from store import tables as t
 from store.unit import Unit
 
+MINTS = 3  # codes that are tried when the first is taken
 INLINE = 256 * 1024  # bytes of raw kept in the row; larger ones are blobs, fsynced before the row
 
 _KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code, t.inbound.c.external_id).where(
@@ -82,15 +84,17 @@ def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
         first.setdefault(one.key, one)
     stored = _add(unit, list(first.values()))
     return [
-        one.minted
-        if one is first[one.key] and stored[one.key].is_fresh
-        else replace(stored[one.key], is_fresh=False)
+        stored[one.key] if one is first[one.key] else replace(stored[one.key], is_fresh=False)
         for one in arriving
     ]
 
 
-def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
-    """The names under which they are stored now: their own, or those of whoever was first."""
+def _add(unit: Unit, arriving: list[Arriving], tries: int = MINTS) -> dict[tuple[str, str], Kept]:
+    """The names under which they are stored now: their own, or those of whoever was first.
+
+    A code that another report has already (once in a million arrivals when there are a million) is minted again:
+    one that the spool has told meanwhile leads to that other report, but no message is turned away for it.
+    """
     wrapped: dict[str, bytes] = {}
     rows = [_row(unit, one, wrapped) for one in arriving]
     new, stored = arriving, {}
@@ -100,8 +104,12 @@ def _add(unit: Unit, arriving: list[Arriving]) -> dict[tuple[str, str], Kept]:
         new = [one for one in arriving if one.minted.inbound_id in fresh]
         late = [one for one in arriving if one.minted.inbound_id not in fresh]
         stored = _known(unit, late)
-        if len(stored) < len(late):  # the clash was on id or code: mint again and repeat
+        clashing = [one for one in late if one.key not in stored]
+        if clashing and not tries:
             raise sa.exc.IntegrityError("inbound", None, ValueError("minted names are taken"))
+        if clashing:
+            renamed = [replace(one, minted=replace(one.minted, code=short_code())) for one in clashing]
+            stored |= _add(unit, renamed, tries - 1)
     if new:
         keys = [{"owner": one.minted.report_id, "wrapped": wrapped[one.minted.report_id]} for one in new]
         if bulk.add_new(unit, t.data_key, keys) < len(keys):

@@ -42,17 +42,29 @@ def test_each_of_many_that_wait_in_a_loop_gets_his_own_answer(store, at) -> None
 
 def test_one_that_cannot_be_kept_fails_alone(store, at) -> None:
     arriving = [sms(at, n) for n in range(40)]
-    # the code of another: the one clash that is nobody's repeat
-    arriving[11] = replace(arriving[11], minted=replace(arriving[11].minted, code=arriving[3].minted.code))
+    arriving[11] = replace(arriving[11], minted=replace(arriving[11].minted, report_id=None))
 
     async def all_at_once():
         waiting = (store.item(desk.receive_many, one) for one in arriving)
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     kept = asyncio.run(all_at_once())
-    failed = [n for n, one in enumerate(kept) if isinstance(one, Exception)]
-    assert failed in ([11], [3])  # whichever came second
+    assert [n for n, one in enumerate(kept) if isinstance(one, Exception)] == [11]
     assert rows(store, t.inbound) == rows(store, t.data_key) == rows(store, t.journal) == 39
+
+
+def test_a_code_that_another_report_has_is_minted_again(store, at) -> None:
+    first = store.run(lambda u: desk.receive_many(u, [sms(at, 0)]))[0]
+    arriving = [sms(at, n) for n in range(1, 20)]
+    for n in (3, 7):
+        arriving[n] = replace(arriving[n], minted=replace(arriving[n].minted, code=first.code))
+    kept = store.run(lambda u: desk.receive_many(u, [*arriving, sms(at, 4)]))
+    assert len({first.code, *(one.code for one in kept)}) == 20
+    assert [one.is_fresh for one in kept] == [True] * 19 + [False]
+    assert [one.inbound_id for one in kept[:19]] == [one.minted.inbound_id for one in arriving]
+    assert kept[19].code == kept[3].code
+    for table in (t.inbound, t.data_key, t.journal, t.journal_head):
+        assert rows(store, table) == 20
 
 
 def test_closures_of_several_kinds_share_a_commit_and_each_its_own_savepoint(store, at) -> None:

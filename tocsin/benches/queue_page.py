@@ -5,7 +5,6 @@ import os
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -63,18 +62,18 @@ def _fill(hub: Hub, count: int, state: State) -> None:
 def _enter(unit: Unit, count: int, state: State) -> None:
     """Reports as doors and filing leave them, in one transaction."""
     newest = now() if state is State.FILED else now() - timedelta(days=1)
-    arriving, made = [], []
+    arriving = []
     for n in range(count):
         at = newest - timedelta(milliseconds=n)
         inbound = Inbound(channel="api", external_id=os.urandom(12).hex(), media_type="application/json", received_at=at,
                           raw=json.dumps({"text": "青石县三小时雨量 80 毫米"}).encode(), organisation="示例省水利厅")  # fmt: skip
-        names = desk.mint_names(at)
-        arriving.append(Arriving(inbound=inbound, minted=names, at=at))
+        arriving.append(Arriving(inbound=inbound, minted=desk.mint_names(at), at=at))
+    made = []
+    for one, names in zip(arriving, desk.receive_many(unit, arriving), strict=True):
         report = Report(
             id=names.report_id, code=names.code, channel="api", organisation="示例省水利厅", handling=Handling.INTERNAL,
-            state=State.FILED, revision=1, received_at=at, filed_at=at,
+            state=state, revision=1, received_at=one.at, filed_at=one.at,
             content=Content(text="青石县三小时雨量 80 毫米", language="zh-CN", facts={}),
         )  # fmt: skip
-        made.append((replace(report, state=state), names.inbound_id))
-    desk.receive_many(unit, arriving)
+        made.append((report, names.inbound_id))
     reports.insert_many(unit, made, by="door:api", at=newest)
