@@ -22,9 +22,7 @@ def floor(prefix: str, at: datetime) -> str:
 
 def _named(prefix: str, at: datetime, tail: int) -> str:
     number = (int(at.timestamp() * 1000) << 80) | tail
-    letters = base64.b32encode(number.to_bytes(20, "big")).translate(
-        _LETTERS
-    )  # 32 of them, six for the leading zeros
+    letters = base64.b32encode(number.to_bytes(20, "big")).translate(_LETTERS)  # 32, six of leading zeros
     return f"{prefix}_{letters[6:].decode()}"
 
 

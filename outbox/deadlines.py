@@ -27,6 +27,8 @@ class Deadlines:
         self._running.pop(task, None)
         is_late = task in self._late
         self._late.discard(task)
+        if is_late:
+            task.uncancel()  # it goes on with the next call
         return is_late
 
     def _wait(self) -> None:
