@@ -13,7 +13,7 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.events import event_types
 from domain.handling import Handling, Mode
 from domain.place import canonical
-from domain.release import MOVES, Draft, Kind
+from domain.release import LIFE_THREAT, MOVES, Draft, Kind
 from templates.library import LANGUAGES, check_fields
 from templates.shape import spoken_marks
 
@@ -128,6 +128,10 @@ def _level(inputs: Inputs) -> Iterator[Flaw]:
         yield Flaw("/response_level", "is required for a response")
     if draft.response_level is not None and draft.kind not in _RESPONSES:
         yield Flaw("/response_level", "only responses have one")
+    if draft.repeat_unsure and draft.colour not in LIFE_THREAT:
+        yield Flaw(
+            "/repeat_unsure", "is for red and orange: only where lives are at stake may a message come twice"
+        )
     for name, value in (("grade", draft.grade), ("response_level", draft.response_level)):
         if value is not None and value not in (1, 2, 3, 4):
             yield Flaw(f"/{name}", "is 1, 2, 3 or 4")

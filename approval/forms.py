@@ -20,7 +20,8 @@ from templates.library import Template, library, pinned
 S = TypeVar("S", bound=StrEnum)
 
 FIELDS = ("template", "issuer", "colour", "grade", "response_level", "handling", "areas", "audience",
-          "languages", "channels", "effective", "onset", "expires", "review_by", "fields", "from_report")  # fmt: skip
+          "languages", "channels", "effective", "onset", "expires", "review_by", "repeat_unsure", "fields",
+          "from_report")  # fmt: skip
 MOST_ENTRIES = 200  # of a list: approval.checks.MOST_AREAS, and far more than there are groups
 LONGEST_ISSUER = 60  # characters; it is printed in the head of each SMS
 EXAMPLE_LASTS = timedelta(hours=12)  # a rain warning lives at most 24 hours
@@ -57,6 +58,7 @@ def draft_from_body(
     issuer = read.text("issuer", LONGEST_ISSUER) or by.organisation
     channels, languages = read.texts("channels"), read.texts("languages")
     from_report = read.text("from_report", 40)
+    repeat_unsure = read.yes("repeat_unsure")
     expires = times["expires"]
     if read.flaws or template is None or expires is None:
         raise BadInput("the draft cannot be read", code="bad_draft", flaws=read.flaws)
@@ -65,7 +67,7 @@ def draft_from_body(
         template=template.id, template_version=template.version, event_code=template.event_code,
         areas=codes, fields=fields, channels=channels, languages=languages, audience=chosen,
         expires=expires, effective=times["effective"], onset=times["onset"], review_by=times["review_by"],
-        grade=grade, colour=colour, response_level=response_level, from_report=from_report,
+        grade=grade, colour=colour, response_level=response_level, from_report=from_report, repeat_unsure=repeat_unsure,
         supersedes=before.supersedes if before else "",  # an update stays one, whatever else is edited
     )  # fmt: skip
 
@@ -91,6 +93,7 @@ def body_from_draft(draft: Draft) -> dict[str, Any]:
         "onset": _iso(draft.onset),
         "expires": _iso(draft.expires),
         "review_by": _iso(draft.review_by),
+        "repeat_unsure": draft.repeat_unsure,
         "fields": dict(draft.fields),
         "from_report": draft.from_report or None,
     }
@@ -125,6 +128,7 @@ def example(
         "onset": None,
         "expires": (full_hour + EXAMPLE_LASTS).isoformat(),
         "review_by": None,
+        "repeat_unsure": False,
         "fields": fields,
         "from_report": None,
     }
@@ -172,6 +176,12 @@ class _Body:
             self.flaw(name, "is 1, 2, 3 or 4")
             return None
         return value
+
+    def yes(self, name: str) -> bool:
+        value = self.body.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.flaw(name, "is true or false")
+        return value is True
 
     def one_of(self, name: str, known: type[S]) -> S | None:
         value = self.body.get(name)

@@ -175,7 +175,9 @@ def make_manifest(
     """
     draft = release.draft
     wanted = selector(draft)
-    return {
+    # absent where it is not chosen: what was submitted by an older program keeps its digest
+    choices = {"repeat_unsure": True} if draft.repeat_unsure else {}
+    return choices | {
         "release": release.id,
         "revision": release.revision,
         "mode": mode.value,

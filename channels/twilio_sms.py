@@ -29,7 +29,6 @@ _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of the 20 bytes of SHA-
 class TwilioSms:
     """See `channels.contract.Wire`. One message create for each call; the library never repeats it."""
 
-    name = "twilio_sms"
     channel = "sms"
     items_per_call = 1
 
@@ -44,8 +43,10 @@ class TwilioSms:
         base_url: str = HOST,
         window: int = 32,
         timeout: timedelta = timedelta(seconds=10),
+        name: str = "twilio_sms",
     ) -> None:
-        """`sender` is a number, a sender id, or a MessagingServiceSid (MG...)."""
+        """`sender` is a number, a sender id, or a MessagingServiceSid (MG...); `name` tells accounts apart."""
+        self.name = name
         self.window = window
         self.reaches_the_world = reaches_the_world
         self._account_sid, self._auth_token = account_sid, auth_token

@@ -85,6 +85,9 @@ MOVES = Moves(
 CURRENT = frozenset({State.APPROVED, State.PUBLISHING, State.PUBLISHED, State.UNLIFTED})
 
 
+LIFE_THREAT = frozenset({Colour.RED, Colour.ORANGE})  # these go before all others, and may come twice
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """Whom a release reaches by address; empty `areas` means the release's own areas."""
@@ -119,6 +122,9 @@ class Draft:
     response_level: int | None = None  # 1..4
     from_report: str = ""
     supersedes: str = ""
+    repeat_unsure: bool = (
+        False  # what nobody knows the end of is sent once more: better twice than not at all
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

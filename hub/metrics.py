@@ -87,9 +87,11 @@ def _of_machine(seen: Seen) -> Iterator[Metric]:
 
 def _of_providers(hub: Hub, at: datetime) -> Iterator[Metric]:
     asked, troubled = hub.store.read(lambda unit: (lookups.counts(unit), providers.troubled(unit, at)))
-    rests = {(one.channel, one.standing): max((one.until - at).total_seconds(), 0.0) for one in troubled}
+    rests = {
+        (one.channel, one.spare, one.standing): max((one.until - at).total_seconds(), 0.0) for one in troubled
+    }
     yield _gauge("tocsin_look_ups", asked, "channel", "verdict")
-    yield _gauge("tocsin_provider_rest_seconds", rests, "channel", "standing")
+    yield _gauge("tocsin_provider_rest_seconds", rests, "channel", "spare", "standing")
 
 
 def _of_strain(strain: Strain, at: datetime) -> Iterator[Metric]:

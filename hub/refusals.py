@@ -62,6 +62,7 @@ def weak_secrets(settings: Settings) -> list[str]:
 def _given(settings: Settings) -> dict[str, str]:
     secrets = {
         "TOCSIN_TWILIO_AUTH_TOKEN": settings.twilio_auth_token,
+        "TOCSIN_SMS_SPARE_AUTH_TOKEN": settings.sms_spare_auth_token,
         "TOCSIN_METRICS_TOKEN": settings.metrics_token,
         "TOCSIN_EMAIL_RELAY_PASSWORD": settings.email_relay_password,
     }
@@ -97,9 +98,10 @@ def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "redis_cleartext", "Redis is on another machine: use rediss://"
         if not urlsplit(settings.redis_url).password:
             yield "redis_open", "Redis is on another machine and asks for no password"
-    provider = settings.twilio_base_url
-    if settings.twilio_account_sid and _leaves(provider) and not provider.startswith("https://"):
-        yield "provider_cleartext", "the SMS provider is on another machine: use https://"
+    providers = ((settings.twilio_account_sid, settings.twilio_base_url),
+                 (settings.sms_spare_account_sid, settings.sms_spare_base_url))  # fmt: skip
+    if any(account and _leaves(url) and not url.startswith("https://") for account, url in providers):
+        yield "provider_cleartext", "an SMS provider is on another machine: use https://"
 
 
 def _leaves(url: str) -> bool:

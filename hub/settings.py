@@ -58,6 +58,16 @@ class Settings(BaseSettings):
         "mms.twiliocdn.com,media.twiliocdn.com",
         description="hosts the provider's media redirect to, comma separated; no others are asked",
     )
+    sms_spare_account_sid: str = Field(
+        "", description="second SMS provider, called while the first does not answer; empty: none"
+    )
+    sms_spare_auth_token: SecretStr = Field(
+        SecretStr(""), description="signs the second one's webhooks and calls"
+    )
+    sms_spare_from: str = Field("", description="number, sender id or messaging service at the second one")
+    sms_spare_base_url: str = Field(
+        "https://api.twilio.com", description="the second provider, or its simulator"
+    )
     sms_calls_per_second: float = Field(100.0, gt=0, description="pace of this process towards the provider")
     sms_calls_in_flight: int = Field(
         32, ge=1, le=256, description="calls that this process makes at the same time"

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
 from channels.egress import Egress
 from channels.web_notice import WebNotice
-from domain.errors import Refused
+from domain.errors import NotAllowed, Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
 from domain.report import Inbound
@@ -54,12 +55,25 @@ from store.database import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsDoor:
-    """What the web room needs of the SMS wire, without knowing which wire it is."""
+    """What the web room needs of the SMS wires, without knowing which they are."""
 
-    verify: Callable[[str, bytes, str | None], None]  # url, raw body, signature; raises NotAllowed
-    parse_message: Callable[[bytes, datetime], Inbound]
-    parse_status: Callable[[bytes, str, datetime], Receipt]
+    verify: Callable[
+        [str, bytes, str | None], str
+    ]  # url, raw body, signature -> who signed; raises NotAllowed
+    parse_message: Callable[[bytes, str, datetime], Inbound]  # raw body, who signed
+    parse_status: Callable[[bytes, str, str, datetime], Receipt]  # raw body, query, who signed
     is_stop: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """An account at a provider of SMS."""
+
+    name: str  # of its wire
+    sid: str
+    token: str
+    sender: str
+    url: str
 
 
 SmtpDoor = email.Door  # its name for those who open it and may not name a wire
@@ -210,7 +224,16 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
         organisation_en=settings.issuers_en.get(settings.organisation, ""),
         region=settings.region,
         channels=channels,
-        ourselves={settings.twilio_from.lower(), settings.sender_id.lower(), settings.mail_from.lower()},
+        ourselves={
+            name.lower()
+            for name in (
+                settings.twilio_from,
+                settings.sms_spare_from,
+                settings.sender_id,
+                settings.mail_from,
+            )
+            if name
+        },
         link=link,
     )
 
@@ -257,12 +280,15 @@ def _outgoing(
 ) -> Outgoing:  # fmt: skip
     publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
     publishers.append(Broadcast(mode=mode, zone=ZoneInfo(settings.zone)))
+    channels = [wire.channel for wire in wires]
     return Outgoing(
         store=store,
-        wires={wire.channel: wire for wire in wires},
+        wires={wire.channel: wire for wire in reversed(wires)},
+        spares={wire.channel: wire for n, wire in enumerate(wires) if wire.channel in channels[:n]},
         publishers={publisher.channel: publisher for publisher in publishers},
         paces={
             "sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "twilio_sms_spare": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
             "email": Pace(settings.emails_per_second, burst=settings.emails_per_second / 4),
         },
         courier=Courier(lambda error: log("outbox.bug", kind=type(error).__name__, where=where(error))),
@@ -304,40 +330,62 @@ def _jobs(filing: Filing, media: Media, outgoing: Outgoing, checker: Checker | N
 
 
 def _wires(settings: Settings, mode: Mode) -> list[Wire]:
-    """The wires whose credentials are set. Only a live hub holds one that leaves this machine (law 10)."""
-    if not settings.twilio_account_sid:
-        return []
-    reaches_the_world = not _is_loopback(settings.twilio_base_url)
+    """The SMS wire and its spare, when set. Only a live hub holds one that leaves this machine (law 10)."""
+    return [_sms_wire(account, settings, mode) for account in _sms_accounts(settings)]
+
+
+def _sms_wire(account: _Account, settings: Settings, mode: Mode) -> Wire:
+    reaches_the_world = not _is_loopback(account.url)
     if reaches_the_world and not mode.may_reach_the_world:
         raise Refused(
-            f"a {mode.value} hub may not hold a wire to {urlsplit(settings.twilio_base_url).hostname}",
+            f"a {mode.value} hub may not hold a wire to {urlsplit(account.url).hostname}",
             code="mode_forbids_wire",
         )
-    return [
-        twilio_sms.TwilioSms(
-            account_sid=settings.twilio_account_sid,
-            auth_token=settings.twilio_auth_token.get_secret_value(),
-            sender=settings.twilio_from,
-            base_url=settings.twilio_base_url,
-            status_callback_url=settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio",
-            reaches_the_world=reaches_the_world,
-            window=settings.sms_calls_in_flight,
-        )
-    ]
+    return twilio_sms.TwilioSms(
+        name=account.name,
+        account_sid=account.sid,
+        auth_token=account.token,
+        sender=account.sender,
+        base_url=account.url,
+        status_callback_url=settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio",
+        reaches_the_world=reaches_the_world,
+        window=settings.sms_calls_in_flight,
+    )
+
+
+def _sms_accounts(settings: Settings) -> list[_Account]:
+    """The accounts that SMS go by, the first one first. Raises Refused for a spare that is no other."""
+    if not settings.twilio_account_sid:
+        return []
+    own = _Account(
+        name="twilio_sms", sid=settings.twilio_account_sid, url=settings.twilio_base_url,
+        token=settings.twilio_auth_token.get_secret_value(), sender=settings.twilio_from,
+    )  # fmt: skip
+    if not settings.sms_spare_account_sid:
+        return [own]
+    spare = _Account(
+        name="twilio_sms_spare", sid=settings.sms_spare_account_sid, url=settings.sms_spare_base_url,
+        token=settings.sms_spare_auth_token.get_secret_value(), sender=settings.sms_spare_from,
+    )  # fmt: skip
+    if spare.sid == own.sid:
+        raise Refused("TOCSIN_SMS_SPARE_ACCOUNT_SID is the account it would stand in for", code="spare")
+    if not (spare.token and spare.sender):
+        raise Refused("a second SMS provider needs TOCSIN_SMS_SPARE_AUTH_TOKEN and _FROM", code="spare")
+    return [own, spare]
 
 
 def _media_host(settings: Settings, mode: Mode) -> Egress:
     """Where the media of an MMS may be fetched: at the provider, or at its simulator on this machine."""
-    if not settings.twilio_account_sid:
-        return Egress(())
-    is_simulator = _is_loopback(settings.twilio_base_url) and not mode.may_reach_the_world
-    return Egress(
-        twilio_media.places(
-            settings.twilio_base_url, account_sid=settings.twilio_account_sid,
-            auth_token=settings.twilio_auth_token.get_secret_value(), is_simulator=is_simulator,
-            hosts=[host.strip().lower() for host in settings.twilio_media_hosts.split(",") if host.strip()],
+    hosts = [host.strip().lower() for host in settings.twilio_media_hosts.split(",") if host.strip()]
+    places = [
+        place
+        for account in _sms_accounts(settings)
+        for place in twilio_media.places(
+            account.url, account_sid=account.sid, auth_token=account.token, hosts=hosts,
+            is_simulator=_is_loopback(account.url) and not mode.may_reach_the_world,
         )
-    )  # fmt: skip
+    ]  # fmt: skip
+    return Egress(list(dict.fromkeys(places)))
 
 
 def _return_path(settings: Settings, made: keys.Keys) -> ReturnPath | None:
@@ -375,18 +423,23 @@ def _mail_wires(
 
 
 def _sms_door(settings: Settings) -> SmsDoor:
-    token, sid = settings.twilio_auth_token.get_secret_value(), settings.twilio_account_sid
+    accounts = [account for account in _sms_accounts(settings) if account.token]
 
-    def verify(url: str, raw: bytes, signature: str | None) -> None:
-        if not token:
+    def verify(url: str, raw: bytes, signature: str | None) -> str:
+        if not accounts:
             raise Refused("no SMS wire is configured", code="no_such_door")
-        twilio_sms.verify(url, raw, signature, token)
+        for account in accounts[:-1]:
+            with suppress(NotAllowed):
+                twilio_sms.verify(url, raw, signature, account.token)
+                return account.sid
+        twilio_sms.verify(url, raw, signature, accounts[-1].token)
+        return accounts[-1].sid
 
-    def parse_message(raw: bytes, at: datetime) -> Inbound:
-        return twilio_sms.parse_message(raw, account_sid=sid, at=at)
+    def parse_message(raw: bytes, signer: str, at: datetime) -> Inbound:
+        return twilio_sms.parse_message(raw, account_sid=signer, at=at)
 
-    def parse_status(raw: bytes, query: str, at: datetime) -> Receipt:
-        return twilio_sms.parse_status(raw, query, account_sid=sid, at=at)
+    def parse_status(raw: bytes, query: str, signer: str, at: datetime) -> Receipt:
+        return twilio_sms.parse_status(raw, query, account_sid=signer, at=at)
 
     return SmsDoor(verify=verify, parse_message=parse_message, parse_status=parse_status, is_stop=is_stop)
 

@@ -17,7 +17,9 @@ OPENS_AFTER = 5  # failures in a row (PROMISES F19)
 CLOSES_AFTER = 3  # successes in a row, each call alone: a provider that stumbles on must not flap
 FIRST_REST, LONGEST_REST = timedelta(seconds=2), timedelta(minutes=1)
 TOLD_FROM = timedelta(seconds=60)  # PROMISES F20
+ASIDE = timedelta(seconds=1)  # of a pause that is waited for, though another provider could be called
 PROBE_LASTS = timedelta(seconds=1)  # until others look again whether the probe has been answered
+STEADY = timedelta(minutes=2)  # closed for so long, it has healed: the next rest is short again
 
 
 class Standing(StrEnum):
@@ -52,6 +54,7 @@ class Breaker:
         self._row = 0  # failures in a row while closed, successes in a row while trying
         self._rest = FIRST_REST
         self._until = self._told_until = 0.0
+        self._closed_at = float("-inf")
         self._is_probing = False
         self._code = ""
 
@@ -67,6 +70,11 @@ class Breaker:
     def is_one_by_one(self) -> bool:
         """Whether a slice is one call: more would be written down for nothing."""
         return self._standing is not Standing.CLOSED
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether another provider, where there is one, had better be called now."""
+        return self.rest() > timedelta() or self._told_until - self._monotonic() > ASIDE.total_seconds()
 
     def enter(self) -> Standing | None:
         """Let a call begin: what leave() must be told with its end. None holds it back."""
@@ -91,7 +99,7 @@ class Breaker:
         elif self._standing is Standing.TRYING:
             self._row += 1
             if self._row >= CLOSES_AFTER:
-                self._standing, self._row, self._rest = Standing.CLOSED, 0, FIRST_REST
+                self._standing, self._row, self._closed_at = Standing.CLOSED, 0, self._monotonic()
         else:
             self._row = 0
 
@@ -109,6 +117,16 @@ class Breaker:
         if self._standing is Standing.CLOSED and self._row + 1 < OPENS_AFTER:
             self._row += 1
             return
+        if self._standing is Standing.CLOSED and self._monotonic() - self._closed_at > STEADY.total_seconds():
+            self._rest = FIRST_REST  # else it stumbles, and is tried less and less often
+        self._open()
+
+    def trip(self, code: str) -> None:
+        """Open at once and for the longest rest: it refuses this hub, and would refuse the next call too."""
+        self._code, self._rest = code, LONGEST_REST
+        self._open()
+
+    def _open(self) -> None:
         self._standing, self._row = Standing.OPEN, 0
         jitter = random.uniform(0.8, 1.0)  # noqa: S311 (so that processes do not probe in step)
         self._until = self._monotonic() + self._rest.total_seconds() * jitter

@@ -32,8 +32,8 @@ LEASE = timedelta(seconds=30)
 SLICE = 64
 SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
 TURN = timedelta(seconds=5)  # then other parcels, and recalls of this one, get the thread
+_WAITS = {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
-_NO_PACE = Pace(0)
 
 
 class Ended(StrEnum):
@@ -72,10 +72,9 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     held = out.store.run(lambda unit: parcels.claim(unit, parcel_id, at=at, until=at + LEASE))
     if held is None:
         return Ended.NOT_DUE
-    wire = out.wires.get(held.channel)
-    if wire is None:
+    if held.channel not in out.wires:
         return _give_back(out, held, Ended.NO_WIRE, timedelta(minutes=1))
-    ended = _turn(out, held, wire)
+    ended = _turn(out, held)
     if ended in (Ended.SETTLED, Ended.BURIED, Ended.EXPIRED):
         out.store.run(lambda unit: ending.finish(unit, held.dispatch, out.clock()))
     elif ended is Ended.TURN_OVER:
@@ -83,29 +82,34 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     return ended
 
 
-def _turn(out: Outgoing, held: Claim, wire: Wire) -> Ended:
-    pace, breaker = out.paces.get(held.channel, _NO_PACE), out.courier.breaker_of(wire)
+def _turn(out: Outgoing, held: Claim) -> Ended:
     turn_ends = boottime() + TURN.total_seconds()
     said: list[Outcome] = []  # of the slice before, known nowhere else yet
     lease_ends = float("-inf")
+    wire = before = out.wire_now(held.channel) or out.wires[held.channel]
     while True:
-        end = _end_of_turn(out, held, said, breaker, turn_ends)
+        pace, breaker = out.pace_of(wire), out.courier.breaker_of(wire)
+        end = _end_of_turn(out, held, said, breaker, turn_ends, is_other=wire is not before)
         if end is not None:
             return end() if _note(out, held, said, lease_ends) else Ended.FENCED
         most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace)
-        began = _go_on(out, held, said, most=most, until=lease_ends)
+        began = _go_on(out, held, said, most=most, until=lease_ends, spare=out.spare_name(wire))
         if began is None:
             return Ended.FENCED
         if not began.slots:
             return Ended.SETTLED
         said, lease_ends = _carry(out, held, wire, pace, began), began.lease_ends
+        wire, before = out.wire_now(held.channel) or wire, wire
 
 
 def _end_of_turn(
-    out: Outgoing, held: Claim, said: Sequence[Outcome], breaker: Breaker, turn_ends: float
+    out: Outgoing, held: Claim, said: Sequence[Outcome], breaker: Breaker, turn_ends: float, *, is_other: bool
 ) -> Callable[[], Ended] | None:
-    """What to do with the parcel once `said` is written down; None: go on with the next slice."""
-    end = _judge(out, held, said)
+    """What to do with the parcel once `said` is written down; None: go on with the next slice.
+
+    `is_other`: that one goes to another provider, so that this one's wish to wait holds up nothing.
+    """
+    end = _judge(out, held, said, is_other=is_other)
     if end is not None:
         return end
     if out.clock() >= held.expires:
@@ -119,7 +123,9 @@ def _end_of_turn(
     return None
 
 
-def _go_on(out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float) -> _Began | None:
+def _go_on(
+    out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float, spare: str
+) -> _Began | None:
     """In one transaction the answers of a slice and the attempts of the next, or the end of the parcel.
 
     No slots when it is settled, None when it is another's now.
@@ -129,7 +135,7 @@ def _go_on(out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, un
     def work(unit: Unit, is_repeated: bool) -> _Began | None:
         seen_at, at = boottime(), out.clock()
         waiting, slots = slices.go_on(
-            unit, held, results, most=most, at=at, until=at + LEASE, takes_back=is_repeated
+            unit, held, results, most=most, at=at, until=at + LEASE, takes_back=is_repeated, spare=spare
         )
         _follow(unit, held, results, waiting, at)
         if slots is None:  # or the first try has settled it, and its COMMIT was not answered
@@ -187,7 +193,8 @@ def _carry(out: Outgoing, held: Claim, wire: Wire, pace: Pace, began: _Began) ->
             clock=out.clock, readers=out.courier.readers, seen_at=began.seen_at, is_stopped=began.is_stopped,
         )  # fmt: skip
 
-    return out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT)
+    return out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT,
+                             has_other=held.channel in out.spares)  # fmt: skip
 
 
 def _results(outcome: Outcome) -> list[Result]:
@@ -230,7 +237,9 @@ def _follow(
         ending.note_unsure(unit, held.release, held.parcel, unsure, at)
 
 
-def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Callable[[], Ended] | None:
+def _judge(
+    out: Outgoing, held: Claim, outcomes: Sequence[Outcome], *, is_other: bool
+) -> Callable[[], Ended] | None:
     """What the outcomes of a slice mean for the rest of the parcel; None: go on."""
     refusals = {o.refusal for o in outcomes}
     never = next((o.error for o in outcomes if isinstance(o.error, Never)), None)
@@ -243,12 +252,12 @@ def _judge(out: Outgoing, held: Claim, outcomes: Sequence[Outcome]) -> Callable[
     if Refusal.EXPIRED in refusals:
         return partial(_expire, out, held)
     not_now = [o.error for o in outcomes if isinstance(o.error, NotNow)]
-    if not_now:
+    if not_now and not is_other:
         asked = max((e.retry_after for e in not_now if e.retry_after), default=timedelta())
         was_answered = any(o.answers for o in outcomes)
         wait = max(asked, _backoff(0 if was_answered else held.attempts))
         return partial(_give_back, out, held, Ended.WAITS, wait)
-    if refusals & {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING, Refusal.RESTING}:
+    if refusals & _WAITS or (Refusal.RESTING in refusals and not is_other):
         return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
     return None
 

@@ -1,7 +1,7 @@
 """Which workers carry a dispatch: what is urgent, and what goes by another channel, never waits behind the rest."""
 
 from domain.artefact import Purpose
-from domain.release import Colour, Release
+from domain.release import LIFE_THREAT, Release
 
 URGENT = "urgent"
 _JOBS = {URGENT: "deliver_urgent", "email": "deliver_mail"}
@@ -10,7 +10,7 @@ _DELIVER = "deliver"  # everything else with an address
 
 def lane_of(release: Release, purpose: Purpose, channel: str) -> str:
     """Red and orange warnings and all corrections are urgent: a notice to a whole city must not hold them up."""
-    is_urgent = release.draft.colour in (Colour.RED, Colour.ORANGE) or purpose is Purpose.CORRECTION
+    is_urgent = release.draft.colour in LIFE_THREAT or purpose is Purpose.CORRECTION
     return URGENT if is_urgent else channel
 
 

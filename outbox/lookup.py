@@ -3,18 +3,19 @@
 A provider's list does not give our tag back. A message on it is ours when it went from our sender to the
 address, holds exactly the approved text, was made after the promise, and bears no name that another delivery
 bears already. Nothing like it twice, a minute apart, is the proof of absence that PROMISES R4 asks for; a
-message that no row explains, or a list that is not whole, proves nothing: the delivery stays unsure.
+message that no row explains, or a list that is not whole, proves nothing: the delivery stays unsure. Where the
+approved release says so (`repeat_unsure`, red and orange only), it is sent once more all the same, and marked.
 """
 
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from channels.contract import LooksUp, Repeats
+from channels.contract import LooksUp, Repeats, Wire
 from domain.errors import HubError, NotNow
 from domain.parcel import DeliveryState, Listed, Receipt
 from outbox import receipts
@@ -31,6 +32,8 @@ APART = timedelta(seconds=60)  # between two looks that together prove an absenc
 SKEW = timedelta(minutes=10)  # that the provider's clock may be behind ours
 LONGEST_WAIT = timedelta(minutes=15)  # between two looks at what stays unclear
 GIVE_UP = timedelta(hours=24)  # of asking; the delivery stays as it is, and is shown
+DOUBTS = 2  # looks that have shown nothing, before a release that says so is sent once more
+UNASKED_FOR = timedelta(seconds=75)  # as long as two looks take, for a wire that cannot be asked
 REPEATS_AT_MOST = 3  # of one delivery: what is proven absent over and over is another kind of fault
 SILENT_FOR = timedelta(minutes=10)  # without a receipt (PROMISES F23)
 TELLS = ("sms",)  # channels whose provider reports each delivery; a mail server tells of failures only
@@ -53,8 +56,12 @@ class Verdict(StrEnum):
     ABSENT = "absent"  # proven, and sent again where the release still goes
     UNCLEAR = "unclear"
     REPEATED = "repeated"  # by a wire whose repeat reads as the same message
+    DOUBLED = "doubled"  # nothing is proven, and the approved release says: better twice than not at all
     SETTLED = "settled"  # by a receipt, before it was asked
     SILENT = "silent"  # taken, and no receipt: asked how it stands
+
+
+_SENT_AGAIN = (Verdict.ABSENT, Verdict.REPEATED, Verdict.DOUBLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +97,12 @@ class Lookups:
     def run(self) -> int:
         """One round; how many deliveries were asked about."""
         out, at = self._out, self._out.clock()
-        asked: dict[str, LooksUp] = {c: wire for c, wire in out.wires.items() if isinstance(wire, LooksUp)}
+        asked = {c for c, wire in out.wires.items() if isinstance(wire, LooksUp)}
         waits = {channel: FIRST_LOOK for channel in asked}
         waits |= {
-            c: w.repeats_after for c, w in out.wires.items() if c not in asked and isinstance(w, Repeats)
+            c: w.repeats_after if isinstance(w, Repeats) else UNASKED_FOR
+            for c, w in out.wires.items()
+            if c not in asked
         }
         telling = [channel for channel in asked if channel in TELLS and self._walk_at <= at]
         if not telling and not out.store.read(lambda unit: lookups.is_needed(unit, list(waits), at)):
@@ -111,18 +120,22 @@ class Lookups:
         if not tasks:
             return 0
         to_ask = [task for task in tasks if task.channel in asked]
-        said = dict(zip([t.key for t in to_ask], out.courier.ask(self._ask(asked, to_ask)), strict=True))
-        opened = out.store.run(lambda unit: _settle(unit, tasks, said, out.clock()))
+        said = dict(zip([t.key for t in to_ask], out.courier.ask(self._ask(to_ask)), strict=True))
+        alike = {c for c, w in out.wires.items() if isinstance(w, Repeats)}
+        opened = out.store.run(lambda unit: _settle(unit, tasks, said, alike, out.clock()))
         for task in opened:
             out.bell(job_of(task.lane), task.parcel)
         return len(tasks)
 
-    async def _ask(self, wires: dict[str, LooksUp], tasks: Sequence[Task]) -> list[_Said]:
+    async def _ask(self, tasks: Sequence[Task]) -> list[_Said]:
         places = asyncio.Semaphore(_AT_ONCE)
-        return await asyncio.gather(*(self._ask_one(wires[t.channel], t, places) for t in tasks))
+        return await asyncio.gather(*(self._ask_one(t, places) for t in tasks))
 
-    async def _ask_one(self, wire: LooksUp, task: Task, places: asyncio.Semaphore) -> _Said:
-        pace = self._pace(task.channel)
+    async def _ask_one(self, task: Task, places: asyncio.Semaphore) -> _Said:
+        wire = self._out.wire_of(task.channel, task.spare)
+        if wire is None or not isinstance(wire, LooksUp):  # the spare it went by is another's now
+            return _Said(listed=None)
+        pace = self._pace(wire)
         try:
             async with places:
                 await pace.take()
@@ -136,15 +149,22 @@ class Lookups:
         except Exception:  # silence, a list that is not whole, a broken wire: nothing is proven
             return _Said(listed=None)
 
-    def _pace(self, channel: str) -> Pace:
-        sends = self._out.paces.get(channel, Pace(0)).calls_per_second
-        return self._paces.setdefault(channel, Pace(sends / _SHARE, burst=_AT_ONCE))
+    def _pace(self, wire: Wire) -> Pace:
+        sends = self._out.pace_of(wire).calls_per_second
+        return self._paces.setdefault(wire.name, Pace(sends / _SHARE, burst=_AT_ONCE))
 
 
 def _settle(
-    unit: Unit, tasks: Sequence[Task], said: dict[tuple[str, int], _Said], at: datetime
+    unit: Unit,
+    tasks: Sequence[Task],
+    said: dict[tuple[str, int], _Said],
+    alike: Collection[str],
+    at: datetime,
 ) -> list[Task]:
-    """Write down what the looks have shown; those whose parcels have something to send again."""
+    """Write down what the looks have shown; those whose parcels have something to send again.
+
+    `alike`: channels whose repeats read as the same message.
+    """
     counted: dict[tuple[str, str], Counter[str]] = {}
     opened = []
     for task in tasks:
@@ -155,10 +175,11 @@ def _settle(
             lookups.close(unit, task.key, Verdict.SETTLED, at)
             continue
         answer = said.get(task.key)
-        verdict = _repeat(unit, task, at) if answer is None else _judge_one(unit, task, answer, at)
-        if verdict in (Verdict.FOUND, Verdict.ABSENT, Verdict.REPEATED):
+        is_alike = task.channel in alike
+        verdict = _judge_one(unit, task, answer, at) if answer else _repeat(unit, task, is_alike, at)
+        if verdict in (Verdict.FOUND, *_SENT_AGAIN):
             counted.setdefault((task.release, task.parcel), Counter())[verdict.value] += 1
-        if verdict in (Verdict.ABSENT, Verdict.REPEATED):
+        if verdict in _SENT_AGAIN:
             opened.append(task)
     for (release, parcel), counts in counted.items():
         if release:
@@ -169,16 +190,20 @@ def _settle(
 
 def _judge_one(unit: Unit, task: Task, said: _Said, at: datetime) -> Verdict:
     looks = task.looks + 1
+    verdict, one = (Verdict.UNDER_WAY, None) if said.listed is None else judge(unit, task, said.listed)
+    is_shown = verdict in (Verdict.FOUND, Verdict.ABSENT_ONCE)
+    if task.may_double and not task.is_double and looks >= DOUBTS and not is_shown:
+        return _double(unit, task, looks, at)
     if said.listed is None:
         again = said.wait or min(timedelta(seconds=10) * (1 << min(looks, 10)), LONGEST_WAIT)
         return _look_again(unit, task, Verdict.UNDER_WAY, at, again, looks=looks, absent_at=task.absent_at)
-    verdict, one = judge(unit, task, said.listed)
     if verdict is Verdict.FOUND and one is not None:
         _found(unit, task, one, at)
         lookups.close(unit, task.key, verdict.value, at, looks=looks)
         return verdict
     if verdict is Verdict.UNCLEAR:
-        again = min(APART * (1 << min(looks, 6)), LONGEST_WAIT)
+        is_soon = task.may_double and not task.is_double
+        again = APART if is_soon else min(APART * (1 << min(looks, 6)), LONGEST_WAIT)
         return _look_again(unit, task, verdict, at, again, looks=looks, absent_at=None)
     if task.absent_at is None or at - task.absent_at < APART:
         first = task.absent_at or at
@@ -239,9 +264,18 @@ def _poll(unit: Unit, task: Task, said: _Said, at: datetime) -> None:
     _look_again(unit, task, Verdict.SILENT, at, again, looks=task.looks + 1, absent_at=None)
 
 
-def _repeat(unit: Unit, task: Task, at: datetime) -> Verdict:
-    """Once, by a wire that cannot be asked."""
-    if task.repeats:
+def _double(unit: Unit, task: Task, looks: int, at: datetime) -> Verdict:
+    """Once, since its approvers would rather have it come twice than not at all."""
+    lookups.send_again(unit, task, "repeat", at)
+    lookups.close(unit, task.key, Verdict.DOUBLED, at, looks=looks, repeats=task.repeats + 1, is_double=True)
+    return Verdict.DOUBLED
+
+
+def _repeat(unit: Unit, task: Task, is_alike: bool, at: datetime) -> Verdict:
+    """Once, by a wire that cannot be asked: where its repeat reads as the same message, or the release says so."""
+    if not is_alike and task.may_double and not task.is_double:
+        return _double(unit, task, task.looks, at)
+    if task.repeats or not is_alike:
         lookups.close(unit, task.key, Verdict.UNCLEAR, at)
         return Verdict.UNCLEAR
     lookups.send_again(unit, task, "repeat", at)

@@ -19,11 +19,14 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
 
     {"release", "state", "reach", "adds_up", "channels": {channel: {"dispatches": [{"id", "language",
     "state"}], "reach", "unexpanded", "states": {delivery state: n}, "adds_up", "first_at", "last_at",
-    "look_ups": {verdict: n}, "probably": n | None}},
+    "look_ups": {verdict: n}, "probably": n | None, "by_spare": n,
+    "doubled": n}},
     "endings": {"lift" | "correction": channels as above}}.
     `unexpanded` counts addresses that are not yet rows; `adds_up` says that states and unexpanded make
     up the reach. `look_ups` says what providers answered about deliveries (outbox.lookup.Verdict), `probably`
-    how many of the unsure have arrived if they are like those that were settled. Times are of the first and the
+    how many of the unsure have arrived if they are like those that were settled, `by_spare` how many were last
+    tried by the spare provider, `doubled` how many were sent again unproven, as the release says, and may come
+    twice. Times are of the first and the
     last attempt or receipt, None before. A channel that publishes to everyone has reach None. The reach of an
     ending is whom its warning reached, or may have.
     """
@@ -35,8 +38,10 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
     channels = _channels(dispatches, tally, Purpose.MAIN)
     for (name, verdict), n in lookups.verdicts(unit, release_id).items():
         channels[name]["look_ups"][verdict or "under_way"] = n
+    doubles = lookups.doubles(unit, release_id)
     for name, channel in channels.items():
         channel["probably"] = _probably(channel)
+        channel["doubled"] = doubles.get((Purpose.MAIN.value, name), 0)
         mine = [d for d in dispatches if d.channel == name and d.purpose == Purpose.MAIN]
         _reach(unit, release, name, channel, mine)
     endings = {
@@ -46,6 +51,7 @@ def summary(unit: Unit, release_id: str) -> dict[str, Any]:
     }
     for purpose, found in endings.items():
         for name, channel in found.items():
+            channel["doubled"] = doubles.get((purpose, name), 0)
             walking = [
                 d for d in dispatches if (d.purpose, d.channel) == (purpose, name) and not d.is_expanded
             ]
@@ -84,7 +90,7 @@ def _reach_of_ending(main: dict[str, Any], channel: dict[str, Any], *, is_walked
 
 def _empty() -> dict[str, Any]:
     return {"dispatches": [], "reach": None, "unexpanded": 0, "states": {}, "adds_up": True,
-            "first_at": None, "last_at": None, "look_ups": {}, "probably": None}  # fmt: skip
+            "first_at": None, "last_at": None, "look_ups": {}, "probably": None, "by_spare": 0, "doubled": 0}  # fmt: skip
 
 
 def _probably(channel: dict[str, Any]) -> int | None:
@@ -98,6 +104,7 @@ def _probably(channel: dict[str, Any]) -> int | None:
 def _count(channel: dict[str, Any], row: Any) -> None:
     states = channel["states"]
     states[row.state] = states.get(row.state, 0) + row.n
+    channel["by_spare"] += row.by_spare
     if row.state not in _NOT_TRIED:
         first, last = channel["first_at"], channel["last_at"]
         channel["first_at"] = min(first, row.first_at) if first else row.first_at

@@ -16,23 +16,23 @@ class Standings:
 
     def __init__(self, out: Outgoing) -> None:
         self._out, self._process = out, secrets.token_hex(8)
-        self._told: dict[str, tuple[Standing, bool, str]] = {}
+        self._told: dict[tuple[str, str], tuple[Standing, bool, str]] = {}
         self._looks = 0
 
     def tell(self) -> None:
         """Write down what troubles a provider, or that it is over."""
         out, at = self._out, self._out.clock()
-        looks = {channel: out.courier.breaker_of(wire).look() for channel, wire in out.wires.items()}
-        bad = {channel: look for channel, look in looks.items() if look.is_troubled}
-        now = {channel: (look.standing, look.is_told_to_wait, look.code) for channel, look in bad.items()}
+        looks = {(w.channel, out.spare_name(w)): out.courier.breaker_of(w).look() for w in out.all_wires()}
+        bad = {which: look for which, look in looks.items() if look.is_troubled}
+        now = {which: (look.standing, look.is_told_to_wait, look.code) for which, look in bad.items()}
         self._looks += 1
         if now == self._told and (not now or self._looks % _RENEWED):
             return
-        found = [_row(channel, look, at) for channel, look in bad.items()]
+        found = [_row(*which, look, at) for which, look in bad.items()]
         out.store.run(lambda unit: providers.note(unit, self._process, found, at))
         self._told = now
 
 
-def _row(channel: str, look: Look, at: datetime) -> Provider:
-    return Provider(channel=channel, standing=look.standing.value, code=look.code,
+def _row(channel: str, spare: str, look: Look, at: datetime) -> Provider:
+    return Provider(channel=channel, spare=spare, standing=look.standing.value, code=look.code,
                     is_told_to_wait=look.is_told_to_wait, until=at + look.rest, since=at)  # fmt: skip

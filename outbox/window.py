@@ -27,6 +27,7 @@ DEADLINE = timedelta(seconds=10)  # of one call, whatever trickles in; a third o
 READERS = 4  # threads in which guards read the store: each read is well under a millisecond
 
 
+REFUSES_US = "config"  # of Never: the account, not the message
 _LOOK = 0.5  # seconds between looks whether the loop still lives
 
 
@@ -64,9 +65,10 @@ class _Slice:
         guard: Guard,
         breaker: Breaker,
         is_urgent: bool,
+        has_other: bool,
     ) -> None:
         self.wire, self.calls, self.pace, self.guard, self.breaker = wire, calls, pace, guard, breaker
-        self.is_urgent = is_urgent
+        self.is_urgent, self.has_other = is_urgent, has_other
         self.is_halted = False  # one of its calls was told to wait: no other begins
         self.outcomes: list[Outcome | None] = [None] * len(calls)
         self._left = len(calls)
@@ -104,15 +106,16 @@ class Courier:
 
     def carry(
         self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard],
-        is_urgent: bool = False,
+        is_urgent: bool = False, has_other: bool = False,
     ) -> list[Outcome]:  # fmt: skip
         """Make the calls of one slice and wait for all of them; one outcome for each, in their order.
 
+        `has_other`: another provider can be called instead, so one that refuses this hub ends nothing for good.
         Urgent calls get the pace and the places of the window before all others that wait.
         Safe while the courier closes, and after: what has not begun is refused as CLOSING.
         """
         try:
-            return self._wait(self._slice(wire, calls, pace, guard, is_urgent))
+            return self._wait(self._slice(wire, calls, pace, guard, is_urgent, has_other))
         except _LoopHasEnded:
             return [Outcome(call=call, refusal=Refusal.CLOSING) for call in calls]
 
@@ -166,16 +169,18 @@ class Courier:
                     raise _LoopHasEnded from None
 
     async def _slice(
-        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard], is_urgent: bool
-    ) -> list[Outcome]:
+        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard], is_urgent: bool,
+        has_other: bool,
+    ) -> list[Outcome]:  # fmt: skip
         if self._is_closing:
             raise _LoopHasEnded
         self._wires[wire.name] = wire
         if wire.name not in self._windows:
             self._windows[wire.name] = Window(wire.window, self._one)
         under_way = _Slice(
-            wire, calls, pace=pace, guard=guard(), breaker=self.breaker_of(wire), is_urgent=is_urgent
-        )
+            wire, calls, pace=pace, guard=guard(), breaker=self.breaker_of(wire), is_urgent=is_urgent,
+            has_other=has_other,
+        )  # fmt: skip
         self._windows[wire.name].put([(under_way, n) for n in range(len(calls))], is_urgent=is_urgent)
         return await under_way.ended()
 
@@ -233,6 +238,9 @@ class Courier:
             return Outcome(call=call, error=error)
         except Never as error:
             of.is_halted = True
+            if error.code == REFUSES_US and of.has_other:
+                of.breaker.trip(error.code)
+                return Outcome(call=call, error=NotNow("this provider refuses us", code=error.code))
             return Outcome(call=call, error=error)
         except Unsure as error:
             return Outcome(call=call, error=error)

@@ -29,6 +29,7 @@ class Task:
     address: str
     provider_id: str
     channel: str
+    spare: str  # name of the wire that it went by; '' is the channel's own
     lane: str
     release: str
     is_recallable: bool
@@ -36,6 +37,8 @@ class Task:
     promised_at: datetime  # nothing of it can have left before
     looks: int
     repeats: int
+    is_double: bool  # sent again already though nothing was proven
+    may_double: bool  # its release says so (PROMISES R4 b)
     absent_at: datetime | None
 
     @property
@@ -135,13 +138,14 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
     tasks = []
     for row in rows:
         query = (
-            sa.select(d.state, d.address, d.attempts, d.provider_id, x.channel, x.lane, x.release, x.purpose,
-                      x.created_at, sa.func.coalesce(a.body, x.notice_payload).label("payload"), look_up.c.looks,
-                      look_up.c.repeats, look_up.c.absent_at)
+            sa.select(d.state, d.address, d.attempts, d.provider_id, d.spare, x.channel, x.lane, x.release,
+                      x.purpose, x.created_at, sa.func.coalesce(a.body, x.notice_payload).label("payload"), look_up.c.looks,
+                      look_up.c.repeats, look_up.c.absent_at, look_up.c.is_double, t.release_row.c.repeat_unsure)
             .join(t.parcel_row, p.id == d.parcel)
             .join(t.dispatch, x.id == p.dispatch)
             .join(look_up, sa.and_(look_up.c.parcel == d.parcel, look_up.c.seq == d.seq))
             .join(t.artefact, a.id == x.artefact, isouter=True)
+            .join(t.release_row, t.release_row.c.id == x.release, isouter=True)
             .where(d.parcel == row.parcel, d.seq == row.seq)
         )  # fmt: skip
         one = unit.row(query)
@@ -156,9 +160,11 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
         update(unit, (row.parcel, row.seq), at, due_at=until)
         tasks.append(Task(
             parcel=row.parcel, seq=row.seq, attempt=row.attempt, state=DeliveryState(one.state),
-            address=one.address, provider_id=one.provider_id or "", channel=one.channel, lane=one.lane,
-            release=one.release or "", is_recallable=one.purpose == "main", payload=one.payload,
-            promised_at=one.created_at, looks=one.looks, repeats=one.repeats, absent_at=one.absent_at,
+            address=one.address, provider_id=one.provider_id or "", channel=one.channel,
+            spare=one.spare or "", lane=one.lane, release=one.release or "",
+            is_recallable=one.purpose == "main", payload=one.payload, promised_at=one.created_at,
+            looks=one.looks, repeats=one.repeats, absent_at=one.absent_at,
+            is_double=one.is_double, may_double=bool(one.repeat_unsure),
         ))  # fmt: skip
     return tasks
 
@@ -204,6 +210,7 @@ def rivals(unit: Unit, task: Task) -> list[tuple[str, int, DeliveryState, bytes]
         .select_from(t.delivery.join(t.parcel_row, p.id == d.parcel).join(t.dispatch, x.id == p.dispatch))
         .join(t.artefact, a.id == x.artefact, isouter=True)
         .where(d.address == task.address, x.channel == task.channel)
+        .where(sa.func.coalesce(d.spare, "") == task.spare)  # another provider's are on another list
     )
     going = (ParcelState.LEASED.value, ParcelState.STOPPED.value)
     for query in (
@@ -256,6 +263,19 @@ def verdicts(unit: Unit, release_id: str) -> dict[tuple[str, str], int]:
     return {(row.channel, row.verdict): row.n for row in unit.rows(query)}
 
 
+def doubles(unit: Unit, release_id: str) -> dict[tuple[str, str], int]:
+    """(purpose, channel) -> deliveries that were sent again though nothing was proven: they may come twice."""
+    p, x = t.parcel_row.c, t.dispatch.c
+    query = (
+        sa.select(x.purpose, x.channel, sa.func.count().label("n"))
+        .join(t.parcel_row, p.id == look_up.c.parcel)
+        .join(t.dispatch, x.id == p.dispatch)
+        .where(x.release == release_id, look_up.c.is_double)
+        .group_by(x.purpose, x.channel)
+    )
+    return {(row.purpose, row.channel): row.n for row in unit.rows(query)}
+
+
 def counts(unit: Unit) -> dict[tuple[str, str], int]:
     """(channel, verdict) -> look-ups of all releases and notices."""
     p, x = t.parcel_row.c, t.dispatch.c
@@ -266,7 +286,7 @@ def counts(unit: Unit) -> dict[tuple[str, str], int]:
 
 
 def _note(unit: Unit, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A delivery that is unsure anew begins anew; only how often it was sent again is kept."""
+    """A delivery that is unsure anew begins anew; only how often it was sent again, and whether unproven, is kept."""
     fresh = {"verdict": "", "looks": 0, "absent_at": None}
     _upsert(unit, look_up, [{**row, **fresh} for row in rows], ["parcel", "seq"])
 

@@ -246,12 +246,12 @@ def counts_of(unit: Unit, parcel_id: str) -> Mapping[str, int]:
 
 
 def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
-    """Rows (purpose, channel, language, state, n, first_at, last_at); a stopped parcel's queue is stopped."""
+    """Rows (purpose, channel, language, state, n, by_spare, first_at, last_at); a stopped parcel's queue is stopped."""
     p, d, x = t.parcel_row.c, t.delivery.c, t.dispatch.c
     is_stopped = sa.and_(p.state == ParcelState.STOPPED.value, d.state == DeliveryState.QUEUED.value)
     state = sa.case((is_stopped, DeliveryState.STOPPED.value), else_=d.state).label("state")
     each = (
-        sa.select(x.purpose, x.channel, x.language, state, d.changed_at)
+        sa.select(x.purpose, x.channel, x.language, state, d.spare, d.changed_at)
         .join(t.parcel_row, p.id == d.parcel)
         .join(t.dispatch, x.id == p.dispatch)
         .where(x.release == release_id)
@@ -260,7 +260,8 @@ def tally(unit: Unit, release_id: str) -> list[sa.Row[Any]]:
     e = each.c
     times = (sa.func.min(e.changed_at).label("first_at"), sa.func.max(e.changed_at).label("last_at"))
     what = (e.purpose, e.channel, e.language, e.state)
-    return unit.rows(sa.select(*what, sa.func.count().label("n"), *times).group_by(*what))
+    counts = (sa.func.count().label("n"), sa.func.count(e.spare).label("by_spare"))
+    return unit.rows(sa.select(*what, *counts, *times).group_by(*what))
 
 
 def holds(unit: Unit, held: Claim, *, renew: datetime | None = None) -> bool:

@@ -169,6 +169,7 @@ def _draft_row(draft: Draft) -> dict[str, Any]:
         "body": body,
         "expires": draft.expires,
         "review_by": draft.review_by,
+        "repeat_unsure": draft.repeat_unsure,
         "from_report": draft.from_report or None,
         "supersedes": draft.supersedes or None,
     }
@@ -214,6 +215,7 @@ def _release(row: sa.Row[Any], editors: frozenset[str]) -> Release:
         effective=_instant(body["effective"]),
         onset=_instant(body["onset"]),
         review_by=row.review_by,
+        repeat_unsure=row.repeat_unsure,
         grade=row.grade,
         colour=Colour(row.colour) if row.colour else None,
         response_level=row.response_level,

@@ -33,7 +33,8 @@ _BEGIN = (
     " FROM (SELECT q.ctid AS place, q.recipient, q.address FROM delivery q"
     f" WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}' ORDER BY q.attempts, q.seq LIMIT :most) AS delivery)"
     f" UPDATE delivery SET state = CASE WHEN c.is_out THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"
-    " attempts = delivery.attempts + CASE WHEN c.is_out THEN 0 ELSE 1 END, changed_at = :at FROM chosen c"
+    " attempts = delivery.attempts + CASE WHEN c.is_out THEN 0 ELSE 1 END, spare = :spare, changed_at = :at"
+    " FROM chosen c"
     f" WHERE delivery.ctid = c.place AND delivery.parcel = :parcel AND delivery.state = '{_S.QUEUED}'"
     " RETURNING delivery.seq, delivery.address, delivery.attempts, delivery.state, c.of_group"
 )
@@ -43,7 +44,7 @@ _CHOOSE = (
     f" WHERE parcel = :parcel AND seq IN ({_CHOSEN})"
 )
 _MARK = (  # SQLite, second half
-    "UPDATE delivery SET state = :state, attempts = attempts + :more, changed_at = :at"
+    "UPDATE delivery SET state = :state, attempts = attempts + :more, spare = :spare, changed_at = :at"
     " WHERE parcel = :parcel AND seq IN (SELECT value FROM json_each(:seqs))"
 )
 
@@ -108,12 +109,13 @@ def record(
 
 def go_on(
     unit: Unit, held: Claim, results: Sequence[Result], *, most: int, at: datetime, until: datetime,
-    takes_back: bool = False,
+    takes_back: bool = False, spare: str = "",
 ) -> tuple[frozenset[str] | None, list[Slot] | None]:  # fmt: skip
     """Write down how attempts ended, and the attempts of the next deliveries: (as record() says it, the next slots).
 
     The lease is renewed. Addresses whose subscriptions have ended become opted_out and use up no attempt. Slots are
-    [] when none is queued, None when the parcel is no longer ours.
+    [] when none is queued, None when the parcel is no longer ours. `spare` names the wire that they go by, when
+    it is not the channel's own.
 
     `takes_back`: a COMMIT of ours had no answer, so attempts may be written down whose calls were never made.
     While no call of ours is under way they go back to the queue, once `results` are written.
@@ -123,15 +125,16 @@ def go_on(
     waiting = _record(unit, held, results, at)
     if takes_back:
         take_back(unit, held, at)
-    return waiting, _begin(unit, held, most, at)
+    return waiting, _begin(unit, held, most, spare, at)
 
 
-def _begin(unit: Unit, held: Claim, most: int, at: datetime) -> list[Slot]:
+def _begin(unit: Unit, held: Claim, most: int, spare: str, at: datetime) -> list[Slot]:
     asked = {
         "parcel": held.parcel,
         "channel": held.channel,
         "asks_opt_outs": held.asks_opt_outs,
         "most": most,
+        "spare": spare or None,
     }
     while True:
         begun, is_any = (_begin_there if unit.is_postgres else _begin_here)(unit, asked, at)
@@ -161,6 +164,7 @@ def _begin_here(unit: Unit, asked: dict[str, Any], at: datetime) -> _Begun:
         if seqs:
             given = {
                 "state": state.value,
+                "spare": asked["spare"],
                 "more": more,
                 "at": instant(at),
                 "parcel": asked["parcel"],

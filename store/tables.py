@@ -224,6 +224,7 @@ release_row = Table(
     Column("body", Json, nullable=False),  # the rest of domain.release.Draft
     Column("expires", Instant, nullable=False),
     Column("review_by", Instant),
+    Column("repeat_unsure", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("state", sa.String(20), nullable=False),
     Column("state_at", Instant, nullable=False),
     Column("revision", sa.Integer, nullable=False),
@@ -354,6 +355,7 @@ delivery = Table(
     Column("state", sa.String(20), nullable=False),
     Column("attempts", sa.Integer, nullable=False, server_default="0"),
     Column("provider_id", sa.String(80)),
+    Column("spare", sa.String(20)),  # name of the wire of the last attempt; NULL: the channel's own
     Column("code", sa.String(40), nullable=False, server_default=""),
     Column("changed_at", Instant, nullable=False),
     Index("ix_delivery_open", "parcel", postgresql_where=sa.text("state IN ('queued', 'sending')"),

@@ -14,6 +14,7 @@ look_up = Table(
     Column("verdict", sa.String(12), nullable=False, server_default=""),  # outbox.lookup.Verdict, the last one
     Column("looks", sa.Integer, nullable=False, server_default="0"),
     Column("repeats", sa.Integer, nullable=False, server_default="0"),  # times it was sent again
+    Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),  # sent again unproven: may come twice
     Column("absent_at", Instant),  # first of the looks in a row that found nothing
     Column("due_at", Instant),  # NULL: nothing more will be asked
     Column("changed_at", Instant, nullable=False),
@@ -33,6 +34,7 @@ provider = Table(  # what a process makes of a provider that troubles it; no row
     "provider",
     META,
     Column("channel", sa.String(20), primary_key=True),
+    Column("spare", sa.String(20), primary_key=True),  # its wire's name; '' is the channel's own
     Column("process", sa.String(40), primary_key=True),
     Column("standing", sa.String(10), nullable=False),  # outbox.breaker.Standing
     Column("code", sa.String(40), nullable=False),

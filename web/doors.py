@@ -51,11 +51,13 @@ class Doors:
         """An incoming SMS. An exact STOP ends subscriptions and stays out of the queue."""
         hub = self._hub
         settings = hub.settings
-        raw = await self._verified(
+        raw, signer = await self._verified(
             request, settings.twilio_webhook_url or f"{settings.site}/hooks/sms/twilio"
         )
         at = hub.clock()
-        inbound = await self._shaped("sms", request, raw, at, lambda: hub.twilio.parse_message(raw, at))
+        inbound = await self._shaped(
+            "sms", request, raw, at, lambda: hub.twilio.parse_message(raw, signer, at)
+        )
         if hub.twilio.is_stop(_text(raw)):
             kept = await self._stop(inbound, at)
         else:
@@ -68,28 +70,32 @@ class Doors:
         """A receipt, applied or held until its message is known; 2xx either way, so that it is not repeated."""
         hub = self._hub
         settings = hub.settings
-        raw = await self._verified(request, settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio")
+        url = settings.twilio_status_url or f"{settings.site}/hooks/dlr/twilio"
+        raw, signer = await self._verified(request, url)
         at = hub.clock()
         receipt = await self._shaped(
-            "receipt", request, raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, at)
+            "receipt", request, raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, signer, at)
         )
         taken = await asyncio.wrap_future(hub.store.submit(lambda unit: receipts.take(unit, receipt, at)))
         log("door.receipt", taken=taken.value)
         return Response(status_code=204)
 
-    async def _verified(self, request: Request, url: str) -> bytes:
-        """The raw body of a signed form. `url` is that of the settings: headers can be forged (H22)."""
+    async def _verified(self, request: Request, url: str) -> tuple[bytes, str]:
+        """The raw body of a signed form, and who signed it.
+
+        `url` is that of the settings: headers can be forged (H22).
+        """
         query = request.url.query
         signed = url.partition("?")[0] + (f"?{query}" if query else "")
         raw = await request.body()
         given = request.headers.getlist("x-twilio-signature")
         try:
-            self._hub.twilio.verify(signed, raw, given[0] if len(given) == 1 else None)
+            signer = self._hub.twilio.verify(signed, raw, given[0] if len(given) == 1 else None)
         except NotAllowed:
             raise self._refusal(request) from None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             raise BadInput("a form is needed", code="bad_media_type")
-        return raw
+        return raw, signer
 
     def _refusal(self, request: Request) -> Exception:
         """403, or 429 for an address that keeps trying; who signs rightly is never counted or held up."""

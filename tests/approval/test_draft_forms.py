@@ -84,6 +84,7 @@ def test_a_draft_and_its_body_are_the_same(store, people, areas, at) -> None:
         ("/onset", {"onset": "now"}),
         ("/effective", {"effective": {}}),
         ("/review_by", {"review_by": ""}),
+        ("/repeat_unsure", {"repeat_unsure": "yes"}),
         ("/fields", {"fields": []}),
         ("/fields/hours", {"fields": {"hours": 1.5}}),
         ("/fields/hours", {"fields": {"hours": True}}),

@@ -62,6 +62,7 @@ def test_the_digest_is_of_the_lines_and_the_manifest(store, people, areas, at) -
         {"areas": ("990102000000",)}, {"audience": Audience(groups=("grassroots",))}, {"grade": 2},
         {"channels": ("sms", "cap_feed")}, {"languages": ("zh-CN",)}, {"onset": timedelta(minutes=7)},
         {"organisation": "别的厅"}, {"review_by": timedelta(hours=2)},
+        {"repeat_unsure": True},
     ],
     ids=lambda c: next(iter(c)),
 )  # fmt: skip
@@ -104,6 +105,7 @@ def test_h86_every_input_of_the_freeze_is_in_the_digest(store, people, areas, at
         ("/grade", {"grade": 5}),
         ("/response_level", {"response_level": 2}),
         ("/response_level", {"kind": Kind.RESPONSE_START}),
+        ("/repeat_unsure", {"repeat_unsure": True, "colour": Colour.YELLOW}),
         ("/fields/hours", {"fields": {"hours": 99}}),
         ("/fields/hazards", {"fields": {"hazards": "sharks"}}),
         ("/fields/unknown", {"fields": {"unknown": 1}}),

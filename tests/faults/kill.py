@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.errors import Unavailable
-from hub import birth, keys
+from hub import anchor, birth, keys
 from outbox import progress
 from store.database import Store
 from tests.conftest import _psql
@@ -158,6 +158,7 @@ class KilledHub:
         calls = self._provider.calls()
         evidence = Evidence(
             data_dir=self._made.settings.data_dir, at=self._now(), answered=self._answered,
+            anchors=anchor.read(self._made.settings.data_dir),
             found=walkers.markers(self._texts()), calls=calls, deaths=self._worker_deaths,
             warnings=self._warned, slices=self.slices, threads=self._made.settings.worker_threads,
         )  # fmt: skip

@@ -5,7 +5,7 @@ Each I-number is that of the promise it checks; check() returns what is broken, 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.parcel import REACHED
-from hub import anchor, keys
+from hub import keys
 from outbox import progress as progress_of
 from outbox.deliver import SLICE
 from store import roots
@@ -37,6 +37,7 @@ class Evidence:
     """What a run leaves behind."""
 
     data_dir: Path
+    anchors: Mapping[int, str]  # read before the rows are: the hub may go on sealing meanwhile
     at: datetime  # the hub's clock
     answered: dict[str, int]  # marker of every report that was answered
     found: Sequence[str]  # marker of every report that stands in the queue
@@ -99,19 +100,25 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
 def _attempts(unit: Unit, evidence: Evidence) -> Iterator[str]:
     """I3 and R3: a call is repeated only after one that was provably not taken, at once or by the provider's list."""
     y = t.look_up.c
-    repeats = {f"{r.parcel}-{r.seq}": r.repeats for r in unit.rows(sa.select(y.parcel, y.seq, y.repeats))}
+    looked = list(unit.rows(sa.select(y.parcel, y.seq, y.repeats, y.is_double)))
+    repeats = {f"{r.parcel}-{r.seq}": r.repeats for r in looked}
+    doubles = {f"{r.parcel}-{r.seq}" for r in looked if r.is_double}  # R4 (b): marked, and approved so
     counted: dict[str, list[Call]] = {}
     for call in evidence.calls:
         counted.setdefault(call.tag, []).append(call)
     for tag, calls in counted.items():
         unclear = sum(call.is_ambiguous for call in calls[:-1])
-        if any(call.is_taken for call in calls[:-1]) or unclear > repeats.get(tag, 0):
+        had = sum(call.is_taken for call in calls[:-1])
+        if had > int(tag in doubles) or unclear > repeats.get(tag, 0):
             yield f"I3 {tag} was called again after {[c.act for c in calls]}"
     of_parcel = _promises(unit)
     taken = Counter(
         (c.to, promise.release, promise.purpose)
         for c in evidence.calls
-        if c.is_taken and (promise := of_parcel.get(c.tag.rpartition("-")[0])) and promise.release
+        if c.is_taken
+        and c.tag not in doubles
+        and (promise := of_parcel.get(c.tag.rpartition("-")[0]))
+        and promise.release
     )
     for (to, release, purpose), count in taken.items():
         if count > 1:
@@ -223,7 +230,7 @@ def approvals(unit: Unit, _: object = None) -> Iterator[str]:
 def _journal(unit: Unit, evidence: Evidence) -> Iterator[str]:
     """I5."""
     made = keys.load(evidence.data_dir / "keys", may_make=False)
-    _, findings = roots.verify(unit, made.journal_root.public_key(), anchor.read(evidence.data_dir))
+    _, findings = roots.verify(unit, made.journal_root.public_key(), evidence.anchors)
     for found in findings:
         yield f"I5 {found.where}: {found.what}"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hub import anchor
 from store import reports
 from store import tables as t
 from store.database import Store
@@ -48,8 +49,8 @@ class Hall:
         found = [row.content.text for row in self.store.read(_reports)]
         evidence = Evidence(
             data_dir=self.made.settings.data_dir, at=at, answered=self.answered, found=walkers.markers(found),
-            calls=self.provider.calls(), deaths=self.deaths, warnings=self.warned,
-            threads=self.made.settings.worker_threads,
+            anchors=anchor.read(self.made.settings.data_dir), calls=self.provider.calls(), deaths=self.deaths,
+            warnings=self.warned, threads=self.made.settings.worker_threads,
         )  # fmt: skip
         return stuck + self.store.read(lambda unit: oracle.check(unit, evidence))
 

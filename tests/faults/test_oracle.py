@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from channels.twilio_sms import TwilioSms
-from hub import keys
+from hub import anchor, keys
 from store import tables as t
 from tests.faults import oracle
 from tests.faults.oracle import Evidence
@@ -39,7 +39,8 @@ def honest(store, at, tmp_path):
         run_all(out)
         out.courier.close()
         calls = provider.calls()
-    return Evidence(data_dir=tmp_path, at=at, answered={"sms 1": 1}, found=["sms 1"], calls=calls, deaths=0,
+    return Evidence(data_dir=tmp_path, anchors=anchor.read(tmp_path), at=at,
+                    answered={"sms 1": 1}, found=["sms 1"], calls=calls, deaths=0,
                     warnings=[Warned(id=release_id, shown={"sms zh-CN": calls[0].sha256})])  # fmt: skip
 
 

@@ -89,7 +89,7 @@ class Walkers:
     def _walk_b(self) -> None:
         """A drafter, then an approver, who look at the state before they repeat an act that had no answer."""
         for act in (self._draft, self._submit, self._approve, self._end):
-            if not insist(act):
+            if not insist(act, self.answered.failures.append):
                 self.answered.failures.append(f"{act.__name__}: never answered")
                 return
 
@@ -125,23 +125,28 @@ class Walkers:
         if not self._ends_after < 0:
             self._leaving.wait(self._ends_after)
         self._ends_after = -1
-        if self._state() in ("approved", "publishing", "published"):
+        state = self._state()
+        if self._ending == "stop" and state == "published":
+            return  # all of it has left: there is nothing to stop
+        if state in ("approved", "publishing", "published"):
             self._made.api("POST", f"/v1/releases/{warned.id}/{self._ending}", {"reason": "wrong"})
         warned.ending, warned.ended_at = self._ending, time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def insist(post: Callable[[], object]) -> int:
-    """Repeat until it is answered; how often it took, 0 when it never was."""
+def insist(post: Callable[[], object], tells: Callable[[str], None] = lambda _: None) -> int:
+    """Repeat until it is answered; how often it took, 0 when it never was, and then `tells` hears the last words."""
     end = time.monotonic() + _GIVE_UP_SECONDS
-    times = 0
+    times, last = 0, ""
     while time.monotonic() < end:
         times += 1
         try:
             post()
-        except FAILURES:
+        except FAILURES as error:
+            last = f"{type(error).__name__}: {error}"[:300]
             time.sleep(_AGAIN_SECONDS)
         else:
             return times
+    tells(last)
     return 0
 
 

@@ -139,6 +139,7 @@ def approve(
     areas: Sequence[str] = ("990100000000",), lasts: timedelta = timedelta(hours=6),
     wanted: Audience | None = None, handling: Handling = Handling.PUBLIC, colour: Colour | None = Colour.ORANGE,
     texts: Mapping[str, str] = TEXT, supersedes: str = "", author: str = "per_author",
+    repeat_unsure: bool = False,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """An approved release with its promises, as the approving transaction leaves it: (id, dispatch ids)."""
     draft = Draft(
@@ -146,7 +147,7 @@ def approve(
         template="heavy_rain" if colour else "utility_outage", template_version=1, event_code="11B03",
         areas=tuple(areas), fields={},
         channels=tuple(channels), languages=tuple(languages), audience=wanted or Audience(),
-        expires=at + lasts, colour=colour, supersedes=supersedes,
+        expires=at + lasts, colour=colour, supersedes=supersedes, repeat_unsure=repeat_unsure,
     )  # fmt: skip
     artefacts = [
         Artefact(id=mint("art", at), channel=channel, language=language, media_type="text/plain",

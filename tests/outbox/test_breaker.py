@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from domain.errors import Never, NotNow, Unsure
-from outbox.breaker import CLOSES_AFTER, FIRST_REST, LONGEST_REST, OPENS_AFTER, Breaker, Standing
+from outbox.breaker import CLOSES_AFTER, FIRST_REST, LONGEST_REST, OPENS_AFTER, STEADY, Breaker, Standing
 
 SILENCE = Unsure("no answer", code="500")
 NOBODY = NotNow("no connection", code="ClientConnectorError", is_down=True)
@@ -88,6 +88,32 @@ def test_each_failed_try_doubles_the_rest_up_to_a_minute(breaker, seconds) -> No
     assert all(later > earlier * 1.5 for earlier, later in pairwise(rests[:5]))
     assert max(rests) <= LONGEST_REST
     assert breaker.rest() >= LONGEST_REST * 0.8
+
+
+def test_one_that_stumbles_on_is_tried_less_and_less_often_until_it_has_held_for_a_while(
+    breaker, seconds
+) -> None:
+    rests = []
+    for _ in range(4):
+        opened(breaker)
+        rests.append(breaker.rest())
+        seconds.now += breaker.rest().total_seconds()
+        assert all(call(breaker) for _ in range(CLOSES_AFTER))
+        assert breaker.look().standing is Standing.CLOSED
+    assert all(later > earlier * 1.5 for earlier, later in pairwise(rests))
+    seconds.now += STEADY.total_seconds() + 1
+    opened(breaker)
+    assert breaker.rest() <= FIRST_REST
+
+
+def test_one_that_refuses_this_hub_rests_as_long_as_can_be(breaker) -> None:
+    entered = breaker.enter()
+    breaker.trip("config")
+    breaker.leave(entered, NotNow("refused", code="config"))
+    look = breaker.look()
+    assert (look.standing, look.code) == (Standing.OPEN, "config")
+    assert look.rest >= LONGEST_REST * 0.8
+    assert breaker.is_passed_over
 
 
 def test_calls_that_were_under_way_when_it_opened_neither_close_nor_prolong_it(breaker, seconds) -> None:

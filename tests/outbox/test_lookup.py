@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from domain.errors import NotNow, Unsure
 from domain.parcel import DeliveryState, Listed, Receipt
-from outbox import deliver, receipts
+from outbox import deliver, progress, receipts
 from outbox.lookup import APART, FIRST_LOOK, REPEATS_AT_MOST, SILENT_FOR, Lookups
 from store import audience, journal, parcels, slices
 from store import tables as t
@@ -332,6 +332,89 @@ def test_a_repeat_that_reads_as_the_same_message_is_made_once(store, at, tmp_pat
     out.courier.close()
     assert len(wire.started) == 2
     assert states(store, release) == {"unsure": 1}
+
+
+@pytest.fixture
+def dear(house, store, at):
+    """As unsure, but its approvers would rather have it come twice than not at all."""
+    subscribe(store, at, [ONE])
+    house.release, house.dispatches = approve(store, at, repeat_unsure=True)
+    house.send()
+    return house
+
+
+def marks(house):
+    told = house.store.read(lambda u: progress.summary(u, house.release))
+    return told["channels"]["sms"]["doubled"]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_r4_what_two_looks_cannot_settle_is_sent_once_more_and_marked_where_the_release_says_so(
+    dear, is_listed
+) -> None:
+    if is_listed:  # a list on which no row explains a message of the same phone
+        dear.wire.hold(ONE, sid="SM" + "9" * 32, text="something else")
+    else:
+        dear.wire.fails = Unsure("no list")
+    dear.look(FIRST_LOOK)
+    dear.send()
+    assert [row[0] for row in dear.one()] == ["unsure"]
+    dear.look(APART)
+    assert dear.verdicts() == ["doubled"]
+    assert marks(dear) == 1
+    dear.send()
+    assert [(row[0], row[2]) for row in dear.one()] == [("accepted", 2)]
+    entries = dear.store.read(lambda u: journal.entries(u, "release", dear.release))
+    assert [e.detail["doubled"] for e in entries if e.act == "look_up"] == [1]
+
+
+def test_r4_it_is_done_once_and_then_left_to_people(store, at, tmp_path) -> None:
+    house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
+    house.wire.fails = Unsure("no list")
+    subscribe(store, at, [ONE])
+    house.release, _ = approve(store, at, repeat_unsure=True)
+    for _ in range(12):
+        house.send()
+        house.look(APART)
+    house.out.courier.close()
+    assert len(house.wire.started) == 2
+    assert [row[0] for row in house.one()] == ["unsure"]
+    assert marks(house) == 1
+
+
+def test_r4_what_the_list_shows_is_believed_and_nothing_is_doubled(dear) -> None:
+    dear.wire.hold(ONE, sid="SM" + "8" * 32)
+    dear.look(FIRST_LOOK)
+    dear.look(APART)
+    assert dear.verdicts() == ["found"]
+    assert len(dear.wire.started) == 1
+    assert marks(dear) == 0
+
+
+def test_r4_a_recalled_release_is_not_sent_once_more(dear, store) -> None:
+    dear.wire.fails = Unsure("no list")
+    dear.look(FIRST_LOOK)
+    end(store, dear.clock.at, dear.release)
+    dear.look(APART)
+    dear.send()
+    assert len(dear.wire.started) == 1
+    assert [row[0] for row in dear.one()] == ["stopped"]
+
+
+def test_r4_a_wire_that_cannot_be_asked_repeats_only_what_says_so(store, at, tmp_path) -> None:
+    subscribe(store, at, [ONE])
+    for repeat_unsure, calls in ((False, 1), (True, 2)):
+        release, _ = approve(store, at, repeat_unsure=repeat_unsure, author=f"per_{calls}")
+        clock, wire = Standing(at), Wire(lambda _a, _n: Unsure("silence"))
+        out = outgoing(store, at, tmp_path, wire=wire, clock=clock)
+        lookups = Lookups(out)
+        for _ in range(8):
+            run_all(out)
+            clock.at += timedelta(seconds=30)
+            lookups.run()
+        out.courier.close()
+        assert len(wire.started) == calls
+        assert states(store, release) == {"unsure": 1}
 
 
 def test_a_fenced_worker_writes_nothing_over_what_was_sent_again(unsure, store, at) -> None:

@@ -172,10 +172,10 @@ def signature(url: str, form: dict[str, str], secret: str = AUTH) -> str:
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()).decode()
 
 
-def signed(url: str, form: dict[str, str]) -> dict[str, Any]:
+def signed(url: str, form: dict[str, str], secret: str = AUTH) -> dict[str, Any]:
     """Arguments for client.post: body and headers of a genuine call."""
     headers = {
-        "X-Twilio-Signature": signature(url, form),
+        "X-Twilio-Signature": signature(url, form, secret),
         "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
     }
     return {"content": urlencode(form).encode(), "headers": headers}

@@ -155,6 +155,22 @@ def test_a_report_of_one_kind_of_event_opens_its_template_and_another_can_be_cho
     assert moved.status_code == 303 and "from=" not in moved.headers["location"]
 
 
+def test_r4_sending_once_more_is_the_authors_choice_and_shown_to_the_approver(hall: World) -> None:
+    officer = enter(hall, "officer")
+    officer.post("/console/releases", rain(repeat_unsure="yes", colour="yellow"))
+    path = f"/console/releases/{one(hall).id}"
+    assert one(hall).draft.repeat_unsure
+    refused = officer.post(f"{path}/submit")  # a yellow one comes once or is shown as unsure
+    assert refused.status_code == 422
+    assert "结果不明时：填写有误" in words(refused.text)
+    assert one(hall).state is State.DRAFT
+    edited = rain(draft=one(hall).id, repeat_unsure="yes", colour="orange", revision=str(one(hall).revision))
+    officer.post(f"{path}/edit", edited)
+    officer.follow(f"{path}/submit")
+    assert one(hall).state is State.SUBMITTED
+    assert "再发一次（可能重复）" in enter(hall, "approver").get(path).text
+
+
 def test_what_only_the_api_can_set_survives_an_edit_in_the_console(hall: World) -> None:
     example = {t["id"]: t for t in hall.get("officer", "/v1/templates").json()["data"]}["heavy_rain"][
         "example"

@@ -1,9 +1,11 @@
 """The receipts' door: every signed receipt is answered 2xx, whatever is known of its message."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from store import tables as t
-from tests.web.api_world import DLR_URL, NUMBER, SID, World, signed
+from tests.web.api_world import AUTH, DLR_URL, NUMBER, SID, SMS_URL, World, signed, world
 
 PATH = "/hooks/dlr/twilio"
 
@@ -42,6 +44,30 @@ def test_a_status_nobody_documents_is_shelved(hall: World) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "unknown_status")
     (row,) = hall.get("officer", "/v1/shelf").json()["data"]
     assert (row["kind"], row["reason"]) == ("receipt", "unknown_status")
+
+
+SECOND = {"sms_spare_account_sid": "AC" + "0b" * 16, "sms_spare_auth_token": "s3cret-of-the-spare-one",
+          "sms_spare_from": "+8610690000001", "sms_spare_base_url": "http://127.0.0.1:9"}  # fmt: skip
+
+
+def test_f19_each_provider_signs_for_its_own_account_and_for_no_other(tmp_path: Path, at: datetime) -> None:
+    sid, secret = SECOND["sms_spare_account_sid"], SECOND["sms_spare_auth_token"]
+    form = _form("delivered")
+    with world(tmp_path / "data", at, **SECOND) as hall:
+        own = hall.client.post(PATH, **signed(DLR_URL, form))
+        spare = hall.client.post(PATH, **signed(DLR_URL, _form("delivered", 2, AccountSid=sid), secret))
+        assert (own.status_code, spare.status_code) == (204, 204)
+        for account, signer in ((sid, AUTH), (SID, secret)):  # one provider speaks for the other
+            forged = _form("delivered", 3, AccountSid=account)
+            answer = hall.client.post(PATH, **signed(DLR_URL, forged, signer))
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad_shape")
+        assert hall.client.post(PATH, **signed(DLR_URL, form, "another-secret-of-nobody")).status_code == 403
+        assert hall.count(t.receipt) == 2
+        sms = {"AccountSid": sid, "ApiVersion": "2010-04-01", "NumMedia": "0", "Body": "水漫过桥了", "NumSegments": "1",
+               "From": "+8613800138000", "To": "+8610690000001", "MessageSid": "SM" + "7" * 32,
+               "SmsSid": "SM" + "7" * 32, "SmsMessageSid": "SM" + "7" * 32, "SmsStatus": "received"}  # fmt: skip
+        assert hall.client.post("/hooks/sms/twilio", **signed(SMS_URL, sms, secret)).status_code == 200
+        assert hall.count(t.inbound) == 1
 
 
 def test_without_a_database_the_provider_is_told_to_try_again(hall: World) -> None:

@@ -207,6 +207,7 @@ def body_of(form: Form, template: Template, zone: tzinfo) -> dict[str, Any]:
         "onset": _instant(form.first("onset"), zone) or None,
         "expires": _instant(form.first("expires"), zone) or None,
         "review_by": None,
+        "repeat_unsure": bool(form.first("repeat_unsure")),
         "fields": {name: value for name, value in fields.items() if value != ""},
         "from_report": form.first("from_report") or None,
     }
@@ -249,6 +250,7 @@ def _filled(release: Release, zone: tzinfo) -> Form:
         "expires": [_local(draft.expires, zone)],
         "onset": [_local(draft.onset, zone) if draft.onset else ""],
         "from_report": [draft.from_report],
+        "repeat_unsure": ["yes" if draft.repeat_unsure else ""],
         "draft": [release.id],
     }
     return _form(values | {f"fields.{name}": [_shown(value, zone)] for name, value in draft.fields.items()})

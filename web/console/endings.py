@@ -115,7 +115,7 @@ def _page(visit: Visit, name: str, problem: HubError | None = None) -> Response:
             raise NotAllowed("this is for the duty room, while the release is in force")
         problem = IllegalMove("the release has ended already")
     numbers = (
-        visit.read(lambda unit: monitor.monitor(unit, release, visit.at))
+        visit.read(lambda unit: monitor.monitor(unit, release, visit.at, visit.hub.outgoing.spares))
         if release.state in monitor.OUT
         else None
     )
@@ -138,7 +138,7 @@ def _update_page(visit: Visit, release: Release, problem: HubError | None = None
     )
     headlines = visit.read(lambda unit: releases.headlines(unit, release.id, release.digest))
     numbers = (
-        visit.read(lambda unit: monitor.monitor(unit, release, visit.at))
+        visit.read(lambda unit: monitor.monitor(unit, release, visit.at, visit.hub.outgoing.spares))
         if release.state in monitor.OUT
         else None
     )

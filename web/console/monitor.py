@@ -1,6 +1,6 @@
 """How far a release and its endings have got, as the desk shows it: every number, and what they mean together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -33,7 +33,10 @@ class Line:
     adds_up: bool
     look_ups: Mapping[str, int] = field(default_factory=dict)  # verdict -> deliveries
     probably: int | None = None  # of the unsure, to whom it has come
-    provider: Provider | None = None  # when it troubles us
+    provider: Provider | None = None  # when it troubles us; the channel's own before its spare
+    is_spared: bool = False  # another provider is called meanwhile
+    by_spare: int = 0  # deliveries that went by it
+    doubled: int = 0  # sent again unproven, as the release says: they may come twice
 
     @property
     def unsure(self) -> int:
@@ -100,16 +103,22 @@ class Monitor:
         return _FAST if self.is_moving else _SLOW
 
 
-def monitor(unit: Unit, release: Release, at: datetime) -> Monitor:
-    """The numbers of a release that has left, or is leaving."""
+def monitor(unit: Unit, release: Release, at: datetime, spares: Collection[str] = ()) -> Monitor:
+    """The numbers of a release that has left, or is leaving; `spares` are channels with a second provider."""
     told = progress.summary(unit, release.id)
-    troubled = {one.channel: one for one in providers.troubled(unit, at)}
-    lines = [replace(line, provider=troubled.get(line.channel)) for line in _lines(told["channels"])]
+    troubled = providers.troubled(unit, at)
+    lines = [_with_provider(line, troubled, spares) for line in _lines(told["channels"])]
     endings = {purpose: _lines(channels) for purpose, channels in told["endings"].items()}
     everything = [*lines, *(line for found in endings.values() for line in found)]
     is_open = any(d["state"] in _OPEN for line in everything for d in line.dispatches)
     is_moving = release.state in MOVING or is_open or any(line.count(*_WAITING) for line in everything)
     return Monitor(lines=lines, endings=endings, is_moving=is_moving)
+
+
+def _with_provider(line: Line, troubled: Sequence[Provider], spares: Collection[str]) -> Line:
+    own = next((one for one in troubled if one.channel == line.channel and not one.spare), None)
+    is_spare_well = not any(one.channel == line.channel and one.spare for one in troubled)
+    return replace(line, provider=own, is_spared=line.channel in spares and is_spare_well)
 
 
 def _lines(channels: Mapping[str, Mapping[str, Any]]) -> list[Line]:
@@ -123,4 +132,4 @@ def _line(name: str, told: Mapping[str, Any]) -> Line:
     states = sorted(((s, n) for s, n in told["states"].items() if n), key=lambda pair: life.index(pair[0]))
     return Line(channel=name, dispatches=told["dispatches"], reach=told["reach"], states=states,
                 unexpanded=told["unexpanded"], adds_up=told["adds_up"], look_ups=told["look_ups"],
-                probably=told["probably"])  # fmt: skip
+                probably=told["probably"], by_spare=told["by_spare"], doubled=told["doubled"])  # fmt: skip

@@ -1,6 +1,6 @@
 """One release from draft to the last receipt: what leaves, who lets it out, and how far it has got."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,7 +81,10 @@ def show_release(visit: Visit, problem: HubError | None = None) -> Response:
     if visit.query("part") == "monitor" and problem is None:
         return _show_numbers(visit, release)
     seen, around = visit.read(
-        lambda unit: (_seen(unit, release, visit.language), _around(unit, release, visit.language, visit.at))
+        lambda unit: (
+            _seen(unit, release, visit.language),
+            _around(unit, release, visit.language, visit.at, visit.hub.outgoing.spares),
+        )
     )
     preview = bytes_shown.preview(visit.hub, release, visit.at)
     is_moving = release.state in MOVING and problem is None
@@ -157,7 +160,11 @@ _ACTS: Mapping[str, Callable[[Visit, str], None]] = {
 
 
 def _show_numbers(visit: Visit, release: Release) -> Response:
-    numbers = visit.read(lambda unit: monitor(unit, release, visit.at)) if release.state in OUT else None
+    numbers = (
+        visit.read(lambda unit: monitor(unit, release, visit.at, visit.hub.outgoing.spares))
+        if release.state in OUT
+        else None
+    )
     return visit.fragment("monitor.html", numbers=numbers, release=release, public=_public(visit, release))
 
 
@@ -190,7 +197,7 @@ def _public(visit: Visit, release: Release) -> Mapping[str, str]:
     return {channel: address for channel, address in known.items() if channel in release.draft.channels}
 
 
-def _around(unit: Unit, release: Release, language: str, at: datetime) -> Around:
+def _around(unit: Unit, release: Release, language: str, at: datetime, spares: Collection[str]) -> Around:
     known: dict[str, str] = {}
     policy = policy_for(release.draft, hub.mode(unit))
     votes = releases.votes(unit, release.id, release.digest) if release.digest else set()
@@ -199,7 +206,7 @@ def _around(unit: Unit, release: Release, language: str, at: datetime) -> Around
     return Around(
         moments=timeline(unit, [("release", release.id)], language),
         chain=_chain(unit, release, language),
-        numbers=monitor(unit, release, at) if release.state in OUT else None,
+        numbers=monitor(unit, release, at, spares) if release.state in OUT else None,
         votes=[name_of(unit, person, language, known) for person in sorted(votes)],
         quorum=policy.quorum,
         approvers=[p.name for p in able],

@@ -25,6 +25,10 @@ ROOT = Path(__file__).parents[3]
 LIVE = {"sender_id": "alerts@yj.example.cn", "base_url": "https://desk.example", "secure_cookies": True}
 RANDOM = "5a0c2f7d9b1e4c6a8f3d"
 
+SPARE = {"twilio_account_sid": "AC" + "2" * 32, "twilio_auth_token": RANDOM + "1", "twilio_from": "+8610690000000",
+         "sms_spare_account_sid": "AC" + "3" * 32, "sms_spare_auth_token": RANDOM + "2",
+         "sms_spare_from": "+8610690000001"}  # fmt: skip
+
 
 def _key(harm: Callable[[Path], Any]) -> Callable[[Path], None]:
     return lambda data: harm(data / "keys") and None
@@ -71,6 +75,12 @@ BAD: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None]] = {
     "cookies that leave in the clear": ("cookies_insecure", {"secure_cookies": False}, None),
     "a provider over http": (
         "provider_cleartext", {"twilio_base_url": "http://api.example", "twilio_auth_token": RANDOM + "1"}, None),
+    "a spare provider over http": (
+        "provider_cleartext", {**SPARE, "sms_spare_base_url": "http://api.example"}, None),
+    "a spare provider's short token": ("secret_short", {**SPARE, "sms_spare_auth_token": "abc"}, None),
+    "a spare provider without a sender": ("spare", {**SPARE, "sms_spare_from": ""}, None),
+    "a spare that is the provider itself": (
+        "spare", {**SPARE, "sms_spare_account_sid": "AC" + "2" * 32}, None),
     "a mail password in the clear": (
         "mail_login", {"email_relay_host": "smtp.example", "email_relay_user": "hub", "email_domain": "a.example"}, None),
 }  # fmt: skip
