@@ -42,6 +42,7 @@ from intake.media import Media
 from intake.reading import Locale
 from intake.sender_checks import Checker
 from intake.spool import Spool
+from intake.study import Student
 from outbox import deliver, publish, relay
 from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
@@ -93,6 +94,7 @@ class Hub:
     spool: Spool
     filing: Filing
     media: Media
+    student: Student
     checker: Checker | None  # who looks whether mails are from whom they say; None: no name server is set
     outgoing: Outgoing
     jobs: Jobs
@@ -165,6 +167,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
+    student = Student(store=store, clock=clock, steps=(), bell=bell, on_bug=_bug("study"))
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
     if any(wire.reaches_the_world for wire in wires):
         health.join(Trouble.NETWORK_OUT, network.is_there)
@@ -179,9 +182,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         spool=Spool(settings.data_dir / "spool"),
         filing=filing,
         media=media,
+        student=student,
         checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(filing, media, outgoing, checker),
+        jobs=_jobs(filing, media, student, outgoing, checker),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -203,7 +207,7 @@ def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
 def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
     """The same hub whose one addressed channel goes by `wire`: for measuring what is left when a provider costs nothing."""
     outgoing = replace(hub.outgoing, wires={wire.channel: wire}, paces={wire.channel: pace})
-    jobs = _jobs(hub.filing, hub.media, outgoing, None)
+    jobs = _jobs(hub.filing, hub.media, hub.student, outgoing, None)
     return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
 
 
@@ -301,11 +305,23 @@ def _outgoing(
     )
 
 
-def _jobs(filing: Filing, media: Media, outgoing: Outgoing, checker: Checker | None) -> Jobs:
+def _bug(where_from: str) -> Callable[[str, Exception], object]:
+    """Says in the log which part broke, and where; never what it worked on."""
+    return lambda part, error: log(
+        f"{where_from}.bug", part=part, kind=type(error).__name__, where=where(error)
+    )
+
+
+def _jobs(
+    filing: Filing, media: Media, student: Student, outgoing: Outgoing, checker: Checker | None
+) -> Jobs:
     """What a worker runs for each bell."""
 
     def file_report(inbound_id: str) -> None:
         filing.file(inbound_id)
+
+    def study_report(report_id: str) -> None:
+        student.study(report_id)
 
     def fetch_media(media_id: str) -> None:
         media.fetch(media_id)
@@ -324,7 +340,7 @@ def _jobs(filing: Filing, media: Media, outgoing: Outgoing, checker: Checker | N
             checker.check(report_id)
 
     return Jobs(
-        file_report=file_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
+        file_report=file_report, study_report=study_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
         publish=publish_dispatch, check_sender=check_sender,
     )  # fmt: skip
 

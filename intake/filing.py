@@ -173,7 +173,8 @@ def _enter(
         detail={"inbound": arrived.id, "code": report.code, "channel": report.channel,
                 "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
-    return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited)]
+    return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited),
+            ("study_report", report.id)]  # fmt: skip
 
 
 def _reason_to_shelve(findings: Sequence[str]) -> str:

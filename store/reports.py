@@ -13,6 +13,7 @@ from domain.handling import Handling
 from domain.report import Attachment, Content, Fact, Report, State
 from domain.sender import NOT_CHECKED, SenderCheck, Verdict
 from domain.skeleton import skeleton
+from store import study
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -84,6 +85,7 @@ def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: 
     )
     for report, _ in made:
         _name_blobs(unit, report.id, report.content)
+    study.ask_first(unit, [report.id for report, _ in made], at)
     return count
 
 
@@ -93,6 +95,7 @@ def add_version(unit: Unit, report_id: str, n: int, content: Content, *, by: str
     unit.execute(
         t.report_version.insert(), {"report": report_id, "n": n, "content": sealed, "by": by, "at": at}
     )
+    study.ask(unit, report_id, at)
 
 
 def revise(unit: Unit, before: Report, content: Content, *, by: str, at: datetime) -> None:

@@ -10,9 +10,10 @@ from store.tables_desk import operation, process, shift, slip
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
+from store.tables_study import study
 
 __all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "sender_check", "shift",
-           "silence", "slip"]  # fmt: skip
+           "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
     "hub",

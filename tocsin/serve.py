@@ -31,7 +31,7 @@ from simulators import demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, media, migrate, sender_checks, sessions
+from store import inbox, media, migrate, sender_checks, sessions, study
 from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -298,9 +298,10 @@ def running(hub: Hub, kind: str) -> Iterator[Pulse]:
 
 
 def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
-    """What came in and waits to be filed, or to be fetched."""
+    """What came in and waits to be filed, to be fetched, or to be studied."""
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
-    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)]
+    studies = [("study_report", row_id) for row_id in study.due(unit, at)]
+    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies
 
 
 def _leave(hub: Hub, code: int) -> None:

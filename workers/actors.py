@@ -6,6 +6,7 @@ from outbox.outgoing import Jobs
 
 QUEUES = {  # job -> queue: a flood of reports never stands before a release (R21)
     "file_report": "filing",
+    "study_report": "study",  # and no report in the queue before one that is not there yet
     "fetch_media": "media",  # a slow media host holds up no report
     "check_sender": "senders",  # waits for name servers
     "relay": "relay",
@@ -22,6 +23,10 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     @actor(broker=broker, queue_name=QUEUES["file_report"], priority=10, max_retries=0)
     def file_report(row_id: str) -> None:
         jobs.file_report(row_id)
+
+    @actor(broker=broker, queue_name=QUEUES["study_report"], priority=20, max_retries=0)
+    def study_report(row_id: str) -> None:
+        jobs.study_report(row_id)
 
     @actor(broker=broker, queue_name=QUEUES["fetch_media"], priority=20, max_retries=0)
     def fetch_media(row_id: str) -> None:
@@ -51,4 +56,14 @@ def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     def deliver_urgent(row_id: str) -> None:
         jobs.deliver_urgent(row_id)
 
-    return [file_report, fetch_media, check_sender, relay, publish, deliver, deliver_mail, deliver_urgent]
+    return [
+        file_report,
+        study_report,
+        fetch_media,
+        check_sender,
+        relay,
+        publish,
+        deliver,
+        deliver_mail,
+        deliver_urgent,
+    ]
