@@ -11,19 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from twilio.base.exceptions import TwilioException
-from twilio.request_validator import HMAC_SHA1, RequestValidator
 from twilio.rest import Client
 
 from channels.codecs import twilio_form, twilio_list
 from channels.codecs.twilio_answer import STATES
 from channels.codecs.twilio_http import HOST, Http
-from domain.errors import BadInput, Never, NotAllowed, Unsure
+from channels.codecs.twilio_signature import verify
+from domain.errors import BadInput, Never, Unsure
 from domain.parcel import Answer, DeliveryState, Listed, Part, Receipt
 from domain.report import Inbound
 
+__all__ = ["TwilioSms", "parse_message", "parse_status", "verify"]
+
 PAGE, PAGES = 100, 10  # a phone that we have sent a thousand messages since cannot be told apart
 _SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
-_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of the 20 bytes of SHA-1
 
 
 class TwilioSms:
@@ -130,24 +131,6 @@ def _acceptance(delivery_id: str, made: Any) -> Answer:
     return Answer(delivery_id=delivery_id, state=state, provider_id=made.sid, code=str(made.error_code or ""))
 
 
-def verify(url: str, raw_body: bytes, signature: str | None, auth_token: str) -> None:
-    """Compare X-Twilio-Signature, as twilio's validator does, over `url` and the form in `raw_body`.
-
-    `url` is the public address of the settings with the query as received, never one built from headers. Only
-    HMAC-SHA1 and only forms: an algorithm or a bodySHA256 of the caller's choice would let him sign others.
-    Raises NotAllowed(code="bad_signature") for anything else, so that strangers fill no shelf.
-    """
-    if signature is None or not _SIGNATURE.fullmatch(signature):
-        raise NotAllowed("no signature", code="bad_signature")
-    try:
-        form = _Multi(twilio_form.pairs(raw_body))
-        is_signed = RequestValidator(auth_token).validate(url, form, signature, HMAC_SHA1)
-    except (BadInput, ValueError):  # not a form, an address with a broken port, lone surrogates
-        is_signed = False
-    if not is_signed:
-        raise NotAllowed("the signature does not match", code="bad_signature")
-
-
 def parse_message(raw: bytes, *, account_sid: str, at: datetime) -> Inbound:
     """An incoming message of a verified form. Raises BadInput(code="bad_shape")."""
     form = twilio_form.message(raw, account_sid=account_sid)
@@ -187,14 +170,3 @@ def parse_status(raw: bytes, query: str, *, account_sid: str, at: datetime) -> R
         received_at=at,
         raw=raw,
     )
-
-
-class _Multi(dict[str, str]):
-    """A form as the validator wants it: `getall` gives every value of a name that came twice."""
-
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        super().__init__(pairs)
-        self._pairs = pairs
-
-    def getall(self, name: str) -> list[str]:
-        return [value for key, value in self._pairs if key == name]

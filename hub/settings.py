@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     twilio_base_url: str = Field("https://api.twilio.com", description="the provider, or its simulator")
     twilio_webhook_url: str = Field("", description="address the provider signs for incoming SMS")
     twilio_status_url: str = Field("", description="address the provider signs for receipts")
+    twilio_voice_url: str = Field(
+        "", description="address the provider signs for calls, without the step at its end"
+    )
     twilio_media_hosts: str = Field(
         "mms.twiliocdn.com,media.twiliocdn.com",
         description="hosts the provider's media redirect to, comma separated; no others are asked",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from approval.freeze import Place
-from channels import email, twilio_media, twilio_sms
+from channels import email, twilio_media, twilio_sms, twilio_voice
 from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
 from channels.codecs.mail_wrap import Letterhead
@@ -21,6 +21,7 @@ from channels.codecs.stop_word import is_stop
 from channels.contract import Publisher, Wire
 from channels.egress import Egress
 from channels.web_notice import WebNotice
+from domain.call import Step, Turn
 from domain.errors import NotAllowed, Refused
 from domain.handling import Mode
 from domain.parcel import Receipt
@@ -37,6 +38,7 @@ from hub.room import Room
 from hub.settings import Settings
 from intake import desk, secret_link
 from intake.acknowledge import Acknowledger
+from intake.conversation import Line
 from intake.filing import Filing
 from intake.media import Media
 from intake.reading import Locale
@@ -64,6 +66,18 @@ class SmsDoor:
     parse_message: Callable[[bytes, str, datetime], Inbound]  # raw body, who signed
     parse_status: Callable[[bytes, str, str, datetime], Receipt]  # raw body, query, who signed
     is_stop: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceDoor:
+    """What the web room needs of the telephone wire; who calls is verified by the SMS door, of the same account."""
+
+    parse: Callable[
+        [Step, bytes, str, str, datetime], tuple[Inbound, Inbound | None]
+    ]  # raw, query, who signed
+    state: Callable[[str], tuple[str, int]]  # query -> language, how often a question was asked
+    answer: Callable[[Turn, str], str]  # what is said, address of the door -> TwiML
+    line: Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +115,7 @@ class Hub:
     wires: Mapping[str, Wire]  # channel -> the wire that takes addresses
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
+    voice: VoiceDoor
     bell: Bell
     room: Room
     health: Health
@@ -189,6 +204,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
+        voice=_voice_door(settings, mode),
         bell=bell,
         room=room,
         health=health,
@@ -458,6 +474,16 @@ def _sms_door(settings: Settings) -> SmsDoor:
         return twilio_sms.parse_status(raw, query, account_sid=signer, at=at)
 
     return SmsDoor(verify=verify, parse_message=parse_message, parse_status=parse_status, is_stop=is_stop)
+
+
+def _voice_door(settings: Settings, mode: Mode) -> VoiceDoor:
+    def parse(
+        step: Step, raw: bytes, query: str, signer: str, at: datetime
+    ) -> tuple[Inbound, Inbound | None]:
+        return twilio_voice.parse(step, raw, query, account_sid=signer, at=at)
+
+    line = Line(mode=mode, organisation=settings.organisation)
+    return VoiceDoor(parse=parse, state=twilio_voice.state, answer=twilio_voice.answer, line=line)
 
 
 def _is_loopback(url: str) -> bool:

@@ -62,6 +62,7 @@ class Silence(StrEnum):
     SENDER_LIMIT = "sender_limit"
     OVERLOAD = "overload"
     REPEATED = "repeated"  # promised before
+    STILL_TALKING = "still_talking"  # a call that has said nothing yet
 
 
 class Valve:
@@ -121,6 +122,8 @@ class Acknowledger:
         """(channel, address, None), or the reason for silence."""
         if inbound.channel == "api":
             return "", "", Silence.HAS_ANSWER
+        if inbound.channel == "voice" and not (content.facts.get("recording") or content.facts.get("place")):
+            return "", "", Silence.STILL_TALKING
         channel, address = self._address(inbound)
         reason = None
         if not address:

@@ -10,7 +10,7 @@ from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
-from intake import bounces
+from intake import bounces, calls
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
@@ -56,6 +56,8 @@ class Filing:
             return None
         if arrived is None or arrived.state is not Arrival.RECEIVED or self._is_trapped(arrived):
             return None
+        if calls.is_piece(arrived.inbound):
+            return self._heard(arrived)
         try:
             returned = bounces.examine(
                 arrived, self.return_path, self.pool, is_last_try=arrived.tries >= TRIES
@@ -83,6 +85,14 @@ class Filing:
         if rings is not None and self.looks_at_senders and arrived.inbound.channel == "email":
             sender_checks.open_one(unit, arrived.report_id, at)
         return rings
+
+    def _heard(self, piece: Arrived) -> str | None:
+        """Join what a caller said to the report of his call."""
+        at = self.clock()
+        heard = self.store.run(lambda unit: calls.hear(unit, piece, self.blobs.get, self.acknowledger, at))
+        for job, row_id in heard.rings:
+            self.bell(job, row_id)
+        return heard.report or None
 
     def _is_trapped(self, arrived: Arrived) -> bool:
         """Put aside what filled in the field that people do not see, or came with a flood, once.

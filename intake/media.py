@@ -24,6 +24,7 @@ WAITS = (  # between tries: a provider's pause is minutes, a wrong login of ours
     timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15),
     *[timedelta(hours=1)] * 4, *[timedelta(hours=4)] * 5,
 )  # fmt: skip
+NOT_YET, EARLY = "http_404", 4  # a recording is named before it lies there: asked for over six minutes
 PENDING, REFUSED, HUGE = "media_pending", "media_refused", "image_too_large"  # findings of a report
 NAMES = {"image": "picture", "audio": "sound", "video": "video"}
 
@@ -50,6 +51,8 @@ class Media:
         except NotNow as error:
             return self._later(mine, error)
         except Never as error:
+            if error.code == NOT_YET and mine.tries <= EARLY:
+                return self._later(mine, NotNow(code=error.code))
             return self._refuse(mine, error.code)
         except HubError as error:  # destroyed key, tampered bytes, children that do not start
             return self._later(mine, NotNow(code=error.code))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels.codecs import mail, slip, twilio_form
+from channels.codecs import mail, slip, twilio_form, twilio_voice_form
 from domain.report import Fact, Inbound
 from intake.normalise import clean, position
 from intake.phones import phone
@@ -75,12 +75,14 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
         return mail.read, {"envelope_from": inbound.sender}
     if inbound.channel == "sms":
         return twilio_form.read, {}
+    if inbound.channel == "voice":
+        return twilio_voice_form.read, {}
     return slip.read, {"media_type": inbound.media_type}
 
 
 def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     """What `parsed` says in the words of the queue."""
-    by_door = {"email": _mail, "sms": _sms, "web": _web}
+    by_door = {"email": _mail, "sms": _sms, "web": _web, "voice": _voice}
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
 
@@ -125,6 +127,17 @@ def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     gathered = _Gathered()
     gathered.number(parsed["sender"], "envelope", locale)
     return Reading(text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]))
+
+
+def _voice(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """A call that rings; what is said in it comes piece by piece (intake/calls)."""
+    gathered = _Gathered()
+    gathered.number(inbound.sender, "envelope", locale)
+    gathered.add("sender", inbound.meta.get("from_as_given"), "envelope")
+    gathered.add("name", parsed["caller_name"], "envelope")
+    gathered.add("call_started", inbound.received_at.isoformat(), "envelope")
+    hidden = ["hidden_number"] if inbound.meta.get("is_hidden") else []
+    return Reading(text="", facts=gathered.done(), findings=(*hidden, "call_open", "no_readable_text"))
 
 
 def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

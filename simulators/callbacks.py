@@ -13,6 +13,7 @@ from simulators.phones import Message
 from simulators.script import Calls, Rule
 
 AT_ONCE = 64  # posts in flight: about what one hub process answers in parallel
+ANSWER_BYTES = 64 << 10  # of TwiML, as at Twilio
 TRIES = 2  # Twilio repeats a webhook once when it cannot connect ("Webhooks: connection overrides")
 
 
@@ -71,13 +72,15 @@ class Callbacks:
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "X-Twilio-Signature": signature,
             "User-Agent": "TwilioProxy/1.1",
-            "I-Twilio-Idempotency-Token": form["MessageSid"],
+            "I-Twilio-Idempotency-Token": form.get("MessageSid") or form["CallSid"],
         }
         async with self._gate:
             for is_last in (False, True):
                 try:
                     async with self._pool().post(url, data=body, headers=headers) as answer:
-                        return answer.status, (await answer.content.read(4096)).decode("utf-8", "replace")
+                        return answer.status, (await answer.content.read(ANSWER_BYTES)).decode(
+                            "utf-8", "replace"
+                        )
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     if is_last or not isinstance(error, aiohttp.ClientConnectorError):
                         return 0, type(error).__name__

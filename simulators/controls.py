@@ -13,6 +13,7 @@ from simulators.media import attach
 from simulators.phones import new_sid
 from simulators.script import USUAL, Script, parse
 from simulators.twilio_state import Simulator
+from simulators.voice import Call, play
 
 
 def of(request: Request) -> Simulator:
@@ -89,7 +90,22 @@ async def _inbound(request: Request) -> Response:
     )
 
 
+async def _call(request: Request) -> Response:
+    """Call the hub: {from, script: ["press:1", ...], sid?}; what was heard, and what the hub was told."""
+    simulator = of(request)
+    try:
+        asked = json.loads(await request.body())
+        call = Call(
+            simulator=simulator, number=str(asked["from"]), sid=str(asked.get("sid") or new_sid("CA"))
+        )
+        await play(call, list(asked.get("script") or []))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return JSONResponse({"detail": f"from and script are needed: {error}"}, status_code=400)
+    return JSONResponse({"sid": call.sid, "heard": call.story, "is_over": call.is_over, "posts": call.posts})
+
+
 ROUTES = (
+    Route("/sim/call", _call, methods=["POST"]),
     Route("/sim/script", _script, methods=["GET", "POST"]),
     Route("/sim/ledger.json", _ledger, methods=["GET"]),
     Route("/sim/outbox.json", _outbox, methods=["GET"]),

@@ -27,8 +27,9 @@ STYLE = """*{box-sizing:border-box}body{font:16px/1.5 system-ui,"PingFang SC","M
 sans-serif;margin:0;padding:1.5rem;background:#e9edf2;color:#1a1f26}h1{font-size:1.4rem;margin:0}h2{font-size:1.1rem}
 .top{display:flex;flex-wrap:wrap;gap:1rem;align-items:baseline;justify-content:space-between}a{color:#0b4a8f}
 form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:1rem 0;padding:.8rem 1rem;background:#fff;
-border:1px solid #717b88;border-radius:.8rem}select,button{font:inherit;padding:.35rem .8rem;min-height:2.2rem;
-border-radius:.4rem;border:1px solid #4a5462;background:#fff;color:inherit}button{background:#0b4a8f;color:#fff;border:0}
+border:1px solid #717b88;border-radius:.8rem}select,button,input{font:inherit;padding:.35rem .8rem;min-height:2.2rem;
+border-radius:.4rem;border:1px solid #4a5462;background:#fff;color:inherit}
+button{background:#0b4a8f;color:#fff;border:0}
 ul.phones{list-style:none;padding:0;display:grid;gap:1.5rem;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr))}
 li.phone{background:#0f1318;border-radius:2rem;padding:.7rem;box-shadow:0 .2rem .8rem #0004}.screen{background:#f6f8fb;
 border-radius:1.4rem;padding:.6rem .8rem 1rem;min-height:20rem;height:100%}h3{font-size:.95rem;text-align:center;
@@ -37,7 +38,7 @@ ol{list-style:none;margin:0;padding:0}.bubble{background:#dfe5ec;border-radius:1
 margin:0;white-space:pre-wrap;overflow-wrap:anywhere;max-width:95%}.about{margin:.1rem 0 .7rem .3rem;font-size:.8rem;
 color:#47515e}.about.bad{color:#9c1c1c;font-weight:600}.empty{padding:2rem;text-align:center}
 @media(prefers-color-scheme:dark){body{background:#14181d;color:#e8ecf1}a{color:#8cc0ff}form{background:#1f252d}
-select{background:#14181d}button{background:#8cc0ff;color:#10151b}.screen{background:#1f252d}li.phone{background:#000}
+select,input{background:#14181d}button{background:#8cc0ff;color:#10151b}.screen{background:#1f252d}li.phone{background:#000}
 .bubble{background:#33404f}.about{color:#b3bcc7}.about.bad{color:#ff9d9d}h3{border-color:#4a5462}}
 @media(prefers-reduced-motion:no-preference){li.phone{transition:box-shadow .2s}}"""
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -53,10 +54,13 @@ def routes(
     simulator: Simulator,
     *,
     hosts: Collection[str] = ("127.0.0.1", "localhost"),
+    lead: Section = lambda _language: "",
     sections: Sequence[Section] = (),
     zone: tzinfo | None = None,
 ) -> list[Route]:
     """``/demo/outbox`` for people, ``/demo/outbox.json`` for scripts; `hosts` are the names answered to.
+
+    `lead` stands above the phones, `sections` below them.
 
     Times are shown in `zone`, the hub's, so that a phone agrees with what its messages say; None: this machine's.
     """
@@ -69,13 +73,12 @@ def routes(
         is_live = request.query_params.get("live") != "0"
         # the header, not <meta>: the page offers to pause it (WCAG 2.2.2)
         refresh = {"Refresh": str(REFRESH_SECONDS)} if is_live else {}
-        body = _page(simulator, language, is_live=is_live, sections=sections, zone=zone)
+        body = _page(simulator, language, is_live=is_live, parts=(lead, *sections), zone=zone)
         return HTMLResponse(body, headers={**HEADERS, **refresh, "Content-Language": language})
 
     async def pull(request: Request) -> Response:
         """The lever; only from this very page."""
-        origin = urlsplit(request.headers.get("origin", ""))
-        if origin.netloc != request.headers.get("host") or origin.hostname not in hosts:
+        if not is_from_here(request, hosts):
             return JSONResponse({"detail": "not from this page"}, 403)
         form = await request.form()
         name = str(form.get("preset", ""))
@@ -92,8 +95,14 @@ def routes(
     ]
 
 
+def is_from_here(request: Request, hosts: Collection[str]) -> bool:
+    """Whether a form was sent by a page of this very address."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return origin.netloc == request.headers.get("host") and origin.hostname in hosts
+
+
 def _page(
-    simulator: Simulator, language: str, *, is_live: bool, sections: Sequence[Section], zone: tzinfo | None
+    simulator: Simulator, language: str, *, is_live: bool, parts: Sequence[Section], zone: tzinfo | None
 ) -> str:
     say, phones = words(language), simulator.phones()
     newest = sorted(phones, key=lambda phone: str(phone["messages"][-1]["at"]), reverse=True)
@@ -108,8 +117,8 @@ def _page(
         f'<header class="top"><h1>{say["title"]}</h1><nav aria-label="{say["page"]}">'
         f'<a href="{pause}">{say["pause"] if is_live else say["live"]}</a> · '
         f'<a href="?lang={other}" lang="{other}" hreflang="{other}">{name}</a></nav></header>'
-        f"<main><p>{say['about']}</p>{_lever(simulator, language)}"
-        f"<h2>{say['phones'].format(n=len(phones))}</h2>{list_}{''.join(part(language) for part in sections)}"
+        f"<main><p>{say['about']}</p>{_lever(simulator, language)}{parts[0](language)}"
+        f"<h2>{say['phones'].format(n=len(phones))}</h2>{list_}{''.join(part(language) for part in parts[1:])}"
         "</main></body></html>"
     )
 

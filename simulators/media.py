@@ -1,4 +1,4 @@
-"""Media of texted messages at a simulated Twilio: the API's address redirects to where the bytes lie."""
+"""Media of messages and recordings of calls at a simulated Twilio: the API's address redirects to a message's bytes."""
 
 import base64
 import secrets
@@ -46,7 +46,19 @@ async def _bytes(request: Request) -> Response:
     return Response(found[1], media_type=found[0]) if found else Response(status_code=404)
 
 
+async def _recording(request: Request) -> Response:
+    """GET Recordings/{name}: the WAV file itself ("Recording resource": fetch the media)."""
+    simulator: Simulator = request.app.state.simulator
+    if not simulator.knows(request, request.path_params["account"]):
+        return JSONResponse({"code": 20003, "status": 401}, status_code=401)
+    found = simulator.recordings.get(request.path_params["name"].partition(".")[0])
+    if found is None:
+        return JSONResponse({"code": 20404, "status": 404}, status_code=404)
+    return Response(found, media_type="audio/x-wav")
+
+
 ROUTES = (
+    Route("/2010-04-01/Accounts/{account}/Recordings/{name}", _recording, methods=["GET"]),
     Route("/2010-04-01/Accounts/{account}/Messages/{sid}/Media/{name}", _media, methods=["GET"]),
     Route("/sim/media/{name}", _bytes, methods=["GET"]),
 )

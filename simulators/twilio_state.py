@@ -29,6 +29,8 @@ class TwilioSimConfig:
     sent_after: timedelta = timedelta(milliseconds=50)
     delivered_after: timedelta = timedelta(milliseconds=200)
     ledger_path: Path | None = None
+    voice_url: str = ""  # the hub's webhook for calls
+    api_url: str = ""  # where this simulator is reached: recordings are named under it
 
 
 class Simulator:
@@ -39,6 +41,7 @@ class Simulator:
         self.script = Script(USUAL)
         self.book = Phones()
         self.media: dict[str, tuple[str, bytes]] = {}  # name -> type and bytes, of messages texted to the hub
+        self.recordings: dict[str, bytes] = {}  # SID -> WAV
         self.callbacks = Callbacks(
             account_sid=config.account_sid,
             auth_token=config.auth_token,

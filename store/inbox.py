@@ -199,6 +199,13 @@ def load(unit: Unit, inbound_id: str, read_blob: Callable[[str], bytes]) -> Arri
     )  # fmt: skip
 
 
+def named(unit: Unit, channel: str, external_id: str) -> str | None:
+    """The id of the message that a door knows by this name."""
+    i = t.inbound.c
+    found: str | None = unit.scalar(sa.select(i.id).where(i.channel == channel, i.external_id == external_id))
+    return found
+
+
 def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:
     """Ids of messages that are durable and not yet filed, oldest first."""
     i = t.inbound.c

@@ -78,7 +78,9 @@ def of_report(unit: Unit, report_id: str) -> list[Medium]:
     """All of one report, in their order."""
     return [
         _medium(row)
-        for row in unit.rows(sa.select(media).where(media.c.report == report_id).order_by(media.c.n))
+        for row in unit.rows(
+            sa.select(media).where(media.c.report == report_id).order_by(media.c.inbound, media.c.n)
+        )
     ]
 
 

@@ -19,7 +19,7 @@ media = Table(
     Column("reason", sa.String(40), nullable=False, server_default=""),  # of the last try that failed
     Column("sha256", ForeignKey("blob.sha256")),
     Column("changed_at", Instant, nullable=False),
-    Index("ix_media_report", "report", "n", unique=True),
+    Index("ix_media_report", "report", "inbound", "n", unique=True),
     Index("ix_media_pending", "next_due", postgresql_where=sa.text("state = 'pending'"),
           sqlite_where=sa.text("state = 'pending'")),
     one_of("state", MediaState),

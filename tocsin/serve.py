@@ -27,7 +27,7 @@ from hub.wiring import Hub, build, now, smtp_door
 from intake.desk import drain
 from outbox import publish, sweep
 from outbox.window import DEADLINE
-from simulators import demo_page, mailbox_page, smtp_controls
+from simulators import call_page, demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
@@ -151,6 +151,8 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
             number=demo.NUMBER,
             inbound_url=settings.twilio_webhook_url,
             now=now,
+            voice_url=settings.twilio_voice_url,
+            api_url=settings.twilio_base_url,
         )
     )
     provider_socket, relay_socket = outside
@@ -164,8 +166,11 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
              "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
     mail = mailbox_page.section(sink, hub.zone)
-    phones = demo_page.routes(provider.state.simulator, hosts=hosts(settings), sections=[mail], zone=hub.zone)
-    whole = Starlette(routes=[*phones, *mailbox_page.routes(sink)])
+    booth = call_page.Booth(provider.state.simulator, hosts=hosts(settings))
+    phones = demo_page.routes(
+        provider.state.simulator, hosts=hosts(settings), lead=booth.section(), sections=[mail], zone=hub.zone
+    )
+    whole = Starlette(routes=[*phones, *booth.routes(), *mailbox_page.routes(sink)])
     whole.router.default = app  # a Mount at "/" leaves out paths with a line end: the hub answers those too
     return whole
 
@@ -377,6 +382,7 @@ def _with_simulator(settings: Settings, made: demo.Secrets, port: int) -> Settin
             "twilio_base_url": f"http://127.0.0.1:{port}",
             "twilio_webhook_url": f"{settings.site}/hooks/sms/twilio",
             "twilio_status_url": f"{settings.site}/hooks/dlr/twilio",
+            "twilio_voice_url": f"{settings.site}/hooks/voice/twilio",
         }
     )
 

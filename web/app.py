@@ -18,18 +18,21 @@ from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.doors import Doors
 from web.live import Live
+from web.porter import Porter
 from web.shell import Shell
+from web.voice import VoiceDoor
 
 
 def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
-    live = Live(hub)
+    live, porter = Live(hub), Porter(hub)
     api = api_app(hub, live)
     api.state.citizen = citizen = Citizen(hub)
     app = Starlette(
         routes=[
             *ops.routes(),
-            *Doors(hub).routes(),
+            *Doors(hub, porter).routes(),
+            *VoiceDoor(hub, porter).routes(),
             *docs_routes(api),
             Mount("/v1", api),
             *console_routes(hub, live),
@@ -49,7 +52,8 @@ def create_app(hub: Hub) -> ASGIApp:
 
 def hosts(settings: Settings) -> set[str]:
     """The host names that are answered: those of the settings, and this machine's own loopback."""
-    urls = (settings.site, settings.public_site, settings.twilio_webhook_url, settings.twilio_status_url)
+    urls = (settings.site, settings.public_site, settings.twilio_webhook_url, settings.twilio_status_url,
+            settings.twilio_voice_url)  # fmt: skip
     named = {urlsplit(url).hostname or "" for url in urls} | {settings.host.lower()}
     named |= {name.strip().lower() for name in settings.allowed_hosts.split(",")}
     named = {f"[{name}]" if ":" in name and not name.startswith("[") else name for name in named}
