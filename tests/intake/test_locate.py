@@ -1,0 +1,116 @@
+"""Places in a text: the longest name, what stands around it, and doubt that is shown and not decided."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.report import Content, Fact
+from domain.whereabouts import Kind, Why
+from intake.gazetteer import Known, Landmark, build, home_of
+from intake.locate import in_text, locate
+
+HOME = [
+    Known(code="990000000000", name="示例省", name_en="Shili Province", lat=30.0, lon=113.0),
+    Known(code="990100000000", name="甲江市", name_en="Jiajiang City", lat=30.1, lon=113.1),
+    Known(code="990101000000", name="临江区", name_en="Linjiang District", lat=30.1, lon=113.2),
+    Known(code="990103000000", name="青石县", name_en="Qingshi County", lat=30.4, lon=113.5),
+    Known(code="990103101000", name="大坪镇", name_en="Daping Town"),
+]
+MARKS = [
+    Landmark(name="青石水库", area="990103000000", lat=30.41, lon=113.52, aliases=("青石坝",), source="test")
+]
+
+
+@pytest.fixture(scope="module")
+def gazetteer():
+    return build(HOME, MARKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "detail"),
+    [
+        ("浙江省杭州市余杭区仓前街道大坪村三组发生山体滑坡", "330110012000", "大坪村三组"),
+        ("北京朝阳区三里屯着火", "110105000000", "三里屯"),
+        ("余杭发生火灾", "330110000000", ""),
+        ("内蒙古通辽市奈曼旗大沁他拉镇透水", "150525100000", ""),
+        ("青石县大坪镇滑坡", "990103101000", ""),
+        ("临江区内涝", "990101000000", ""),  # 临江市 is another, and not here
+        ("A fire broke out in Qingshi County this morning", "990103000000", ""),
+        ("长春市朝阳区、宽城区内涝", "220100000000", ""),  # two districts: the city that both lie in
+    ],
+)
+def test_the_longest_names_and_what_they_lie_in_tell_the_place(gazetteer, text, code, detail) -> None:
+    found = in_text(text, gazetteer)
+    assert (found.area, found.places[0].detail) == (code, detail)
+
+
+def test_a_name_of_two_places_is_shown_and_not_decided(gazetteer) -> None:
+    found = in_text("朝阳区着火了", gazetteer)
+    assert {p.code[:6] for p in found.places} == {"110105", "220104"}
+    assert found.area == ""
+    assert all(Why.ONE_OF_SEVERAL in p.why for p in found.places)
+
+
+def test_what_is_named_elsewhere_in_the_report_settles_it(gazetteer) -> None:
+    subject = {"subject": (Fact(value="长春市应急局来报", origin="header"),)}
+    found = locate(Content(text="朝阳区某小区着火了", language="zh", facts=subject), gazetteer)
+    assert found.area == "220104000000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["大家平安，公安已到，道路安全", "中山路积水", "南京西路堵车", "大理石厂", "菜市场着火", "山区域", ""],
+)
+def test_everyday_words_are_no_places(gazetteer, text) -> None:
+    assert in_text(text, gazetteer).area == ""
+
+
+def test_words_come_with_where_they_stand(gazetteer) -> None:
+    text = "刚刚，青石县大坪镇塌方"
+    place = in_text(text, gazetteer).places[0]
+    assert text[place.start : place.end] == place.words == "大坪镇"
+
+
+def test_a_position_names_its_system_its_accuracy_and_the_division_around_it(gazetteer) -> None:
+    facts = {
+        "position": (
+            Fact(value="30.405,113.51", origin="citizen", note="±25 m"),
+            Fact(value="30.405,113.51", origin="caller", note="GCJ-02"),
+        )
+    }
+    plain, moved = locate(Content(text="", language="und", facts=facts), gazetteer).places
+    assert (plain.kind, plain.accuracy, plain.code, plain.detail) == (
+        Kind.POSITION,
+        25,
+        "990103000000",
+        "",
+    )
+    assert (moved.detail, moved.accuracy) == ("GCJ-02", 100)
+    assert moved.lat != plain.lat
+
+
+def test_a_code_from_the_keypad_is_a_place(gazetteer) -> None:
+    facts = {"area": (Fact(value="990103", origin="keypad"), Fact(value="no code", origin="keypad"))}
+    found = locate(Content(text="", language="und", facts=facts), gazetteer)
+    assert (found.area, found.places[0].why) == ("990103000000", (Why.GIVEN,))
+    assert len(found.places) == 1
+
+
+def test_a_landmark_is_found_by_its_other_name(gazetteer) -> None:
+    place = in_text("青石坝漫水了", gazetteer).places[0]
+    assert (place.kind, place.name, place.lat, place.accuracy) == (Kind.LANDMARK, "青石水库", 30.41, 200)
+
+
+def test_home_is_what_the_divisions_of_the_hub_share() -> None:
+    assert home_of(row.code for row in HOME) == "9901"
+    assert home_of(["990000000000", "990100000000", "990200000000"]) == "99"
+    assert home_of(["330000000000", "330100000000", "330110000000"]) == "330110"
+    assert home_of(["110000000000", "330000000000"]) == home_of([]) == ""
+
+
+@given(
+    st.text(max_size=300) | st.text(alphabet="示例省甲江市临青石县大坪镇朝阳区城关新华路 a1", max_size=300)
+)
+def test_any_text_may_come(gazetteer, text) -> None:
+    found = in_text(text, gazetteer)
+    assert all(0 <= p.score <= 1 and p.accuracy > 0 for p in found.places)
