@@ -142,7 +142,7 @@ def _fill(
     unit: Unit, dispatch: Dispatch, chosen: sa.Select[Any], walked: int, at: datetime
 ) -> tuple[list[str], int]:
     """INSERT ... SELECT of `chosen` into fresh parcels behind those there are: (parcel ids, deliveries)."""
-    p, d = t.parcel_row, t.delivery.c
+    p = t.parcel_row
     last = unit.scalar(sa.select(sa.func.max(p.c.n)).where(p.c.dispatch == dispatch.id))
     first = 0 if last is None else int(last) + 1
     count = -(-walked // BATCH) + _SPARE
@@ -150,8 +150,7 @@ def _fill(
     common = {"dispatch": dispatch.id, "release": dispatch.release, "state": ParcelState.READY.value,
               "next_due": at}  # fmt: skip
     unit.execute(p.insert(), [{"id": n, "n": first + k, **common} for k, n in enumerate(names)])
-    unit.execute(_insert(dispatch, chosen, first, count * BATCH, at))
-    size = int(unit.scalar(sa.select(sa.func.count()).where(d.parcel.in_(names))) or 0)
+    size = unit.execute(_insert(dispatch, chosen, first, count * BATCH, at)).rowcount  # see audience.expand()
     used, unused = names[: -(-size // BATCH)], names[-(-size // BATCH) :]
     if unused:
         unit.execute(p.delete().where(p.c.id.in_(unused)))
@@ -169,4 +168,4 @@ def _insert(dispatch: Dispatch, chosen: sa.Select[Any], first: int, most: int, a
         parcel, which % BATCH, ranked.c.recipient, ranked.c.address,
         sa.literal(DeliveryState.QUEUED.value), sa.literal(0), sa.literal(""), sa.literal(at, Instant()),
     ).where(which < most)  # fmt: skip
-    return t.delivery.insert().from_select(columns, rows)
+    return t.delivery.insert().from_select(columns, rows).execution_options(preserve_rowcount=True)
