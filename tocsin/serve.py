@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -106,11 +107,22 @@ def keep(settings: Settings, kind: str, arguments: Sequence[str]) -> None:
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Hub]:
     """A hub that is closed at the end."""
+    uvloop.run(_spawn_resolvers())
     hub = build(settings)
     try:
         yield hub
     finally:
         hub.close()
+
+
+async def _spawn_resolvers() -> None:
+    """Start the threads in which uvloop looks names up, while there are threads to be had.
+
+    libuv makes them at its first look, and ends the process by abort(3) when the system refuses them (F31).
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(socket.gaierror):  # a name where only numbers are allowed: nobody is asked
+        await loop.getaddrinfo("localhost", 0, flags=socket.AI_NUMERICHOST)
 
 
 def anchors(settings: Settings) -> dict[int, str]:

@@ -42,6 +42,7 @@ def create_app(hub: Hub) -> ASGIApp:
         exception_handlers={
             HubError: problems.on_hub_error,
             HTTPException: problems.on_http_error,
+            RuntimeError: problems.on_runtime_error,
             Exception: problems.on_bug,
         },
     )

@@ -21,8 +21,10 @@ from domain.errors import (
     Tampered,
     Unavailable,
 )
+from hub.log import log
 
 MEDIA_TYPE = "application/problem+json"
+NO_THREAD = "can't start new thread"  # the interpreter's words: it has no kind of error for it
 RETRY_SECONDS = 5  # the store is tried again by then: its lock patience is 5 s
 FLAWS = 50  # listed in one answer; the rest follow when these are mended
 PROGRAMS = ("/v1", "/api", "/hooks", "/public", "/healthz", "/readyz")  # callers that read no pages
@@ -139,6 +141,14 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
     allow = (error.headers or {}).get("Allow")
     return refusal(request, error.status_code, headers={"Allow": allow} if allow else None)
+
+
+async def on_runtime_error(request: Request, error: Exception) -> Response:
+    """503 when the machine gave no thread (PROMISES F31): the caller may try again. Any other one is a bug."""
+    if str(error) != NO_THREAD:
+        raise error
+    log("web.no_thread", request=str(request.scope.get("state", {}).get("request_id", "")))
+    return answer(request, Unavailable("no thread to be had", code="no_thread"))
 
 
 async def on_bug(request: Request, _error: Exception) -> Response:

@@ -44,6 +44,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
             HubError: problems.on_hub_error,
             HTTPException: problems.on_http_error,
             RequestValidationError: _on_bad_query,
+            RuntimeError: problems.on_runtime_error,
             Exception: problems.on_bug,
         },
     )
