@@ -1,7 +1,9 @@
 """From the parsed bytes of each door to what the queue shows: facts, each with its origin."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from channels.codecs import mail, slip, twilio_form, twilio_voice_form
@@ -148,10 +150,11 @@ def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     gathered.add("place", fields.get("place"), "citizen")
     lat, lon = str(fields.get("lat") or "").strip(), str(fields.get("lon") or "").strip()
     if found := position(lat, lon):
-        gathered.add("position", f"{found[0]},{found[1]}", "citizen")
+        gathered.add("position", f"{found[0]},{found[1]}", "citizen", note=_accuracy(fields))
     elif lat or lon:
         gathered.add("position", f"{lat[:80]},{lon[:80]}", "citizen", note="not a position")
     gathered.positions(parsed["files"])
+    gathered.add("written", _moment(fields.get("written_at")), "citizen")
     text = str(fields.get("text") or "")
     findings = ["unverified_sender"] if fields.get("contact") else []
     findings += ["text_cut"] if len(text) >= slip.FIELD_MAX else []
@@ -159,6 +162,23 @@ def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     return Reading(
         text=clean(text), facts=gathered.done(), files=tuple(parsed["files"]), findings=tuple(findings)
     )
+
+
+def _accuracy(fields: Mapping[str, Any]) -> str:
+    """What the device said of its own fix: how far off it may be, and when it was taken; '' for words of a person."""
+    metres = str(fields.get("accuracy") or "").strip()
+    if not re.fullmatch(r"[0-9]{1,7}", metres):
+        return ""
+    return f"±{int(metres)} m {_moment(fields.get('position_at'))}".strip()
+
+
+def _moment(given: object) -> str:
+    """A time of the device's clock in UTC; '' for anything else. A claim: the door's own time rules every clock."""
+    try:
+        at = datetime.fromisoformat(str(given or "")[:40])
+        return at.astimezone(UTC).isoformat(timespec="seconds") if at.tzinfo else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _slip(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

@@ -11,14 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from templates.offline import PAGE, script_name
 from templates.pages import LANGUAGES, words_for
 from templates.sheet import style_name
 
 __all__ = ["LANGUAGES", "render", "words"]
 
 
-def render(name: str, *, language: str, mode: str, zone: tzinfo, **values: Any) -> str:
-    """The page `name` of templates/citizen, with the words of `language` as `w`."""
+def render(name: str, *, language: str, mode: str, zone: tzinfo, big: bool = False, **values: Any) -> str:
+    """The page `name` of templates/citizen, with the words of `language` as `w`; in large letters when `big`."""
     page = _environment().get_template(name)
     other = next(x for x in LANGUAGES if x != language)
     return page.render(
@@ -28,6 +29,9 @@ def render(name: str, *, language: str, mode: str, zone: tzinfo, **values: Any) 
         zone=zone,
         w=words()[language],
         style_name=style_name("citizen"),
+        script_name=script_name(*PAGE),
+        big=big,
+        keep=Markup("&amp;big=1") if big else "",
         **values,
     )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.errors import BadInput, HubError, NotAllowed, NotFound, Unavailable
@@ -15,9 +15,10 @@ from domain.report import Inbound, Kept
 from hub.wiring import Hub
 from intake import desk, secret_link
 from intake.contacts import address_in
-from web import citizen_form
+from web import citizen_form, problems
 from web.citizen_form import Sent
-from web.citizen_page import SECRET, language_of, problem_of, show, style
+from web.citizen_offline import Offline
+from web.citizen_page import SECRET, form_values, language_of, problem_of, show, style
 from web.citizen_status import StatePages
 from web.flood import Flood, address_of
 from web.page import HEADERS, status_of
@@ -37,6 +38,7 @@ class Citizen:
         self._flood = Flood()
         self._proxies = frozenset(p.strip() for p in hub.settings.trusted_proxies.split(",")) - {""}
         self.states = StatePages(hub, self._proxies)
+        self.offline = Offline(hub)
 
     def routes(self) -> list[Route]:
         """Mount before anything that catches all paths."""
@@ -46,6 +48,7 @@ class Citizen:
             Route("/report/r/{token}", self.taken, methods=["GET"]),
             Route("/report/{style:str}.css", style, methods=["GET"]),
             *self.states.routes(),
+            *self.offline.routes(),
         ]
 
     async def form(self, request: Request) -> Response:
@@ -53,7 +56,11 @@ class Citizen:
         return self._form(request, Sent())
 
     async def send(self, request: Request) -> Response:
-        """Take the form, then 303 to its receipt, which may be reloaded; or give it back with the reason."""
+        """Take the form, then 303 to its receipt, which may be reloaded; or give it back with the reason.
+
+        A script that asks for JSON gets the receipt's address, or the problem, in place of a page: it sends again
+        under the same Idempotency-Key whatever is no 201.
+        """
         refusal = self.refusal(request)
         raw, cut = await citizen_form.body(request, is_wanted=refusal is None)
         refusal, sent = refusal or cut, Sent()
@@ -74,6 +81,9 @@ class Citizen:
         if kept.is_fresh:
             self._hub.bell("file_report", kept.inbound_id)
         place = f"/report/r/{token}?lang={language_of(request)}"
+        if problems.is_for_a_script(request):
+            again = {} if kept.is_fresh else {"Idempotent-Replayed": "true"}
+            return JSONResponse({"code": kept.code, "page": place}, 201, {**HEADERS, **SECRET, **again})
         return RedirectResponse(place, 303, {**HEADERS, **SECRET})
 
     async def taken(self, request: Request) -> Response:
@@ -132,12 +142,15 @@ class Citizen:
 
     def _form(self, request: Request, sent: Sent, error: HubError | None = None) -> Response:
         """The form with what was typed, and why it comes back. Files have to be chosen again: browsers want it so."""
+        if error and problems.is_for_a_script(request):
+            answer = problems.answer(request, error)
+            answer.headers.update(RETRY.get(answer.status_code, {}))
+            return answer
         status = status_of(error) if error else 200
-        return show(
-            self._hub, request, "form.html", status=status, headers=RETRY.get(status, {}), typed=sent.fields,
-            token=sent.token or secrets.token_hex(16), problem=problem_of(error, "problem"),
-            had_files=bool(error and sent.files), trap=citizen_form.TRAP, token_name=citizen_form.TOKEN,
-        )  # fmt: skip
+        values = form_values(
+            self._hub, sent, sent.token or secrets.token_hex(16), problem_of(error, "problem")
+        )
+        return show(self._hub, request, "form.html", status=status, headers=RETRY.get(status, {}), **values)
 
 
 def _key(request: Request, sent: Sent) -> str:

@@ -11,7 +11,7 @@ from domain.errors import BadInput, HubError
 from intake.normalise import clean
 from web import multipart
 
-FIELDS = ("text", "place", "lat", "lon", "contact")
+FIELDS = ("text", "place", "lat", "lon", "accuracy", "position_at", "contact")
 TRAP = "subject"  # hidden from people; browsers fill in names and addresses by themselves, never this
 TOKEN = "once"  # noqa: S105 (a field's name) random, made with each form: the same form sent twice is one report
 TYPED_BYTES = 256 * 1024  # of a request that is not taken: its typed fields stand before its files

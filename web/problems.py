@@ -100,14 +100,14 @@ def refusal(
     flaws: Sequence[Flaw] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem on the paths of programs, a page elsewhere. `instance` is the request's id."""
+    """A problem on the paths of programs and for scripts of ours, else a page. `instance` is the request's id."""
     code = code or _CODES.get(status, "refused")
     reference = str(request.scope.get("state", {}).get("request_id", ""))
     zh, en = _TITLES.get(status, _TITLES[400])
     language = language_of(request)
     title = zh if language == "zh-CN" else en
     extra = {**_extra(status), **(headers or {}), "Content-Language": language}
-    if not _is_program(request.url.path):
+    if not (_is_program(request.url.path) or is_for_a_script(request)):
         return HTMLResponse(_page(status, title, detail, reference, language), status, headers=extra)
     body: dict[str, Any] = {"type": f"urn:tocsin:problem:{code}", "title": title, "status": status,
                             "code": code, "instance": reference}  # fmt: skip
@@ -116,6 +116,11 @@ def refusal(
     if flaws:
         body["errors"] = [{"pointer": f.pointer, "detail": f.detail} for f in flaws[:FLAWS]]
     return JSONResponse(body, status, headers=extra, media_type=MEDIA_TYPE)
+
+
+def is_for_a_script(request: Request) -> bool:
+    """Whether a script of our own pages asks: it wants JSON where a person wants a page."""
+    return request.headers.get("accept", "").startswith("application/json")
 
 
 def language_of(request: Request) -> str:
