@@ -48,6 +48,24 @@ MEDIA = Moves(
 )
 
 
+class ScanState(StrEnum):
+    """Where the look into one file of a report stands: what it holds, and what it says."""
+
+    PENDING = "pending"  # not scanned yet; the report is in the queue without it
+    SCANNED = "scanned"  # what was found is in the row, also that a part of it could not be read
+    UNSCANNED = "unscanned"  # given up; the row says why
+
+
+SCANS = Moves(
+    "scan",
+    ScanState,
+    {
+        (ScanState.PENDING, "scan"): ScanState.SCANNED,
+        (ScanState.PENDING, "give_up_scan"): ScanState.UNSCANNED,
+    },
+)
+
+
 class State(StrEnum):
     """Where a report stands."""
 

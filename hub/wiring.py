@@ -37,11 +37,13 @@ from hub.refusals import is_this_machine
 from hub.room import Room
 from hub.settings import Settings
 from intake import desk, secret_link
+from intake import scan as scanning
 from intake.acknowledge import Acknowledger
 from intake.conversation import Line
 from intake.filing import Filing
 from intake.media import Media
 from intake.reading import Locale
+from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
 from intake.study import Student
@@ -108,6 +110,7 @@ class Hub:
     spool: Spool
     filing: Filing
     media: Media
+    scanner: Scanner
     student: Student
     checker: Checker | None  # who looks whether mails are from whom they say; None: no name server is set
     outgoing: Outgoing
@@ -146,6 +149,7 @@ class Hub:
         self.outgoing.courier.close()
         self.pool.close()
         self.thumbnails.close()
+        self.scanner.pool.close()
         if self.checker:
             self.checker.pool.close()
         self.store.close()
@@ -183,6 +187,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )  # fmt: skip
     media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
     student = Student(store=store, clock=clock, steps=(), bell=bell, on_bug=_bug("study"))
+    scanner = _scanner(store, blobs, clock=clock, bell=bell)
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
     if any(wire.reaches_the_world for wire in wires):
         health.join(Trouble.NETWORK_OUT, network.is_there)
@@ -197,10 +202,11 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         spool=Spool(settings.data_dir / "spool"),
         filing=filing,
         media=media,
+        scanner=scanner,
         student=student,
         checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(filing, media, student, outgoing, checker),
+        jobs=_jobs(filing, media, scanner, student, outgoing, checker),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -215,6 +221,11 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
+def _scanner(store: Store, blobs: Blobs, *, clock: Callable[[], datetime], bell: Bell) -> Scanner:
+    pool = Pool(size=1, wall=scanning.WALL, cpu=scanning.CPU)
+    return Scanner(store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
+
+
 def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
     pool = Pool(size=1, wall=thumbnails.WALL, cpu=thumbnails.CPU)
     return Thumbnails(settings.data_dir / "thumbs", blobs=blobs, pool=pool)
@@ -223,7 +234,7 @@ def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
 def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
     """The same hub whose one addressed channel goes by `wire`: for measuring what is left when a provider costs nothing."""
     outgoing = replace(hub.outgoing, wires={wire.channel: wire}, paces={wire.channel: pace})
-    jobs = _jobs(hub.filing, hub.media, hub.student, outgoing, None)
+    jobs = _jobs(hub.filing, hub.media, hub.scanner, hub.student, outgoing, None)
     return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
 
 
@@ -329,7 +340,12 @@ def _bug(where_from: str) -> Callable[[str, Exception], object]:
 
 
 def _jobs(
-    filing: Filing, media: Media, student: Student, outgoing: Outgoing, checker: Checker | None
+    filing: Filing,
+    media: Media,
+    scanner: Scanner,
+    student: Student,
+    outgoing: Outgoing,
+    checker: Checker | None,
 ) -> Jobs:
     """What a worker runs for each bell."""
 
@@ -341,6 +357,9 @@ def _jobs(
 
     def fetch_media(media_id: str) -> None:
         media.fetch(media_id)
+
+    def scan_file(scan_id: str) -> None:
+        scanner.scan(scan_id)
 
     def relay_dispatch(dispatch_id: str) -> None:
         relay.relay(outgoing, dispatch_id)
@@ -357,7 +376,7 @@ def _jobs(
 
     return Jobs(
         file_report=file_report, study_report=study_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
-        publish=publish_dispatch, check_sender=check_sender,
+        publish=publish_dispatch, check_sender=check_sender, scan_file=scan_file,
     )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ class Jobs:
     relay: Callable[[str], None]
     deliver: Callable[[str], None]
     publish: Callable[[str], None]
+    scan_file: Callable[[str], None] = lambda _id: None
     fetch_media: Callable[[str], None] = lambda _id: None  # of a hub whose messages name no media
     study_report: Callable[[str], None] = lambda _id: None
     check_sender: Callable[[str], None] = lambda _id: None  # nothing, where DNS is not asked

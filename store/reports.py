@@ -13,7 +13,7 @@ from domain.handling import Handling
 from domain.report import Attachment, Content, Fact, Report, State
 from domain.sender import NOT_CHECKED, SenderCheck, Verdict
 from domain.skeleton import skeleton
-from store import study
+from store import scans, study
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -84,7 +84,7 @@ def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: 
         ],
     )
     for report, _ in made:
-        _name_blobs(unit, report.id, report.content)
+        _name_blobs(unit, report.id, report.content, at)
     study.ask_first(unit, [report.id for report, _ in made], at)
     return count
 
@@ -104,7 +104,7 @@ def revise(unit: Unit, before: Report, content: Content, *, by: str, at: datetim
     Raises Conflict when somebody was faster.
     """
     add_version(unit, before.id, versions(unit, before.id) + 1, content, by=by, at=at)
-    _name_blobs(unit, before.id, content)
+    _name_blobs(unit, before.id, content, at)
     r = t.report_row
     is_seen = (r.c.id == before.id, r.c.revision == before.revision)
     if unit.execute(r.update().where(*is_seen).values(revision=before.revision + 1)).rowcount != 1:
@@ -266,9 +266,10 @@ def _sealed(key: Key, content: Content) -> bytes:
     return key.seal("report_version.content", json.dumps(asdict(content), ensure_ascii=False).encode())
 
 
-def _name_blobs(unit: Unit, report_id: str, content: Content) -> None:
+def _name_blobs(unit: Unit, report_id: str, content: Content, at: datetime) -> None:
     for attachment in content.attachments:
         unit.add_once(t.report_blob, {"report": report_id, "sha256": attachment.sha256})
+    scans.expect(unit, report_id, content.attachments, at)
 
 
 def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:

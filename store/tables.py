@@ -7,12 +7,13 @@ from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_desk import operation, process, shift, slip
+from store.tables_files import scan
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
 from store.tables_study import study
 
-__all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "sender_check", "shift",
+__all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "scan", "sender_check", "shift",
            "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
@@ -484,6 +485,7 @@ APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
 MACHINES = {
     "inbound": report.ARRIVALS,
     "media": report.MEDIA,
+    "scan": report.SCANS,
     "report": report.MOVES,
     "release": release.MOVES,
     "dispatch": parcel.DISPATCHES,

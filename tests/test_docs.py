@@ -17,8 +17,8 @@ def test_every_setting_stands_in_the_settings_document_and_none_is_imaginary() -
     assert named == {f"TOCSIN_{name.upper()}" for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize("states", [report.Arrival, report.MediaState, report.State, release.State, parcel.ParcelState,
-                                    parcel.DeliveryState, parcel.DispatchState])  # fmt: skip
+@pytest.mark.parametrize("states", [report.Arrival, report.MediaState, report.ScanState, report.State, release.State,
+                                    parcel.ParcelState, parcel.DeliveryState, parcel.DispatchState])  # fmt: skip
 def test_every_state_stands_in_the_states_document(states: type) -> None:
     text = (ROOT / "docs/states.md").read_text()
     assert [s.value for s in states if f"`{s.value}`" not in text] == []

@@ -32,7 +32,7 @@ from simulators import call_page, demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, media, migrate, sender_checks, sessions, study
+from store import inbox, media, migrate, scans, sender_checks, sessions, study
 from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -318,7 +318,8 @@ def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
     """What came in and waits to be filed, to be fetched, or to be studied."""
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
     studies = [("study_report", row_id) for row_id in study.due(unit, at)]
-    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies
+    files = [("scan_file", row_id) for row_id in scans.due(unit, at)]
+    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies + files
 
 
 def _leave(hub: Hub, code: int) -> None:

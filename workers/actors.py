@@ -1,5 +1,7 @@
 """The actors: each takes the id of a row and calls one job."""
 
+from collections.abc import Callable
+
 from dramatiq import Actor, Broker, actor
 
 from outbox.outgoing import Jobs
@@ -8,6 +10,7 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
     "file_report": "filing",
     "study_report": "study",  # and no report in the queue before one that is not there yet
     "fetch_media": "media",  # a slow media host holds up no report
+    "scan_file": "scans",  # a file that takes minutes holds up no other
     "check_sender": "senders",  # waits for name servers
     "relay": "relay",
     "publish": "publish",
@@ -17,53 +20,24 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
 }
 
 
+PRIORITIES = {"file_report": 10, "study_report": 20, "fetch_media": 20, "check_sender": 20, "scan_file": 30}
+
+
 def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:
     """Register the actors on `broker`. A failed one is not tried again: its row is still due (law 1)."""
+    return [_actor(jobs, broker, job, queue) for job, queue in QUEUES.items()]
 
-    @actor(broker=broker, queue_name=QUEUES["file_report"], priority=10, max_retries=0)
-    def file_report(row_id: str) -> None:
-        jobs.file_report(row_id)
 
-    @actor(broker=broker, queue_name=QUEUES["study_report"], priority=20, max_retries=0)
-    def study_report(row_id: str) -> None:
-        jobs.study_report(row_id)
+def _actor(jobs: Jobs, broker: Broker, job: str, queue: str) -> Actor[..., None]:
+    register = actor(
+        broker=broker, actor_name=job, queue_name=queue, priority=PRIORITIES.get(job, 0), max_retries=0
+    )
+    made: Actor[..., None] = register(_running(jobs, job))
+    return made
 
-    @actor(broker=broker, queue_name=QUEUES["fetch_media"], priority=20, max_retries=0)
-    def fetch_media(row_id: str) -> None:
-        jobs.fetch_media(row_id)
 
-    @actor(broker=broker, queue_name=QUEUES["check_sender"], priority=20, max_retries=0)
-    def check_sender(row_id: str) -> None:
-        jobs.check_sender(row_id)
+def _running(jobs: Jobs, job: str) -> Callable[[str], None]:
+    def run(row_id: str) -> None:
+        getattr(jobs, job)(row_id)
 
-    @actor(broker=broker, queue_name=QUEUES["relay"], priority=0, max_retries=0)
-    def relay(row_id: str) -> None:
-        jobs.relay(row_id)
-
-    @actor(broker=broker, queue_name=QUEUES["publish"], priority=0, max_retries=0)
-    def publish(row_id: str) -> None:
-        jobs.publish(row_id)
-
-    @actor(broker=broker, queue_name=QUEUES["deliver"], priority=0, max_retries=0)
-    def deliver(row_id: str) -> None:
-        jobs.deliver(row_id)
-
-    @actor(broker=broker, queue_name=QUEUES["deliver_mail"], priority=0, max_retries=0)
-    def deliver_mail(row_id: str) -> None:
-        jobs.deliver_mail(row_id)
-
-    @actor(broker=broker, queue_name=QUEUES["deliver_urgent"], priority=0, max_retries=0)
-    def deliver_urgent(row_id: str) -> None:
-        jobs.deliver_urgent(row_id)
-
-    return [
-        file_report,
-        study_report,
-        fetch_media,
-        check_sender,
-        relay,
-        publish,
-        deliver,
-        deliver_mail,
-        deliver_urgent,
-    ]
+    return run

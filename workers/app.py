@@ -126,7 +126,7 @@ def start_workers(
     few = max(threads // 2, 2)
     sizes = {
         ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay", "publish"): few,
-        ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media",): 2,
+        ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media",): 2, ("scan_file",): 1,
         ("check_sender",): few,
     }  # fmt: skip
     pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())

@@ -13,6 +13,13 @@ from channels.codecs.plain_text import clean, one_line
 STREAM_MAX = 4 << 20  # bytes of one property that are read; the file itself is kept whole
 # MS-OXPROPS: PidTagSubject, PidTagSenderName, PidTagSenderSmtpAddress, PidTagSenderEmailAddress, PidTagBody, PidTagHtml
 _SUBJECT, _NAME, _SMTP, _ADDRESS, _BODY, _HTML = "0037", "0C1A", "5D01", "0C1F", "1000", "1013"
+_CONTENT, _LONG_NAME, _SHORT_NAME = "3701", "3707", "3704"  # PidTagAttachDataBinary, -LongFilename, -Filename
+_ATTACHED = "__attach_version1.0_#"  # MS-OXMSG §2.2.2
+FILES_MAX = 50
+FILE_MAX = 32 << 20  # bytes; no mail that comes in holds more
+DAMAGED = (  # the library checks little of what a stranger wrote
+    ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError, struct.error,
+)  # fmt: skip
 _CODEPAGES = (0x3FFD0003, 0x3FDE0003)  # PidTagMessageCodepage, PidTagInternetCodepage
 _HEADER = 32  # bytes before the first property of a top-level message, MS-OXMSG §2.4.1.1
 
@@ -31,17 +38,24 @@ def open_msg(data: bytes) -> OutlookMail | None:
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as file:
             return _read(file)
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ):
-        return None  # the library checks little of what a stranger wrote
+    except DAMAGED:
+        return None
+
+
+def files_of_msg(data: bytes) -> list[tuple[str, bytes]]:
+    """(name, bytes) of the files that came with it, in order; as far as they could be read. Never raises."""
+    found: list[tuple[str, bytes]] = []
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            charset = _charset(file)
+            folders = sorted({path[0] for path in file.listdir() if path[0].startswith(_ATTACHED)})
+            for folder in folders[:FILES_MAX]:
+                name = _text(file, _LONG_NAME, charset, folder) or _text(file, _SHORT_NAME, charset, folder)
+                if content := _stream(file, f"{folder}/__substg1.0_{_CONTENT}0102", FILE_MAX):
+                    found.append((one_line(name, limit=200), content))
+    except DAMAGED:
+        return found
+    return found
 
 
 def _read(file: olefile.OleFileIO) -> OutlookMail:
@@ -58,18 +72,19 @@ def _read(file: olefile.OleFileIO) -> OutlookMail:
     )
 
 
-def _text(file: olefile.OleFileIO, tag: str, charset: str) -> str:
-    wide = _stream(file, f"__substg1.0_{tag}001F")
+def _text(file: olefile.OleFileIO, tag: str, charset: str, folder: str = "") -> str:
+    place = f"{folder}/" if folder else ""
+    wide = _stream(file, f"{place}__substg1.0_{tag}001F")
     if wide:
         return wide.decode("utf-16-le", "replace").rstrip("\0")
-    return decode(_stream(file, f"__substg1.0_{tag}001E").rstrip(b"\0"), charset)[0]
+    return decode(_stream(file, f"{place}__substg1.0_{tag}001E").rstrip(b"\0"), charset)[0]
 
 
-def _stream(file: olefile.OleFileIO, name: str) -> bytes:
+def _stream(file: olefile.OleFileIO, name: str, most: int = STREAM_MAX) -> bytes:
     if not file.exists(name):
         return b""
     with file.openstream(name) as stream:
-        return bytes(stream.read(STREAM_MAX))
+        return bytes(stream.read(most))
 
 
 def _charset(file: olefile.OleFileIO) -> str:

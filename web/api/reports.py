@@ -14,7 +14,7 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.person import Scope
 from domain.place import prefix
 from domain.report import Report, State
-from store import blobs, inbox, reports, sender_checks
+from store import blobs, inbox, reports, scans, sender_checks
 from store.reports import Filter
 from store.unit import Unit
 from web.api import cursors, shapes
@@ -71,6 +71,9 @@ async def one(request: Request, report_id: str) -> JSONResponse:
         original = {"sha256": arrived.raw_sha256, "media_type": arrived.media_type,
                     "href": f"/v1/reports/{report_id}/original"}  # fmt: skip
         body = {**shapes.report(found), "original": original}
+        seen = scans.of_report(unit, report_id)
+        for attachment in body["attachments"]:
+            attachment["scan"] = shapes.scan(seen.get(attachment["sha256"]))
         if found.sender:
             body["sender_check"]["results"] = sender_checks.results(unit, report_id)
         return body, f'"{found.revision}"'

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from domain.report import Arrival, Report
+from domain.report import Arrival, Report, ScanState
 from domain.sender import SenderCheck
+from store.scans import Scan
 
 
 def instant(at: datetime | None) -> str | None:
@@ -34,6 +35,27 @@ def sender(check: SenderCheck | None) -> dict[str, Any] | None:
         "reasons": list(check.reasons),
         "checked_at": instant(check.checked_at),
     }
+
+
+def scan(found: Scan | None) -> dict[str, Any]:
+    """What a file holds, as read in the sandbox; ``not_scanned`` with the reason where it was not."""
+    if found is None or found.state is not ScanState.SCANNED or found.found is None:
+        state = "pending" if found and found.state is ScanState.PENDING else "not_scanned"
+        return {"state": state, "reason": (found.reason if found else "not_applicable") or None}
+    told = found.found
+    return {
+        "state": "scanned", "scanned_at": instant(found.changed_at), "is_container": told["is_container"],
+        "entries": told["entries"], "findings": told["findings"],
+        "documents": [
+            {
+                "path": d["path"], "media_type": d["media_type"], "tool": d.get("tool") or None,
+                "text": d.get("text") or "", "is_cut": bool(d.get("is_cut")), "pages": d.get("pages") or None,
+                "seals": [{**seal, "is_verified": False} for seal in d.get("seals", ())],
+                "findings": d.get("findings") or [], "reason": d.get("reason") or None,
+            }
+            for d in told["documents"]
+        ],
+    }  # fmt: skip
 
 
 def report(found: Report) -> dict[str, Any]:

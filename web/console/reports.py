@@ -11,7 +11,7 @@ from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
-from store import areas, inbox, promises, reports, sender_checks
+from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
@@ -38,13 +38,19 @@ class Seen:
     moments: list[Any]
     divisions: list[Any]
     sender_results: Mapping[str, Any]  # what DKIM, SPF and DMARC said
+    scans: Mapping[str, Any]  # by SHA-256: what the files hold
     notices: list[Any]  # what was sent to the reporter, with how far it came
 
 
 def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     """The report's page; with `problem`, after an act that was refused."""
     seen = visit.read(lambda unit: _seen(unit, visit))
-    values: dict[str, Any] = {"seen": seen, "arrived": seen.arrived, "report": seen.report}
+    values: dict[str, Any] = {
+        "seen": seen,
+        "arrived": seen.arrived,
+        "report": seen.report,
+        "scans": seen.scans,
+    }
     if seen.report is None:
         return visit.show("waiting.html", refresh=WAIT_FOR_FILING, here="/console", **values)
     values |= {
@@ -125,6 +131,7 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
         moments=timeline(unit, streams, visit.language),
         divisions=areas.listing(unit),
         sender_results={"dkim": [], "spf": None, "dmarc": None, "repeats": "", **told},
+        scans=scans.of_report(unit, arrived.report_id) if report else {},
         notices=promises.of_report(unit, arrived.report_id),
     )
 
