@@ -14,7 +14,17 @@ import rarfile
 from channels.codecs import mail
 from channels.codecs.files import sniff
 from channels.codecs.outlook_msg import files_of_msg, open_msg
-from channels.codecs.zip_file import CHUNK, UNPACKED, Budget, Entry, ZipFile, decompressed, gathered, inflated
+from channels.codecs.zip_file import (
+    CHUNK,
+    LOCAL_HEADER,
+    UNPACKED,
+    Budget,
+    Entry,
+    ZipFile,
+    decompressed,
+    gathered,
+    inflated,
+)
 from domain.errors import BadInput
 
 DICTIONARY = 64 << 20  # bytes of memory an xz stream may ask for: `xz -9` asks for 65 MiB to unpack
@@ -53,7 +63,11 @@ Opener = Callable[[bytes, str, Budget], Opened]
 def _zip(data: bytes, _name: str, _budget: Budget) -> Opened:
     archive = ZipFile(data)
     first = list(itertools.islice(archive.entries(), 2_000))
-    findings = ("archive_bomb",) if _overlap([(e.offset, e.packed) for e in first]) else ()
+    findings = (
+        ("archive_bomb",)
+        if _overlap([(e.offset, LOCAL_HEADER + len(e.raw_name) + e.packed) for e in first])
+        else ()
+    )
     if findings:  # D. Fifield, "A better zip bomb": one kernel of data under many names; none of it is opened
         return Opened(
             members=[_of_zip(None, entry) for entry in first if not entry.is_directory], findings=findings
@@ -166,6 +180,8 @@ def _rar(data: bytes, _name: str, _budget: Budget) -> Opened:
         raise BadInput("its directory cannot be read", code="archive_broken") from None
     if is_closed:
         return Opened(members=(), findings=("archive_encrypted", "archive_not_opened"))
+    if not entries:
+        raise BadInput("no entry that can be read", code="archive_broken")
     members = [
         Member(name=str(e.filename), size=int(e.file_size or 0), packed=int(e.compress_size or 0),
                is_encrypted=bool(e.needs_password()), is_link=bool(e.is_symlink()))

@@ -53,7 +53,9 @@ def xls(data: bytes) -> Said:
     except xlrd.XLRDError as error:
         code = "document_encrypted" if "encrypted" in str(error).lower() else "document_broken"
         raise BadInput("the workbook does not open", code=code) from None
-    except (*DAMAGED, AssertionError):
+    except MemoryError:
+        raise
+    except Exception:  # the library raises whatever a damaged workbook makes it stumble over
         raise BadInput("a damaged workbook", code="document_broken") from None
     return Said(text="\n".join(lines), tool=f"xlrd/{xlrd.__version__}", pages=book.nsheets)
 
@@ -64,10 +66,24 @@ def ppt(_data: bytes) -> Said:
 
 
 def unknown_ole(data: bytes) -> Said:
-    """An OLE file of no kind we read; new documents with a password are such (MS-OFFCRYPTO §2.3). Raises BadInput."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
+    """An OLE file whose kind stands in its directory alone; new documents with a password are such (MS-OFFCRYPTO §2.3).
+
+    Raises BadInput.
+    """
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            names = {path[0] for path in file.listdir()}
+    except DAMAGED:
+        names = set()
+    if "EncryptedPackage" in names:
         raise BadInput("it needs a password", code="document_encrypted")
-    raise BadInput("no kind of document that is read", code="document_unknown")
+    if "WordDocument" in names:
+        return doc(data)
+    if names & {"Workbook", "Book"}:
+        return xls(data)
+    raise BadInput(
+        "no kind of document that is read", code="document_unknown" if names else "document_broken"
+    )
 
 
 def rtf(data: bytes) -> Said:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from channels.codecs import pixels
 from channels.codecs.exif import exif_of
+from channels.codecs.zip_file import ENTRIES, ZipFile
+from domain.errors import BadInput
 
 UNKNOWN = "application/octet-stream"
 HEAD = 64 << 10  # bytes; enough for the first entries of an archive and the first tags of a page
@@ -122,13 +125,30 @@ def sniff(data: bytes) -> str:
 
 
 def _zipped(data: bytes) -> str:
-    """An office document by the names of its entries, which stand uncompressed in the archive."""
+    """An office document by the names of its entries, which stand uncompressed in the archive.
+
+    By its directory where that is there: a document that lies unpacked in a ZIP does not make a document of the ZIP.
+    """
     if (named := _ZIP_MIMETYPE.match(data, 30)) is not None:
         return named[1].decode("ascii")
+    if names := _names_in(data):
+        if not names & {b"[Content_Types].xml", b"OFD.xml", b"AndroidManifest.xml"}:
+            return "application/zip"
+        return next(
+            (kind for start, kind in _ZIPPED if any(n.startswith(start) for n in names)), "application/zip"
+        )
     head, tail = data[:HEAD], data[-HEAD:]
     if b"[Content_Types].xml" in head or b"[Content_Types].xml" in tail or b"OFD.xml" in head + tail:
         return next((kind for name, kind in _ZIPPED if name in head or name in tail), "application/zip")
     return _ZIPPED[-1][1] if _ZIPPED[-1][0] in head + tail else "application/zip"
+
+
+def _names_in(data: bytes) -> set[bytes]:
+    """The first thousand names of its directory; none where only its beginning is there."""
+    try:
+        return {entry.raw_name for entry in islice(ZipFile(data).entries(), ENTRIES)}
+    except BadInput:
+        return set()
 
 
 def _sound(data: bytes) -> str:

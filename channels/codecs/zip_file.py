@@ -22,6 +22,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 _WHERE64 = struct.Struct("<4sLQL")  # 4.3.15
 _CENTRAL = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 _LOCAL = struct.Struct("<4s5H3L2H")  # 4.3.7
+LOCAL_HEADER = _LOCAL.size  # bytes in front of a name
 _UNIX, _SYMLINK, _KIND = 3, 0o120000, 0o170000  # "version made by", and st_mode in the external attributes
 _FULL = 0xFFFFFFFF
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # 4.4.4
