@@ -32,6 +32,7 @@ from hub import birth, keys, network, refusals, senders
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
+from hub.jobs import jobs_of
 from hub.log import log, where
 from hub.refusals import is_this_machine
 from hub.room import Room
@@ -47,7 +48,6 @@ from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
 from intake.study import Student
-from outbox import deliver, publish, relay
 from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
 from outbox.window import Courier
@@ -206,7 +206,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         student=student,
         checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(filing, media, scanner, student, outgoing, checker),
+        jobs=jobs_of(filing, media, scanner, student, outgoing, checker),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -234,7 +234,7 @@ def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
 def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
     """The same hub whose one addressed channel goes by `wire`: for measuring what is left when a provider costs nothing."""
     outgoing = replace(hub.outgoing, wires={wire.channel: wire}, paces={wire.channel: pace})
-    jobs = _jobs(hub.filing, hub.media, hub.scanner, hub.student, outgoing, None)
+    jobs = jobs_of(hub.filing, hub.media, hub.scanner, hub.student, outgoing, None)
     return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
 
 
@@ -337,47 +337,6 @@ def _bug(where_from: str) -> Callable[[str, Exception], object]:
     return lambda part, error: log(
         f"{where_from}.bug", part=part, kind=type(error).__name__, where=where(error)
     )
-
-
-def _jobs(
-    filing: Filing,
-    media: Media,
-    scanner: Scanner,
-    student: Student,
-    outgoing: Outgoing,
-    checker: Checker | None,
-) -> Jobs:
-    """What a worker runs for each bell."""
-
-    def file_report(inbound_id: str) -> None:
-        filing.file(inbound_id)
-
-    def study_report(report_id: str) -> None:
-        student.study(report_id)
-
-    def fetch_media(media_id: str) -> None:
-        media.fetch(media_id)
-
-    def scan_file(scan_id: str) -> None:
-        scanner.scan(scan_id)
-
-    def relay_dispatch(dispatch_id: str) -> None:
-        relay.relay(outgoing, dispatch_id)
-
-    def deliver_parcel(parcel_id: str) -> None:
-        deliver.deliver(outgoing, parcel_id)
-
-    def publish_dispatch(dispatch_id: str) -> None:
-        publish.publish(outgoing, dispatch_id)
-
-    def check_sender(report_id: str) -> None:
-        if checker:
-            checker.check(report_id)
-
-    return Jobs(
-        file_report=file_report, study_report=study_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
-        publish=publish_dispatch, check_sender=check_sender, scan_file=scan_file,
-    )  # fmt: skip
 
 
 def _wires(settings: Settings, mode: Mode) -> list[Wire]:

@@ -1,0 +1,50 @@
+"""What a worker runs for each bell: the id of a row goes to the one who knows what to do with it."""
+
+from intake.filing import Filing
+from intake.media import Media
+from intake.scan import Scanner
+from intake.sender_checks import Checker
+from intake.study import Student
+from outbox import deliver, publish, relay
+from outbox.outgoing import Jobs, Outgoing
+
+
+def jobs_of(
+    filing: Filing,
+    media: Media,
+    scanner: Scanner,
+    student: Student,
+    outgoing: Outgoing,
+    checker: Checker | None,
+) -> Jobs:
+    """What a worker runs for each bell."""
+
+    def file_report(inbound_id: str) -> None:
+        filing.file(inbound_id)
+
+    def study_report(report_id: str) -> None:
+        student.study(report_id)
+
+    def fetch_media(media_id: str) -> None:
+        media.fetch(media_id)
+
+    def scan_file(scan_id: str) -> None:
+        scanner.scan(scan_id)
+
+    def relay_dispatch(dispatch_id: str) -> None:
+        relay.relay(outgoing, dispatch_id)
+
+    def deliver_parcel(parcel_id: str) -> None:
+        deliver.deliver(outgoing, parcel_id)
+
+    def publish_dispatch(dispatch_id: str) -> None:
+        publish.publish(outgoing, dispatch_id)
+
+    def check_sender(report_id: str) -> None:
+        if checker:
+            checker.check(report_id)
+
+    return Jobs(
+        file_report=file_report, study_report=study_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
+        publish=publish_dispatch, check_sender=check_sender, scan_file=scan_file,
+    )  # fmt: skip
