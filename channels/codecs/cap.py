@@ -1,6 +1,5 @@
 """A CAP 1.2 alert as values, written as deterministic UTF-8 XML in the order of the schema."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -8,9 +7,8 @@ from datetime import datetime, tzinfo
 from lxml import etree
 
 from channels.codecs.cap_xml import CAP_12
+from channels.codecs.markup import xml_text
 from domain.errors import BadInput
-
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +193,7 @@ def _open(parent: etree._Element, tag: str) -> etree._Element:
 
 def _put(parent: etree._Element, tag: str, value: str, *, always: bool = False) -> None:
     if value or always:
-        _open(parent, tag).text = _NOT_XML.sub("", value)
+        _open(parent, tag).text = xml_text(value)
 
 
 def _each(parent: etree._Element, tag: str, values: Iterable[str]) -> None:

@@ -41,6 +41,7 @@ _CONTROL = re.compile(  # XML 1.0 §2.2: the characters themselves, and as decim
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
     r"|&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));"
 )
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DOCTYPE_TOKEN = re.compile(r""""[^"]*"|'[^']*'|<!--.*?-->|<\?.*?\?>|[\[\]>]""", re.S)
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z_:][\w:.-]*;")
 _ELEMENTS = (
@@ -81,6 +82,16 @@ def parse_xml(data: bytes, *, largest: int = ALERT_BYTES, with_comments: bool = 
 def text_of(element: etree._Element) -> str:
     """All text in the element without the white space around it; no comment splits it or is part of it."""
     return "".join(map(str, element.itertext(etree.Element))).strip(SPACES)
+
+
+def xml_text(text: str) -> str:
+    """`text` without the characters that XML 1.0 §2.2 cannot hold."""
+    return _NOT_XML.sub("", text)
+
+
+def has_doctype(data: bytes) -> bool:
+    """Whether a DOCTYPE stands in the prolog; no parser is asked, so a door may look before it answers."""
+    return _doctype(decoded(data)) is not None
 
 
 def words(text: str) -> list[str]:
