@@ -16,12 +16,13 @@ from approval.freeze import Frozen, main_of, manifest_of
 from approval.gather import ADDRESSED, chain_of
 from approval.policy import POLICIES, Policy, may_approve, policy_for
 from domain.artefact import Artefact, canonical_json, digest
+from domain.bulletin import Standing
 from domain.errors import BadInput, Conflict, Flaw, IllegalMove, NotFound, Tampered
 from domain.ids import mint
 from domain.person import Person, Role
 from domain.release import MOVES, Draft, Release, State
 from outbox import ledger, recall
-from store import audience, hub, journal, people, releases, reports
+from store import audience, bulletins, hub, journal, people, releases, reports
 from store.unit import Unit
 
 SYSTEM = "system"  # who acts when time does
@@ -43,6 +44,9 @@ def create(unit: Unit, draft: Draft, *, by: Person, at: datetime) -> Release:
     releases.insert(unit, release)
     journal.append(unit, "release", release.id, "create", by=by.id, at=at, is_first=True,
                    detail={"revision": 1, "template": draft.template}, content=_content(draft))  # fmt: skip
+    if draft.from_bulletin:
+        journal.append(unit, "bulletin", draft.from_bulletin, "draft_release", by=by.id, at=at,
+                       detail={"release": release.id})  # fmt: skip
     return release
 
 
@@ -307,6 +311,14 @@ def _unsubmitted(release: Release) -> Release:
 def _check_origin(unit: Unit, draft: Draft) -> None:
     if draft.from_report and reports.get(unit, draft.from_report) is None:
         raise BadInput("no such report", flaws=[Flaw("/from_report", "is no report of this hub")])
+    if draft.from_bulletin:
+        one = bulletins.get(unit, draft.from_bulletin)
+        if (
+            one is None or one.state is not Standing.CURRENT
+        ):  # an exercise of others never becomes a warning of ours
+            raise BadInput(
+                "no such bulletin", flaws=[Flaw("/from_bulletin", "is no bulletin that counts here")]
+            )
 
 
 def _check_in_time(release: Release, policy: Policy, at: datetime) -> None:

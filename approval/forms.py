@@ -21,7 +21,7 @@ S = TypeVar("S", bound=StrEnum)
 
 FIELDS = ("template", "issuer", "colour", "grade", "response_level", "handling", "areas", "audience",
           "languages", "channels", "effective", "onset", "expires", "review_by", "repeat_unsure", "fields",
-          "from_report")  # fmt: skip
+          "from_report", "from_bulletin")  # fmt: skip
 MOST_ENTRIES = 200  # of a list: approval.checks.MOST_AREAS, and far more than there are groups
 LONGEST_ISSUER = 60  # characters; it is printed in the head of each SMS
 EXAMPLE_LASTS = timedelta(hours=12)  # a rain warning lives at most 24 hours
@@ -57,7 +57,7 @@ def draft_from_body(
     fields = read.fields()
     issuer = read.text("issuer", LONGEST_ISSUER) or by.organisation
     channels, languages = read.texts("channels"), read.texts("languages")
-    from_report = read.text("from_report", 40)
+    from_report, from_bulletin = read.text("from_report", 40), read.text("from_bulletin", 40)
     repeat_unsure = read.yes("repeat_unsure")
     expires = times["expires"]
     if read.flaws or template is None or expires is None:
@@ -67,7 +67,8 @@ def draft_from_body(
         template=template.id, template_version=template.version, event_code=template.event_code,
         areas=codes, fields=fields, channels=channels, languages=languages, audience=chosen,
         expires=expires, effective=times["effective"], onset=times["onset"], review_by=times["review_by"],
-        grade=grade, colour=colour, response_level=response_level, from_report=from_report, repeat_unsure=repeat_unsure,
+        grade=grade, colour=colour, response_level=response_level, from_report=from_report,
+        from_bulletin=from_bulletin, repeat_unsure=repeat_unsure,
         supersedes=before.supersedes if before else "",  # an update stays one, whatever else is edited
     )  # fmt: skip
 
@@ -96,6 +97,7 @@ def body_from_draft(draft: Draft) -> dict[str, Any]:
         "repeat_unsure": draft.repeat_unsure,
         "fields": dict(draft.fields),
         "from_report": draft.from_report or None,
+        "from_bulletin": draft.from_bulletin or None,
     }
 
 
@@ -131,6 +133,7 @@ def example(
         "repeat_unsure": False,
         "fields": fields,
         "from_report": None,
+        "from_bulletin": None,
     }
 
 

@@ -57,6 +57,17 @@ def is_public(address: str) -> bool:
     return _is_public_6(found)
 
 
+def is_inside(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    """Whether `address` lies in one of the networks that the deployment names; never loopback or link-local."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    if found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified:
+        return False
+    return any(found.version == net.version and found in net for net in networks)
+
+
 def is_of_this_machine(address: str) -> bool:
     """Whether `address` is loopback, written plainly."""
     try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from domain.errors import Never
 
@@ -23,6 +24,7 @@ class Place:
     login: tuple[str, str] | None = None
     may_begin: bool = True  # False: only where a redirect leads
     is_of_this_machine: bool = False  # a simulator: http, and only to loopback
+    inside: tuple[IPv4Network | IPv6Network, ...] = ()  # private networks whose addresses it may have
 
     def fits(self, scheme: str, host: str, port: int, path: str) -> bool:
         """Whether an address that was taken apart is of this place."""
@@ -49,6 +51,18 @@ def asked(places: Sequence[Place], url: str, *, is_first: bool = True) -> Asked:
         if place.fits(scheme, host, port, path) and (place.may_begin or not is_first):
             return Asked(place=place, path=path)
     raise Never("not a host that is asked", code="bad_host" if is_first else "bad_redirect")
+
+
+def place_of(
+    url: str, *, is_of_this_machine: bool, inside: tuple[IPv4Network | IPv6Network, ...] = ()
+) -> Place:
+    """The host of an address as a place whose every path may be asked. Raises Never(bad_address)."""
+    found = _URL.fullmatch(url)
+    wanted = "http" if is_of_this_machine else "https"
+    if found is None or found[1].lower() != wanted:
+        raise Never(f"no plain {wanted} address", code="bad_address")
+    port = int(found[3] or (443 if wanted == "https" else 80))
+    return Place(host=found[2].lower(), port=port, is_of_this_machine=is_of_this_machine, inside=inside)
 
 
 def redirected(places: Sequence[Place], place: Place, location: str) -> Asked:

@@ -11,10 +11,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
 
 from channels import addresses, closed_list
 from channels.closed_list import Asked, Place
@@ -40,6 +42,9 @@ class Fetched:
 
     data: bytes
     declared_type: str
+    etag: str = ""
+    modified: str = ""  # Last-Modified, as it was said
+    is_same: bool = False  # 304: what was fetched before still stands, and `data` is empty
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -58,34 +63,39 @@ class Egress:
 
     def __init__(
         self, places: Sequence[Place], *, largest: int = BYTES, lasts: timedelta = TIME,
-        resolve: Resolve = resolve, dial: Dial = dial, tls: ssl.SSLContext | None = None,
+        resolve: Resolve = resolve, dial: Dial = dial, tls: ssl.SSLContext | None = None, unpacks: bool = False,
     ) -> None:  # fmt: skip
-        """`resolve` and `dial` are the network; `tls` checks certificates, else the system's authorities do."""
+        """`resolve` and `dial` are the network; `tls` checks certificates, else the system's authorities do.
+
+        `unpacks`: gzip is asked for and unpacked, to no more than `largest` bytes.
+        """
         self._places, self._largest, self._lasts = tuple(places), largest, lasts.total_seconds()
+        self._unpacks = unpacks
         self._resolve, self._dial = resolve, dial
         self._tls = tls or ssl.create_default_context()
 
-    def get(self, url: str) -> Fetched:
-        """The bytes at `url`.
+    def get(self, url: str, *, etag: str = "", modified: str = "") -> Fetched:
+        """The bytes at `url`; with what an earlier answer said of itself, only if they have changed.
 
         Raises Never(bad_address, bad_host, bad_network, bad_redirect, too_many_redirects, too_large, encoded,
         http_NNN) for what will not get better, NotNow(no_name, no_connection, too_slow, cut, http_NNN) for the rest.
         """
         deadline = time.monotonic() + self._lasts
         asked = closed_list.asked(self._places, url)
+        known = {"If-None-Match": etag, "If-Modified-Since": modified}
         for _ in range(REDIRECTS + 1):
-            answer = self._once(asked, deadline)
+            answer = self._once(asked, deadline, {name: said for name, said in known.items() if said})
             if isinstance(answer, Fetched):
                 return answer
             asked = closed_list.redirected(self._places, asked.place, answer)
         raise Never("it goes on and on", code="too_many_redirects")
 
-    def _once(self, asked: Asked, deadline: float) -> Fetched | str:
+    def _once(self, asked: Asked, deadline: float, known: Mapping[str, str]) -> Fetched | str:
         """The bytes, or where a redirect leads."""
         with self._connected(asked.place, deadline) as (wire, has_run_out):
             try:
-                answer = self._spoken(wire, asked)
-            except (OSError, HTTPException, ValueError) as error:
+                answer = self._spoken(wire, asked, known)
+            except (OSError, HTTPException, ValueError, zlib.error) as error:
                 if not has_run_out.is_set():
                     raise NotNow("the answer ended early", code="cut") from error
             if has_run_out.is_set():  # what was cut off may look like an end
@@ -122,9 +132,8 @@ class Egress:
             yield wire, has_run_out
 
     def _reached(self, place: Place, deadline: float) -> socket.socket:
-        is_allowed = addresses.is_of_this_machine if place.is_of_this_machine else addresses.is_public
         found = self._named(place, deadline)
-        if not all(is_allowed(address) for address in found):
+        if not all(_is_allowed(place, address) for address in found):
             raise Never("a host with an address that is not public", code="bad_network")
         for address in found[:TRIED]:
             try:
@@ -150,7 +159,7 @@ class Egress:
             raise NotNow("the name has no address now", code="no_name")
         return found[0]
 
-    def _spoken(self, wire: socket.socket, asked: Asked) -> Fetched | str:
+    def _spoken(self, wire: socket.socket, asked: Asked, known: Mapping[str, str]) -> Fetched | str:
         """One GET over an open connection."""
         place = asked.place
         usual = 80 if place.is_of_this_machine else 443
@@ -158,8 +167,9 @@ class Egress:
         headers = {
             "Host": named,
             "User-Agent": "tocsin",
-            "Accept-Encoding": "identity",
+            "Accept-Encoding": "gzip" if self._unpacks else "identity",
             "Connection": "close",
+            **known,
         }
         if place.login:
             headers["Authorization"] = "Basic " + base64.b64encode(":".join(place.login).encode()).decode()
@@ -170,32 +180,48 @@ class Egress:
         with http.getresponse() as answer:
             if answer.status in _MOVED:
                 return answer.headers.get("Location", "")
-            _judge(answer)
+            if answer.status == 304 and known:
+                return Fetched(data=b"", declared_type="", is_same=True)
+            is_packed = _judge(answer, may_be_packed=self._unpacks)
             declared = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()[:120]
-            return Fetched(data=self._body(answer), declared_type=declared)
+            return Fetched(
+                data=self._body(answer, zlib.decompressobj(31) if is_packed else None), declared_type=declared,
+                etag=answer.headers.get("ETag", "")[:300], modified=answer.headers.get("Last-Modified", "")[:60],
+            )  # fmt: skip
 
-    def _body(self, answer: HTTPResponse) -> bytes:
+    def _body(self, answer: HTTPResponse, packed: Any = None) -> bytes:
         if answer.length is not None and answer.length > self._largest:
             raise Never("it says that it is too large", code="too_large")
         data = bytearray()
         while chunk := answer.read1(CHUNK):
-            data += chunk
+            data += packed.decompress(chunk, self._largest + 1 - len(data)) if packed else chunk
             if len(data) > self._largest:
                 raise Never("it does not end", code="too_large")
-        if answer.length:  # bytes that were announced and never came
+        if answer.length or (packed and not packed.eof):  # bytes that were announced and never came
             raise HTTPException
         return bytes(data)
 
 
-def _judge(answer: HTTPResponse) -> None:
-    """Return for a 200 of plain bytes. Raises Never or NotNow."""
+def _is_allowed(place: Place, address: str) -> bool:
+    """Whether a host of this place may have this address."""
+    if place.is_of_this_machine:
+        return addresses.is_of_this_machine(address)
+    return addresses.is_public(address) or addresses.is_inside(address, place.inside)
+
+
+def _judge(answer: HTTPResponse, *, may_be_packed: bool) -> bool:
+    """Return for a 200: whether its bytes are packed. Raises Never or NotNow."""
     code = f"http_{answer.status}"
     if answer.status in _LATER or answer.status >= 500:
         raise NotNow("it has nothing now", code=code, retry_after=_wait(answer.headers.get("Retry-After")))
     if answer.status != 200:
         raise Never("it has nothing", code=code)
-    if (answer.headers.get("Content-Encoding") or "identity").strip().lower() != "identity":
+    form = (answer.headers.get("Content-Encoding") or "identity").strip().lower()
+    if form == "identity":
+        return False
+    if form not in ("gzip", "x-gzip") or not may_be_packed:
         raise Never("packed bytes are not unpacked", code="encoded")
+    return True
 
 
 def _wait(said: str | None) -> timedelta | None:

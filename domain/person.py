@@ -24,6 +24,7 @@ class Scope(StrEnum):
     DESK = "desk"
     RELEASE = "releases:write"
     APPROVE = "releases:approve"
+    PEER = "bulletins:write"  # another hub or authority that pushes what it issues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,7 @@ class Draft:
     colour: Colour | None = None  # warning colour
     response_level: int | None = None  # 1..4
     from_report: str = ""
+    from_bulletin: str = ""  # of a peer
     supersedes: str = ""
     repeat_unsure: bool = (
         False  # what nobody knows the end of is sent once more: better twice than not at all

@@ -36,6 +36,7 @@ class Trouble(StrEnum):
     CLOCK_OFF = "clock_off"
     STREAM_HELD = "stream_held"
     NETWORK_OUT = "network_out"
+    PEER_SILENT = "peer_silent"
 
 
 TABLE = (  # the rows of the table that the desk and the manual print; its words stand in codes.toml
@@ -118,7 +119,8 @@ class Health:
         }
 
     def _spooled(self) -> int:
-        return sum(1 for _ in (self._data / "spool").glob("*.frame"))
+        return sum(1 for pattern in ("*.frame", "*/*.frame") for _ in (self._data / "spool").glob(pattern)
+                   if _.parent.name != "unreadable")  # fmt: skip
 
     def _of_neighbours(self) -> dict[Trouble, bool]:
         return {trouble: not _holds(answers) for trouble, answers in self._answers.items()}

@@ -33,6 +33,13 @@ class Keys:
         """MACs the secret links of citizens; derived, so that a hub of an earlier version needs no new file."""
         return hmac.new(self.cursor, b"tocsin receipt 1", hashlib.sha256).digest()
 
+    @property
+    def bulletin(self) -> Ed25519PrivateKey:
+        """Signs what we publish, for peers that pin its public half; derived like the others."""
+        return Ed25519PrivateKey.from_private_bytes(
+            hmac.new(self.cursor, b"tocsin bulletin 1", hashlib.sha256).digest()
+        )
+
 
 def load(directory: Path, *, may_make: bool) -> Keys:
     """The keys in `directory`. Raises Unavailable when one is missing, short or readable by others."""

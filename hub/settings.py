@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         "",
         description="domains of departments that write to us, comma separated; their look-alikes are marked",
     )
+    peer_networks: str = Field(
+        "", description="private networks in which peers may be pulled, e.g. 10.20.0.0/16, comma separated"
+    )
+    peer_ca: Path | None = Field(
+        None, description="PEM of the authority of peers' servers; empty: the system's"
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
     )
@@ -131,6 +137,13 @@ class Settings(BaseSettings):
             _server(one.strip())
         return value
 
+    @field_validator("peer_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for one in filter(str.strip, value.split(",")):
+            ipaddress.ip_network(one.strip())
+        return value
+
     @field_validator("email_from")
     @classmethod
     def _plain_address(cls, value: str) -> str:
@@ -152,6 +165,11 @@ class Settings(BaseSettings):
     def name_servers(self) -> tuple[tuple[str, int], ...]:
         """(address, port) of each name server."""
         return tuple(_server(one.strip()) for one in self.dns_servers.split(",") if one.strip())
+
+    @property
+    def peer_network_list(self) -> tuple[str, ...]:
+        """Each private network of peers."""
+        return tuple(one.strip() for one in self.peer_networks.split(",") if one.strip())
 
     @property
     def database(self) -> str:

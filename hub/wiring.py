@@ -28,12 +28,13 @@ from domain.parcel import Receipt
 from domain.report import Inbound
 from duty import thumbnails
 from duty.thumbnails import Thumbnails
-from hub import birth, keys, network, refusals, senders
+from hub import birth, keys, network, peers_in, refusals, senders
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
 from hub.jobs import jobs_of
 from hub.log import log, where
+from hub.peers_in import Around
 from hub.refusals import is_this_machine
 from hub.room import Room
 from hub.settings import Settings
@@ -112,6 +113,7 @@ class Hub:
     media: Media
     scanner: Scanner
     student: Student
+    peers: Around  # what takes in their bulletins
     checker: Checker | None  # who looks whether mails are from whom they say; None: no name server is set
     outgoing: Outgoing
     jobs: Jobs
@@ -188,7 +190,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=_media_host(settings, mode).get)
     student = Student(store=store, clock=clock, steps=(), bell=bell, on_bug=_bug("study"))
     scanner = _scanner(store, blobs, clock=clock, bell=bell)
+    around = peers_in.around(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
+    health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
     if any(wire.reaches_the_world for wire in wires):
         health.join(Trouble.NETWORK_OUT, network.is_there)
     return Hub(
@@ -204,9 +208,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         media=media,
         scanner=scanner,
         student=student,
+        peers=around,
         checker=checker,
         outgoing=outgoing,
-        jobs=jobs_of(filing, media, scanner, student, outgoing, checker),
+        jobs=peers_in.with_peers(jobs_of(filing, media, scanner, student, outgoing, checker), around),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=_sms_door(settings),
@@ -235,6 +240,7 @@ def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
     """The same hub whose one addressed channel goes by `wire`: for measuring what is left when a provider costs nothing."""
     outgoing = replace(hub.outgoing, wires={wire.channel: wire}, paces={wire.channel: pace})
     jobs = jobs_of(hub.filing, hub.media, hub.scanner, hub.student, outgoing, None)
+    jobs = peers_in.with_peers(jobs, hub.peers)
     return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from channels.codecs import mail, slip, twilio_form, twilio_voice_form
+from channels.codecs import bulletin_file, mail, slip, twilio_form, twilio_voice_form
 from domain.report import Fact, Inbound
 from intake.normalise import clean, position
 from intake.phones import phone
@@ -79,12 +79,14 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
         return twilio_form.read, {}
     if inbound.channel == "voice":
         return twilio_voice_form.read, {}
+    if inbound.channel == "peer":
+        return bulletin_file.as_report, {"n": inbound.meta.get("n", 0)}
     return slip.read, {"media_type": inbound.media_type}
 
 
 def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     """What `parsed` says in the words of the queue."""
-    by_door = {"email": _mail, "sms": _sms, "web": _web, "voice": _voice}
+    by_door = {"email": _mail, "sms": _sms, "web": _web, "voice": _voice, "peer": _peer}
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
 
@@ -179,6 +181,21 @@ def _moment(given: object) -> str:
         return at.astimezone(UTC).isoformat(timespec="seconds") if at.tzinfo else ""
     except (ValueError, OverflowError):
         return ""
+
+
+def _peer(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """A bulletin of another authority, of which an officer made a report."""
+    fields: Mapping[str, Any] = parsed["fields"]
+    gathered = _Gathered()
+    for name in ("sender", "subject", "place", "time"):
+        gathered.add(name, fields[name], "department")
+    return Reading(
+        text=clean(str(fields["text"])),
+        facts=gathered.done(),
+        findings=("broken_alert",) if parsed["findings"] else (),
+        event_code=str(fields["event_code"]),
+        area=str(fields["area"]),
+    )
 
 
 def _slip(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

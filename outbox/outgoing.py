@@ -69,6 +69,8 @@ class Jobs:
     scan_file: Callable[[str], None] = lambda _id: None
     fetch_media: Callable[[str], None] = lambda _id: None  # of a hub whose messages name no media
     study_report: Callable[[str], None] = lambda _id: None
+    read_bulletin: Callable[[str], None] = lambda _id: None
+    pull_peer: Callable[[str], None] = lambda _id: None
     check_sender: Callable[[str], None] = lambda _id: None  # nothing, where DNS is not asked
 
     @property

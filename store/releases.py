@@ -171,6 +171,7 @@ def _draft_row(draft: Draft) -> dict[str, Any]:
         "review_by": draft.review_by,
         "repeat_unsure": draft.repeat_unsure,
         "from_report": draft.from_report or None,
+        "from_bulletin": draft.from_bulletin,
         "supersedes": draft.supersedes or None,
     }
 
@@ -220,6 +221,7 @@ def _release(row: sa.Row[Any], editors: frozenset[str]) -> Release:
         colour=Colour(row.colour) if row.colour else None,
         response_level=row.response_level,
         from_report=row.from_report or "",
+        from_bulletin=row.from_bulletin,
         supersedes=row.supersedes or "",
     )
     return Release(

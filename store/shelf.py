@@ -38,6 +38,13 @@ def origin(unit: Unit, shelf_id: str) -> str:
     return unit.scalar(sa.select(t.shelf.c.origin).where(t.shelf.c.id == shelf_id)) or ""
 
 
+def reason_of(unit: Unit, kind: str, origin: str) -> str:
+    """Why something of `origin` was shelved last; '' if nothing was."""
+    s = t.shelf.c
+    query = sa.select(s.reason).where(s.kind == kind, s.origin == origin).order_by(s.at.desc()).limit(1)
+    return unit.scalar(query) or ""
+
+
 def has_held(unit: Unit, kind: str, origin: str) -> bool:
     """Whether something of `origin` was ever shelved; what comes back from there is not shelved for the same reason."""
     s = t.shelf.c

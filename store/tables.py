@@ -11,6 +11,7 @@ from store.tables_files import scan
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
+from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_study import study
 
 __all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "scan", "sender_check", "shift",
@@ -242,6 +243,7 @@ release_row = Table(
     Column("approved_at", Instant),
     Column("supersedes", ForeignKey("release.id")),
     Column("from_report", ForeignKey("report.id")),
+    Column("from_bulletin", sa.String(40), nullable=False, server_default=""),
     Column("ended_reason", sa.String(500), nullable=False, server_default=""),
     Index("ix_release_newest", "created_at", "id"),
     Index("ix_release_state", "state"),
@@ -491,4 +493,5 @@ MACHINES = {
     "dispatch": parcel.DISPATCHES,
     "parcel": parcel.PARCELS,
     "delivery": parcel.DELIVERIES,
+    **PEER_MACHINES,
 }

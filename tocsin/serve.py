@@ -25,6 +25,7 @@ from hub.health import Trouble
 from hub.log import log, where
 from hub.settings import Settings
 from hub.wiring import Hub, build, now, smtp_door
+from intake import bulletins
 from intake.desk import drain
 from outbox import publish, sweep
 from outbox.window import DEADLINE
@@ -32,7 +33,7 @@ from simulators import call_page, demo_page, mailbox_page, smtp_controls
 from simulators.smtp_sink import Sink, SinkConfig
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import inbox, media, migrate, scans, sender_checks, sessions, study
+from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study
 from store.unit import Unit
 from tocsin import demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -319,7 +320,9 @@ def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
     studies = [("study_report", row_id) for row_id in study.due(unit, at)]
     files = [("scan_file", row_id) for row_id in scans.due(unit, at)]
-    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies + files
+    told = [("read_bulletin", row_id) for row_id in arrivals.due(unit, at)]
+    told += [("pull_peer", row_id) for row_id in peers.due(unit, at)]
+    return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies + files + told
 
 
 def _leave(hub: Hub, code: int) -> None:
@@ -338,6 +341,8 @@ def _spool_chore(hub: Hub) -> Chore:
     def bring_in() -> None:
         for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
             hub.bell("file_report", inbound_id)
+        for arrival_id in bulletins.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
+            hub.bell("read_bulletin", arrival_id)
 
     return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
 

@@ -44,6 +44,8 @@ _BY_CODE = {
     "key_unknown": 401,
     "key_of_other_mode": 401,
     "no_such_door": 404,
+    "doctype": 422,
+    "empty": 422,
 }
 _BY_CLASS: tuple[tuple[type[HubError], int], ...] = (
     (NotAllowed, 403),

@@ -9,6 +9,8 @@ from outbox.outgoing import Jobs
 QUEUES = {  # job -> queue: a flood of reports never stands before a release (R21)
     "file_report": "filing",
     "study_report": "study",  # and no report in the queue before one that is not there yet
+    "read_bulletin": "bulletins",  # nor any report behind the bulletins of a peer that was down for a day
+    "pull_peer": "peers",  # may take a minute
     "fetch_media": "media",  # a slow media host holds up no report
     "scan_file": "scans",  # a file that takes minutes holds up no other
     "check_sender": "senders",  # waits for name servers
@@ -20,7 +22,8 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
 }
 
 
-PRIORITIES = {"file_report": 10, "study_report": 20, "fetch_media": 20, "check_sender": 20, "scan_file": 30}
+PRIORITIES = {"file_report": 10, "study_report": 20, "fetch_media": 20, "check_sender": 20, "scan_file": 30,
+              "read_bulletin": 20, "pull_peer": 30}  # fmt: skip
 
 
 def declare(jobs: Jobs, broker: Broker) -> list[Actor[..., None]]:

@@ -18,7 +18,7 @@ PERIOD = timedelta(milliseconds=500)  # a due row is rung for within 1 s with th
 NOBODY_COMES = timedelta(seconds=2)  # due that long: this process runs it, so 5 s hold without a broker
 RING_AGAIN = timedelta(seconds=5)  # a ring may be waiting in the broker; more of the same fill it
 ALONE = frozenset(
-    {"fetch_media", "scan_file"}
+    {"fetch_media", "scan_file", "pull_peer"}
 )  # may take 20 s and more: one at a time here, so that they leave runners to the rest
 RUNNERS = 4  # rows run here at a time: one per job would do, four keep a stuck one from blocking the rest
 

@@ -45,7 +45,8 @@ class _Read:
 def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """``{"format", "alerts": [...], "items": [...], "more"}``; no blobs.
 
-    Options: ``keys`` id -> PEM of pinned certificates, ``base`` the address it came from. Raises BadInput with the
+    Options: ``keys`` id -> PEM of pinned certificates, ``base`` the address it came from, ``is_lifted`` when it
+    was cut out of a feed. Raises BadInput with the
     reason: that of markup.parse_xml(), or not_an_alert, bad_json, no_alerts.
     """
     if _is_json(data):
@@ -59,11 +60,41 @@ def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
         raise BadInput("no alert is in it", code="no_alerts" if version_of(root) else "not_an_alert")
     keys = options.get("keys") or {}
     pairs = list(zip(found, commented, strict=True))[:ALERTS]
-    alerts = [_alert(plain, whole, data if is_one else None, keys) for plain, whole in pairs]
+    is_lifted = not is_one or bool(options.get("is_lifted"))
+    alerts = [
+        _alert(plain, whole, data if is_one else None, keys, is_lifted=is_lifted) for plain, whole in pairs
+    ]
     items, more = (
         feed_read.items(root, base=str(options.get("base", ""))) if is_feed and not found else ([], 0)
     )
     return _told(version_of(root), alerts, items, more + max(0, len(found) - ALERTS)), []
+
+
+def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """A document that was pulled: ``{"format", "items", "more", "is_lifted"}``, and each alert in it as bytes.
+
+    A feed is new at every look, the alerts in it are not: they are kept one by one. Of an alert, a list of JSON or
+    CAP-CN the bytes are those of the document. Option: ``base`` as for read(). Raises BadInput as read() does.
+    """
+    if _is_json(data):
+        cap_json.alerts(data)
+        return {"format": "JSON CAP", "items": [], "more": 0, "is_lifted": False}, [data]
+    root = parse_xml(data, largest=FEED_BYTES)
+    found = [] if cap_cn.is_one(root) else alerts_in(root)
+    if cap_cn.is_one(root) or (found and found[0] is root):
+        return {"format": version_of(root) or NATIONAL, "items": [], "more": 0, "is_lifted": False}, [data]
+    is_feed = feed_read.is_feed(root)
+    if not found and not is_feed:
+        raise BadInput("no alert is in it", code="no_alerts" if version_of(root) else "not_an_alert")
+    whole = alerts_in(_with_comments(data, root))[:ALERTS]
+    items, more = feed_read.items(root, base=str(options.get("base", ""))) if not found else ([], 0)
+    told = {
+        "format": version_of(root),
+        "items": [{"url": item.url, "stamp": item.stamp} for item in items],
+        "more": more + max(0, len(found) - ALERTS),
+        "is_lifted": True,
+    }
+    return told, [etree.tostring(one, with_tail=False, encoding="UTF-8") for one in whole]
 
 
 def _is_json(data: bytes) -> bool:
@@ -86,14 +117,14 @@ def _with_comments(data: bytes, root: etree._Element) -> etree._Element:
 
 
 def _alert(
-    plain: etree._Element, commented: etree._Element, whole: bytes | None, keys: Mapping[str, str]
-) -> _Read:
+    plain: etree._Element, commented: etree._Element, whole: bytes | None, keys: Mapping[str, str], *,
+    is_lifted: bool,
+) -> _Read:  # fmt: skip
     """One alert of a document; `whole` when the document is that alert."""
     own = etree.tostring(plain, with_tail=False, encoding="UTF-8") if whole is None else whole
     if len(own) > ALERT_BYTES:
         raise BadInput("an alert larger than any that is read", code="too_large")
-    is_lifted = whole is None
-    if is_lifted:
+    if whole is None:
         commented = etree.fromstring(etree.tostring(commented, with_tail=False))
     looked = cap_seal.look(commented, keys, is_lifted=is_lifted)
     seen = looked.signed if looked.seal is Seal.VERIFIED else own  # only what was signed (H56)

@@ -17,7 +17,13 @@ ITEMS = 5_000  # that one look takes up; at 205 bytes each that is more than the
 ADDRESS_MAX = 2_000  # letters of one address
 _ATOM = "{http://www.w3.org/2005/Atom}"
 CAP_TYPES = ("application/cap+xml", "application/common-alerting-protocol+xml")
-_XML_TYPES = (*CAP_TYPES, "application/xml", "text/xml", "application/atom+xml", "")  # the last as Sweden writes it
+_XML_TYPES = (
+    *CAP_TYPES,
+    "application/xml",
+    "text/xml",
+    "application/atom+xml",
+    "",
+)  # the last as Sweden writes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ KEYS = {  # name -> (organisation, person or None, scopes)
     "leader": (ORGANISATION, Role.LEADER, {Scope.READ, Scope.DESK}),
     "approver": (ORGANISATION, Role.APPROVER, {Scope.READ, Scope.DESK, Scope.RELEASE, Scope.APPROVE}),
     "auditor": (ORGANISATION, Role.AUDITOR, {Scope.READ}),
+    "peer": ("邻省应急管理厅", None, {Scope.PEER}),
+    "peer2": ("示例市应急管理局", None, {Scope.PEER}),
 }
 
 

@@ -10,6 +10,7 @@ from hub.wiring import Hub
 from web import problems
 from web.api import (
     arrivals,
+    bulletins,
     changes,
     citizen,
     recipients,
@@ -26,7 +27,7 @@ from web.api.idempotent import InFlight
 from web.live import Live
 
 ROOMS = (
-    arrivals, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    arrivals, bulletins, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
     changes, reference,
 )  # fmt: skip
 
@@ -51,6 +52,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
+    app.state.pushing = set()  # keys that are known as peers; one event loop owns it
     for room in ROOMS:
         app.include_router(room.router)
     return app

@@ -12,11 +12,14 @@ from starlette.responses import Response
 from approval import desk, forms
 from domain.errors import BadInput, Conflict, HubError, NotFound, Refused
 from domain.handling import Handling
+from domain.ids import is_id
 from domain.person import Person, Role
 from domain.release import Colour, Draft, Release, State
 from domain.report import Report
+from duty import bulletins as duty_bulletins
 from duty import reports as duty
-from store import areas, audience, releases, reports
+from store import areas, audience, bulletins, releases, reports
+from store.bulletins import Bulletin
 from store.unit import Unit
 from templates import library, pages
 from templates.library import Field, Template
@@ -39,19 +42,20 @@ def new(visit: Visit) -> Response:
     """
     visit.person.must_be(Role.OFFICER, Role.APPROVER)
     report_id, key = visit.query("from"), visit.query("key")[:64]
-    report = visit.read(lambda unit: reports.get(unit, report_id)) if report_id else None
+    prefill = _prefill(visit, report_id)
     known = library.library()
-    wanted = visit.query("template") or ("" if visit.query("choose") else _fitting(known, report))
+    fitting = _fitting(known, str(prefill.get("event_code", "")))
+    wanted = visit.query("template") or ("" if visit.query("choose") else fitting)
     if not wanted:
         return visit.show("templates.html", known=known.values(), report=report_id, here="/console/releases")
     if wanted not in known:
         raise NotFound("no such template")
     if not key:
-        query = {"template": wanted, "from": report.id if report else "", "key": secrets.token_hex(16)}
+        query = {"template": wanted, "from": report_id if prefill else "", "key": secrets.token_hex(16)}
         return go("/console/releases/new?" + urlencode({k: v for k, v in query.items() if v}))
     if kept := visit.read(lambda unit: keeping.kept_under(unit, visit.person.id, key)):
         return go(f"/console/releases/{kept}/edit")
-    return _show(visit, known[wanted], _fresh(visit, known[wanted], report, key), action="/console/releases")
+    return _show(visit, known[wanted], _fresh(visit, known[wanted], prefill, key), action="/console/releases")
 
 
 def create(visit: Visit) -> Response:
@@ -173,11 +177,17 @@ def _template_of(visit: Visit) -> tuple[Template, Release | None]:
     return template, None
 
 
-def _fitting(known: Mapping[str, Template], report: Report | None) -> str:
-    """The one template for the report's kind of event; '' when there are several or none."""
-    fits = [
-        t.id for t in known.values() if report and report.event_code and t.event_code == report.event_code
-    ]
+def _prefill(visit: Visit, origin: str) -> Mapping[str, Any]:
+    """What the report or the bulletin of a peer says, that a draft begins with; nothing without one."""
+    if is_id("bul", origin):
+        return visit.read(lambda unit: duty_bulletins.draft_fields(unit, origin, visit.hub.zone, visit.at))
+    report = visit.read(lambda unit: reports.get(unit, origin)) if origin else None
+    return duty.draft_fields(report) if report else {}
+
+
+def _fitting(known: Mapping[str, Template], event_code: str) -> str:
+    """The one template for this kind of event; '' when there are several or none."""
+    fits = [t.id for t in known.values() if event_code and t.event_code == event_code]
     return fits[0] if len(fits) == 1 else ""
 
 
@@ -210,11 +220,11 @@ def body_of(form: Form, template: Template, zone: tzinfo) -> dict[str, Any]:
         "repeat_unsure": bool(form.first("repeat_unsure")),
         "fields": {name: value for name, value in fields.items() if value != ""},
         "from_report": form.first("from_report") or None,
+        "from_bulletin": form.first("from_bulletin") or None,
     }
 
 
-def _fresh(visit: Visit, template: Template, report: Report | None, key: str) -> Form:
-    prefill: Mapping[str, Any] = duty.draft_fields(report) if report else {}
+def _fresh(visit: Visit, template: Template, prefill: Mapping[str, Any], key: str) -> Form:
     values: dict[str, list[str]] = {
         "template": [template.id],
         "issuer": [visit.person.organisation],
@@ -223,8 +233,11 @@ def _fresh(visit: Visit, template: Template, report: Report | None, key: str) ->
         "languages": list(library.LANGUAGES),
         "channels": [c for c in template.channels if c in visit.hub.lanes],
         "handling": [Handling.PUBLIC.value],
-        "expires": [_local(visit.at + LASTS, visit.hub.zone)],
-        "from_report": [report.id if report else ""],
+        "colour": [str(prefill.get("colour") or "")],
+        "onset": [str(prefill.get("onset") or "")],
+        "expires": [str(prefill.get("expires") or _local(visit.at + LASTS, visit.hub.zone))],
+        "from_report": [str(prefill.get("from_report", ""))],
+        "from_bulletin": [str(prefill.get("from_bulletin", ""))],
         "key": [key],
     }
     for field in template.fields:
@@ -250,6 +263,7 @@ def _filled(release: Release, zone: tzinfo) -> Form:
         "expires": [_local(draft.expires, zone)],
         "onset": [_local(draft.onset, zone) if draft.onset else ""],
         "from_report": [draft.from_report],
+        "from_bulletin": [draft.from_bulletin],
         "repeat_unsure": ["yes" if draft.repeat_unsure else ""],
         "draft": [release.id],
     }
@@ -269,22 +283,24 @@ def _show(
     visit: Visit, template: Template, form: Form, *, action: str, release: Release | None = None,
     problem: HubError | None = None,
 ) -> Response:  # fmt: skip
-    report_id = form.first("from_report")
+    report_id, bulletin_id = form.first("from_report"), form.first("from_bulletin")
     ticked = form.all("areas")
 
-    def work(unit: Unit) -> tuple[list[Any], Report | None, list[str]]:
+    def work(unit: Unit) -> tuple[list[Any], Report | None, Bulletin | None, list[str]]:
         found = areas.listing(unit, limit=TREE)
         shown = {row.code for row in found}
         missing = areas.rows(unit, [code for code in ticked if code not in shown][:TREE])
-        return [*missing, *found], reports.get(unit, report_id) if report_id else None, audience.groups(unit)
+        report = reports.get(unit, report_id) if report_id else None
+        bulletin = bulletins.get(unit, bulletin_id) if bulletin_id else None
+        return [*missing, *found], report, bulletin, audience.groups(unit)
 
-    divisions, report, on_list = visit.read(work)
+    divisions, report, bulletin, on_list = visit.read(work)
     groups = list(dict.fromkeys((*pages.codes()["group"], *on_list, *form.all("groups"))))
     return visit.show(
         "draft.html", problem=problem, template=template, typed=form,
         lanes=[c for c in template.channels if c in visit.hub.lanes], action=action, release=release,
         divisions=divisions, groups=groups, keeps=release is None or release.state is not State.SUBMITTED, report=report,
-        colours=[c.value for c in Colour], grades=GRADES,
+        bulletin=bulletin, colours=[c.value for c in Colour], grades=GRADES,
         handlings=[h.value for h in Handling], languages=library.LANGUAGES, here="/console/releases",
         echo=_echo(visit, form), flaw_names=_names(visit, template),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.errors import NotFound
 from domain.events import event_types
-from store import journal, people
+from store import journal, peers, people
 from store.unit import Unit
 from templates import pages
 
@@ -46,7 +46,9 @@ def name_of(unit: Unit, by: str, language: str, known: dict[str, str]) -> str:
     """Who `by` is: a person's name, a door, the system. `known` saves asking twice."""
     if by not in known:
         kind, _, rest = by.partition(":")
-        if kind == "door":
+        if kind == "peer":
+            known[by] = peers.names(unit, [rest]).get(rest, rest)
+        elif kind == "door":
             known[by] = pages.word("channel", rest, language)
         elif by == "system":
             known[by] = pages.translator(language)("系统")

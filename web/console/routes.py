@@ -9,11 +9,13 @@ from hub.wiring import Hub
 from templates import pages, sheet
 from web.auth import Doorkeeper
 from web.console import (
+    bulletins,
     calls,
     degraded,
     drafts,
     endings,
     files,
+    peers,
     queue,
     recipients,
     releases,
@@ -27,6 +29,30 @@ from web.live import Live
 from web.page import HEADERS
 
 YEAR = 365 * 86400  # s; the names of style sheet and scripts change with their bytes
+
+
+ACTS = {
+    "/console/shelf/{id}/settle": queue.settle,
+    "/console/shelf/{id}/take_up": queue.take_up,
+    "/console/shelf/{id}/reread": bulletins.reread,
+    "/console/shift/on": shifts.sign_on,
+    "/console/shift/off": shifts.sign_off,
+    "/console/slips/{id}": slips.save,
+    "/console/reports/{id}/{act}": reports.change,
+    "/console/imports/{id}/{act}": recipients.decide,
+    "/console/bulletins/{id}/{act}": bulletins.change,
+    "/console/bulletins/{id}/pairs/{pair}/{act}": bulletins.decide,
+    "/console/peers": peers.add,
+    "/console/peers/{id}/{act}": peers.change,
+    "/console/releases": drafts.create,
+    "/console/releases/keep": drafts.keep,
+    "/console/releases/preview": drafts.preview,
+    "/console/releases/areas": drafts.find_areas,
+    "/console/releases/{id}/edit": drafts.save,
+    "/console/releases/{id}/update": endings.update,
+    **{f"/console/releases/{{id}}/{name}": endings.end for name in endings.ENDINGS},
+    "/console/releases/{id}/{act}": releases.change,
+}
 
 
 def routes(hub: Hub, live: Live) -> list[Route]:
@@ -49,6 +75,10 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/reports/{id}/attachments/{sha256}/preview": files.preview,
         "/console/reports/{id}/attachments/{sha256}/thumbnail": files.thumbnail,
         "/console/recipients": recipients.show_list,
+        "/console/bulletins": bulletins.listed,
+        "/console/bulletins/{id}": bulletins.show_bulletin,
+        "/console/bulletins/{id}/original": bulletins.original,
+        "/console/peers": peers.listed,
         "/console/imports/{id}": recipients.show_import,
         "/console/releases": releases.listed,
         "/console/releases/new": drafts.new,
@@ -58,23 +88,6 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         **{f"/console/releases/{{id}}/{name}": endings.ask for name in endings.ENDINGS},
         "/console/releases/{id}/artefacts/{artefact}": releases.artefact,
     }
-    acts = {
-        "/console/shelf/{id}/settle": queue.settle,
-        "/console/shelf/{id}/take_up": queue.take_up,
-        "/console/shift/on": shifts.sign_on,
-        "/console/shift/off": shifts.sign_off,
-        "/console/slips/{id}": slips.save,
-        "/console/reports/{id}/{act}": reports.change,
-        "/console/imports/{id}/{act}": recipients.decide,
-        "/console/releases": drafts.create,
-        "/console/releases/keep": drafts.keep,
-        "/console/releases/preview": drafts.preview,
-        "/console/releases/areas": drafts.find_areas,
-        "/console/releases/{id}/edit": drafts.save,
-        "/console/releases/{id}/update": endings.update,
-        **{f"/console/releases/{{id}}/{name}": endings.end for name in endings.ENDINGS},
-        "/console/releases/{id}/{act}": releases.change,
-    }
     return [
         *Doorkeeper(hub).routes(),
         Route("/console/{style:str}.css", _style, methods=["GET"]),
@@ -83,7 +96,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         *(Route(path, page(hub, handle), methods=["GET"]) for path, handle in shown.items()),
         Route("/console/recipients/import", recipients.UploadDoor(hub).take, methods=["POST"]),
         Route("/console/calls", calls.CallDoor(hub).take, methods=["POST"]),
-        *(Route(path, act(hub, handle), methods=["POST"]) for path, handle in acts.items()),
+        *(Route(path, act(hub, handle), methods=["POST"]) for path, handle in ACTS.items()),
     ]
 
 

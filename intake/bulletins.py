@@ -1,0 +1,191 @@
+"""Bulletins of peers: kept as they came before anybody is told so, read afterwards, entered with all that is wrong."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from channels.codecs import bulletin_file, bulletin_seal
+from channels.codecs.cap_seal import Seal
+from domain.bulletin import ArrivalState, Said
+from domain.errors import BadInput, HubError, Tampered, Unavailable
+from domain.handling import Handling, Mode
+from domain.ids import mint
+from domain.report import Inbound, Kept
+from intake import same_event
+from intake.spool import Spool
+from sandbox.pool import Pool
+from store import arrivals, bulletins, peers, shelf
+from store.arrivals import Arrival, Arriving
+from store.blobs import Blobs, note
+from store.bulletins import Around, Entered
+from store.database import Store
+from store.inbox import INLINE
+from store.unit import Unit
+
+CHANNEL = "peer"  # in the spool's frames
+LIFTED = "application/cap+xml;lifted=yes"  # the type of an alert that was cut out of a feed
+TRIES = 5  # readings that failed for a passing reason; then the shelf
+WAIT = timedelta(seconds=20)
+
+
+def arriving(
+    raw: bytes,
+    *,
+    peer: str,
+    media_type: str,
+    at: datetime,
+    url: str = "",
+    signature: str = "",
+    blob: str = "",
+) -> Arriving:
+    """Bytes under the id that they will be kept by."""
+    return Arriving(id=mint("bar", at), peer=peer, raw=raw, media_type=media_type[:120], url=url, signature=signature,
+                    blob=blob, at=at)  # fmt: skip
+
+
+def keep_many(unit: Unit, some: Sequence[Arriving]) -> list[tuple[str, bool]]:
+    """Keep in the caller's transaction: (id, whether it is new) of each."""
+    for one in some:
+        if one.blob:
+            note(unit, one.blob, len(one.raw), Handling.INTERNAL, one.at)
+    return arrivals.keep_many(unit, some)
+
+
+async def take(one: Arriving, *, name: str, store: Store, blobs: Blobs, spool: Spool) -> tuple[str, bool]:
+    """What the door awaits before it says "taken": (id, whether it is new); in the spool while the database is down.
+
+    `name`: of the peer, should it be unknown. Safe to repeat. Raises Unavailable when it could be kept nowhere.
+    """
+    try:
+        if len(one.raw) > INLINE:
+            blob = await asyncio.to_thread(blobs.put, one.raw)
+            one = Arriving(**{**one.__dict__, "blob": blob})
+        return await store.item(keep_many, one)
+    except (Unavailable, OSError):  # an unknown COMMIT too: the drain finds the row by its key
+        kept = await asyncio.to_thread(spool.put, *_frame(one, name))
+        return kept.inbound_id, kept.is_fresh
+
+
+def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str]:
+    """Bring what waits in the spool into the database, oldest first; ids of the fresh arrivals.
+
+    Stops with Unavailable as soon as the database does. A torn frame goes to the shelf and stays on disk.
+    """
+    fresh: list[str] = []
+    for path, inbound, minted in spool.read():
+        if inbound is None or minted is None:
+            aside = spool.set_aside(path)
+            store.run(partial(shelf.put, kind="spool", reason="torn_frame", origin=aside.name, at=at))
+            continue
+        one = Arriving(
+            id=minted.inbound_id, peer=inbound.sender, raw=inbound.raw, media_type=inbound.media_type,
+            signature=str(inbound.meta.get("signature", "")), at=inbound.received_at,
+            blob=blobs.put(inbound.raw) if len(inbound.raw) > INLINE else "",
+        )  # fmt: skip
+        name = str(inbound.meta.get("name", ""))
+
+        def keep(unit: Unit, one: Arriving = one, name: str = name) -> tuple[str, bool]:
+            peers.ensure_push(unit, one.peer, name, at)
+            return keep_many(unit, [one])[0]
+
+        arrival_id, is_fresh = store.run(keep)
+        spool.done(path)
+        if is_fresh:
+            fresh.append(arrival_id)
+    return fresh
+
+
+def _frame(one: Arriving, name: str) -> tuple[Inbound, Kept]:
+    inbound = Inbound(
+        channel=CHANNEL, external_id=f"{one.peer}:{one.sha256}", raw=one.raw, media_type=one.media_type,
+        received_at=one.at, sender=one.peer, meta={"signature": one.signature, "name": name},
+    )  # fmt: skip
+    return inbound, Kept(inbound_id=one.id, report_id="", code="", is_fresh=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Makes bulletins of arrivals; built once by the wiring."""
+
+    store: Store
+    blobs: Blobs
+    pool: Pool
+    mode: Mode
+    ourselves: str  # our CAP sender id
+    clock: Callable[[], datetime]
+
+    def read(self, arrival_id: str) -> ArrivalState | None:
+        """Read one; where it stands then, None when there was nothing to do. Safe to run twice and side by side."""
+        try:
+            one = self.store.read(lambda unit: arrivals.load(unit, arrival_id, self.blobs.get))
+        except Tampered:
+            self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, self.clock() + timedelta(days=1)))
+            return None
+        if one is None or one.state is not ArrivalState.RECEIVED:
+            return None
+        try:
+            told = self._told(one)
+        except BadInput as error:
+            return self._shelve(one, error.code)
+        except (HubError, OSError):
+            if one.tries >= TRIES:
+                return self._shelve(one, "parser_unavailable")
+            self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, self.clock() + WAIT))
+            return ArrivalState.RECEIVED
+        at = self.clock()
+        is_mine = self.store.run(lambda unit: self._enter(unit, one, told, at))
+        return ArrivalState.READ if is_mine else None
+
+    def _told(self, one: Arrival) -> Sequence[Mapping[str, Any]]:
+        """The alerts in it, read in the sandbox, each with what is known of its signature."""
+        found = self.store.read(lambda unit: peers.keys_of(unit, one.peer))
+        certificates = {key.id: key.material for key in found if key.kind == "x509"}
+        plain = {key.id: key.material for key in found if key.kind == "ed25519"}
+        options = {"keys": certificates, "base": one.url, "is_lifted": one.media_type == LIFTED}
+        alerts: list[dict[str, Any]] = self.pool.run(bulletin_file.read, one.raw, options).value["alerts"]
+        if not alerts:
+            raise BadInput("a list without alerts", code="no_alerts")
+        if one.signature:
+            looked = bulletin_seal.look(one.raw, one.signature, plain, ourselves=self.ourselves)
+            for alert in alerts:
+                if looked.seal is Seal.BROKEN or alert["seal"] != Seal.VERIFIED.value:
+                    alert |= {"seal": looked.seal.value, "seal_key": looked.key, "seal_reason": looked.reason}
+        return alerts
+
+    def _enter(self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]], at: datetime) -> bool:
+        """One transaction: the arrival is read, its bulletins are entered, end others, and are compared with them."""
+        if not arrivals.move(unit, one, "read"):
+            return False
+        peer = peers.get(unit, one.peer)
+        senders = peer.senders if peer else ()
+        for n, alert in enumerate(told):
+            around = Around(
+                arrival=one.id, peer=one.peer, n=n, mode=self.mode, ourselves=self.ourselves, senders=senders,
+                received_at=one.received_at,
+            )  # fmt: skip
+            entered, bulletin_id = bulletins.enter(unit, said_of(alert), around, at)
+            if entered is Entered.NEW:
+                same_event.propose(unit, bulletin_id, at)
+        return True
+
+    def _shelve(self, one: Arrival, reason: str) -> ArrivalState | None:
+        at = self.clock()
+        is_mine = self.store.run(lambda unit: arrivals.shelve(unit, one, reason, at))
+        return ArrivalState.SHELVED if is_mine else None
+
+
+def said_of(alert: Mapping[str, Any]) -> Said:
+    """What the sandbox told of one alert, as values."""
+    plain = ("identifier", "sender", "sent_as", "status", "msg_type", "scope", "format", "event_scheme", "event_code",
+             "event", "headline", "severity", "category", "areas", "alert", "findings", "digest", "seal", "seal_key",
+             "seal_reason")  # fmt: skip
+    times = {name: _moment(alert[name]) for name in ("sent", "onset", "effective", "expires")}
+    values: dict[str, Any] = {name: alert[name] for name in plain} | times
+    return Said(references=tuple((str(s), str(i), _moment(at)) for s, i, at in alert["references"]), **values)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
