@@ -191,10 +191,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     student = Student(store=store, clock=clock, steps=(), bell=bell, on_bug=_bug("study"))
     scanner = _scanner(store, blobs, clock=clock, bell=bell)
     around = peers_in.around(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
-    health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
-    health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
-    if any(wire.reaches_the_world for wire in wires):
-        health.join(Trouble.NETWORK_OUT, network.is_there)
+    health = _health(settings, store=store, clock=clock, room=room, followed=followed, wires=wires)
     return Hub(
         settings=settings,
         mode=mode,
@@ -229,6 +226,18 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
 def _scanner(store: Store, blobs: Blobs, *, clock: Callable[[], datetime], bell: Bell) -> Scanner:
     pool = Pool(size=1, wall=scanning.WALL, cpu=scanning.CPU)
     return Scanner(store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
+
+
+def _health(
+    settings: Settings, *, store: Store, clock: Callable[[], datetime], room: Room, followed: clocks.Followed | None,
+    wires: list[Wire],
+) -> Health:  # fmt: skip
+    """The look at everything, which asks neighbours that its room may not know."""
+    health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
+    health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
+    if any(wire.reaches_the_world for wire in wires):
+        health.join(Trouble.NETWORK_OUT, network.is_there)
+    return health
 
 
 def _thumbnails(settings: Settings, blobs: Blobs) -> Thumbnails:
