@@ -10,7 +10,7 @@ from domain.events import event_types
 from domain.person import Person, Role
 from domain.place import canonical
 from domain.report import MOVES, Report, State
-from store import areas, journal, people, reports
+from store import areas, clocks, journal, people, reports, study
 from store.unit import Unit
 
 
@@ -81,6 +81,7 @@ def classify(
     detail = {"event_code": after.event_code, "grade": after.grade, "area": after.area,
               "was": {"event_code": report.event_code, "grade": report.grade, "area": report.area}}  # fmt: skip
     journal.append(unit, "report", report_id, "classify", by=by.id, at=at, detail=detail)
+    study.ask(unit, report_id, at)  # other rules may set clocks on it now
     return replace(after, revision=report.revision + 1)
 
 
@@ -90,6 +91,7 @@ def close(
     """办结, with the reason."""
     report = _held(unit, report_id, by, revision)
     wanted = _reason(reason)
+    clocks.end_follow_ups(unit, report_id, at)
     return _move(unit, report, "close", by, at, reason=wanted, closed_reason=wanted)
 
 

@@ -3,14 +3,15 @@
 import os
 from datetime import datetime
 
+from domain.clock import examples
 from domain.errors import Refused
 from domain.handling import Mode
 from domain.ids import mint
 from hub import keys, refusals
 from hub.room import Room
 from hub.settings import Settings
+from store import clocks, migrate
 from store import hub as hub_row
-from store import migrate
 from store.database import Store
 from store.vault import Vault
 
@@ -32,6 +33,7 @@ def prepare(settings: Settings, mode: Mode, at: datetime) -> tuple[int, int]:
     store = open_store(settings, made)
     try:
         store.run(lambda unit: hub_row.init(unit, mode, f"{mint('hub', at)}", at))
+        store.run(lambda unit: clocks.add_rules(unit, examples(), None, at))
         stands, instance = store.read(hub_row.mode), store.read(hub_row.instance)
         keys.belong(settings.data_dir / "keys", made, instance)
         keys.must_belong(settings.data_dir / "keys", made, instance)

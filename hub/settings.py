@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     public_numbers: str = Field(
         "", description="telephone numbers that texts may name besides the national ones, comma separated"
     )
+    report_hop: Literal["unit_county", "county_city", "city_province", "province_state"] = Field(
+        "county_city", description="from whom to whom this hub reports up; limits of other hops set no clocks"
+    )
     sender_id: str = Field("tocsin@example.invalid", description="CAP sender: globally unique, no spaces")
     session_hours: int = Field(12, ge=1, le=24, description="a session lasts a shift")
     secure_cookies: bool = Field(False, description="set behind HTTPS: cookies get the __Host- prefix")

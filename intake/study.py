@@ -29,7 +29,10 @@ Rings = Sequence[tuple[str, str]]  # (job, id)
 class Step(Protocol):
     """One kind of knowledge. Safe to run again: it finds the same, or what is new."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As the row of a study says that it failed."""
+        ...
 
     def look(self, store: Store, report: Report) -> Any:
         """Read and compute; nothing is written. None: nothing is found, and write() is not called."""

@@ -46,6 +46,27 @@ def append_only(table: str, dialect: str) -> Iterator[str]:
             )
 
 
+def kept_columns(table: str, columns: Iterable[str], dialect: str) -> Iterator[str]:
+    """SQL that refuses to change a value of these columns once there is one."""
+    names = list(columns)
+    if dialect == "sqlite":
+        changed = " OR ".join(f"(OLD.{c} IS NOT NULL AND NEW.{c} IS NOT OLD.{c})" for c in names)
+        yield (
+            f"CREATE TRIGGER {table}_kept BEFORE UPDATE OF {', '.join(names)} ON {table} WHEN {changed}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} keeps what was written'); END"
+        )
+        return
+    changed = " OR ".join(f"(OLD.{c} IS NOT NULL AND NEW.{c} IS DISTINCT FROM OLD.{c})" for c in names)
+    yield (
+        f"CREATE FUNCTION {table}_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE EXCEPTION '{table} keeps what was written' USING ERRCODE = 'check_violation'; END $$"
+    )
+    yield (
+        f"CREATE TRIGGER {table}_kept BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({changed})"
+        f" EXECUTE FUNCTION {table}_kept()"
+    )
+
+
 def move_rows(machine: str, pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Rows of `moves` for one machine."""
     return [{"machine": machine, "before": a, "after": b} for a, b in sorted(pairs)]

@@ -173,6 +173,12 @@ def change(unit: Unit, before: Report, after: Report) -> None:
         raise Conflict("somebody else has just changed this report", code="report_changed")
 
 
+def merged_into(unit: Unit, report_id: str) -> list[str]:
+    """Ids of the reports that were merged into it."""
+    r = t.report_row.c
+    return [row.id for row in unit.rows(sa.select(r.id).where(r.merged_into == report_id).order_by(r.id))]
+
+
 def fits(report: Report, wanted: Filter) -> bool:
     """Whether a report is of a list narrowed by states, channel and holder."""
     return (

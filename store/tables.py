@@ -3,9 +3,11 @@
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
+from domain import clock as clocks
 from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
+from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, shift, slip
 from store.tables_files import scan
 from store.tables_lookup import look_up, provider, silence
@@ -14,8 +16,8 @@ from store.tables_media import media
 from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_study import study
 
-__all__ = ["META", "look_up", "mail_seal", "media", "operation", "process", "provider", "scan", "sender_check", "shift",
-           "silence", "slip", "study"]  # fmt: skip
+__all__ = ["META", "clock", "clock_rule", "clock_stop", "look_up", "mail_seal", "media", "operation", "process",
+           "provider", "report_timing", "scan", "sender_check", "shift", "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -494,4 +496,5 @@ MACHINES = {
     "parcel": parcel.PARCELS,
     "delivery": parcel.DELIVERIES,
     **PEER_MACHINES,
+    "clock": clocks.CLOCKS,
 }

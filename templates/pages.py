@@ -116,6 +116,8 @@ def _environment() -> Environment:
         clock=_clock,
         age=_age,
         left=_left,
+        until=_until,
+        span=_span,
         size=_size,
         say=_say,
         explain=_explain,
@@ -192,6 +194,24 @@ def _left(context: Context, at: datetime) -> str:
     minutes = max(0, int((at - context["at"]) / timedelta(minutes=1)))
     shape = "{h} 小时 {m} 分" if context["language"] == SOURCE else "{h} h {m} min"
     return shape.format(h=minutes // 60, m=minutes % 60)
+
+
+@pass_context
+def _until(context: Context, at: datetime) -> Markup:
+    """How long until then, or since: 剩 12 分 / 超 3 分; 12 min left / 3 min over."""
+    ahead = at - context["at"]
+    shape = ("剩 {t}", "{t} left") if ahead > timedelta() else ("超 {t}", "{t} over")
+    shown = shape[context["language"] != SOURCE].format(t=_span(context, abs(ahead)))
+    return _time(context, at, shown)
+
+
+@pass_context
+def _span(context: Context, span: timedelta) -> str:
+    """A length of time: 35 分, 1 小时 5 分, 40 秒; 35 min, 1 h 5 min, 40 s."""
+    seconds = int(span.total_seconds())
+    names = ("天", "小时", "分", "秒") if context["language"] == SOURCE else ("d", "h", "min", "s")
+    parts = zip((seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60), names, strict=False)
+    return " ".join(f"{n} {name}" for n, name in parts if n) or f"{seconds} {names[3]}"
 
 
 def _time(context: Context, at: datetime, shown: str) -> Markup:

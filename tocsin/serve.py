@@ -20,6 +20,7 @@ from approval import desk as approval_desk
 from domain.errors import Unavailable
 from domain.handling import Mode
 from duty import addressbook
+from duty import clocks as duty_clocks
 from hub import anchor, birth, hold
 from hub.health import Trouble
 from hub.log import log, where
@@ -376,7 +377,11 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         if hub.store.read(sessions.holding):
             hub.store.run(lambda unit: sessions.end_idle(unit, hub.clock()))
 
+    def clocks() -> None:
+        hub.store.run(lambda unit: duty_clocks.tick(unit, hub.reports_up, hub.clock()))
+
     return [
+        Chore(name="clocks", every=timedelta(seconds=1), run=clocks),
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
         _spool_chore(hub),

@@ -13,6 +13,7 @@ from web.api import (
     bulletins,
     changes,
     citizen,
+    clocks,
     recipients,
     reference,
     release_acts,
@@ -27,7 +28,7 @@ from web.api.idempotent import InFlight
 from web.live import Live
 
 ROOMS = (
-    arrivals, bulletins, citizen, reports, report_acts, shifts, releases, release_acts, release_endings, recipients,
+    arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts, release_endings, recipients,
     changes, reference,
 )  # fmt: skip
 

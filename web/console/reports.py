@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from domain.clock import Duty
 from domain.errors import BadInput, HubError, NotFound, Refused
 from domain.events import EventType, event_types
 from domain.person import Person, Role
@@ -15,6 +16,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
+from web.console import clocks
 from web.console.files import download
 from web.console.history import event_name, name_of, timeline
 from web.console.visit import Visit
@@ -66,6 +68,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
+    values |= clocks.on_report(visit, seen.report)
     since = seen.report.claimed_at
     names = {
         "who": seen.holder or "—",
@@ -176,7 +179,7 @@ def _classification(visit: Visit) -> Mapping[str, Any]:
     }
 
 
-_ACTS: Mapping[str, tuple[Callable[..., Report], Callable[[Visit], Mapping[str, Any]]]] = {
+_ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, Any]]]] = {
     "claim": (duty.claim, _plain),
     "release_claim": (duty.release_claim, _plain),
     "take_over": (duty.take_over, _with_reason),
@@ -184,4 +187,8 @@ _ACTS: Mapping[str, tuple[Callable[..., Report], Callable[[Visit], Mapping[str, 
     "classify": (duty.classify, _classification),
     "close": (duty.close, _with_reason),
     "reopen": (duty.reopen, _plain),
+    "clock_call": (clocks.log_call, clocks.stop_of(Duty.PHONE)),
+    "clock_sign": (clocks.sign_for, clocks.stop_of(Duty.WRITTEN)),
+    "clock_waive": (clocks.waive, clocks.waived),
+    "clock_times": (clocks.set_times, clocks.instants),
 }
