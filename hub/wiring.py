@@ -318,5 +318,3 @@ def _bug(where_from: str) -> Callable[[str, Exception], object]:
     return lambda part, error: log(
         f"{where_from}.bug", part=part, kind=type(error).__name__, where=where(error)
     )
-
-
