@@ -14,10 +14,12 @@ from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
 from store.tables_peers import MACHINES as PEER_MACHINES
+from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_study import study
 
-__all__ = ["META", "clock", "clock_rule", "clock_stop", "look_up", "mail_seal", "media", "operation", "process",
-           "provider", "report_timing", "scan", "sender_check", "shift", "silence", "slip", "study"]  # fmt: skip
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "login_failure", "login_link", "look_up", "mail_seal",
+           "media", "operation", "person", "process", "provider", "report_timing", "scan", "sender_check",
+           "session", "shift", "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -45,61 +47,6 @@ data_key = Table(
     Column("owner", sa.String(40), primary_key=True),  # a report or a person
     Column("wrapped", sa.LargeBinary, nullable=True),  # NULL: destroyed, what it sealed is gone
     Column("destroyed_at", Instant),
-)
-
-person = Table(
-    "person",
-    META,
-    Column("id", sa.String(40), primary_key=True),
-    Column("login", sa.String(80), nullable=False, unique=True),
-    Column("name", sa.String(80), nullable=False),
-    Column("organisation", sa.String(120), nullable=False),
-    Column("roles", Json, nullable=False),
-    Column("language", sa.String(10), nullable=False, server_default="zh-CN"),
-    Column("password", sa.String(200), nullable=False, server_default=""),  # argon2id; '' = no password login
-    Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
-    Column("created_at", Instant, nullable=False),
-)
-
-session = Table(
-    "session",
-    META,
-    Column("token_hash", sa.String(64), primary_key=True),
-    Column("person", ForeignKey("person.id"), nullable=False),
-    Column("csrf", sa.String(64), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-)
-
-login_link = Table(
-    "login_link",
-    META,
-    Column("token_hash", sa.String(64), primary_key=True),
-    Column("person", ForeignKey("person.id"), nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("used_at", Instant),
-)
-
-login_failure = Table(
-    "login_failure",
-    META,
-    Column("bucket", sa.String(100), primary_key=True),  # account or address
-    Column("failures", sa.Integer, nullable=False),
-    Column("last_at", Instant, nullable=False),
-)
-
-api_key = Table(
-    "api_key",
-    META,
-    Column("id", sa.String(40), primary_key=True),
-    Column("key_hash", sa.String(64), nullable=False, unique=True),
-    Column("name", sa.String(80), nullable=False),
-    Column("organisation", sa.String(120), nullable=False),
-    Column("person", ForeignKey("person.id")),  # acts at the desk need a human being
-    Column("scopes", Json, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
 )
 
 idempotency = Table(
