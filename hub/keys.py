@@ -34,6 +34,11 @@ class Keys:
         return hmac.new(self.cursor, b"tocsin receipt 1", hashlib.sha256).digest()
 
     @property
+    def downloads(self) -> bytes:
+        """MACs the links of the host of files; derived like the others."""
+        return hmac.new(self.cursor, b"tocsin downloads 1", hashlib.sha256).digest()
+
+    @property
     def bulletin(self) -> Ed25519PrivateKey:
         """Signs what we publish, for peers that pin its public half; derived like the others."""
         return Ed25519PrivateKey.from_private_bytes(

@@ -119,6 +119,7 @@ def _desk(settings: Settings, mode: Mode | None) -> Iterator[tuple[str, str]]:
         yield "host_wildcard", "TOCSIN_ALLOWED_HOSTS names hosts one by one"
     if any(sign in settings.trusted_proxies for sign in ("*", "/")):  # everybody could say who he is
         yield "proxy_unknown", "TOCSIN_TRUSTED_PROXIES names addresses one by one"
+    yield from _host_of_files(settings)
     if mode is None or not mode.may_reach_the_world:
         return
     if settings.sender_id.lower() in SAMPLES:
@@ -127,6 +128,24 @@ def _desk(settings: Settings, mode: Mode | None) -> Iterator[tuple[str, str]]:
         yield "desk_cleartext", "officers would log in over http: set TOCSIN_BASE_URL to https://"
     if settings.site.startswith("https://") and not settings.secure_cookies:
         yield "cookies_insecure", "behind https, set TOCSIN_SECURE_COOKIES=true"
+
+
+def _host_of_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """A cookie is sent to every port of a host: only another name keeps files and sessions apart (RFC 6265 §8.5)."""
+    if not settings.files_url:
+        return
+    parts = urlsplit(settings.files_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        yield "files_url", "TOCSIN_FILES_URL is a scheme and a host, e.g. https://files.yj.example.cn"
+        return
+    urls = (settings.site, settings.public_site, settings.twilio_webhook_url, settings.twilio_status_url,
+            settings.twilio_voice_url)  # fmt: skip
+    others = {(urlsplit(url).hostname or "").lower() for url in urls}
+    others |= {name.strip().lower() for name in settings.allowed_hosts.split(",")}
+    if parts.hostname.lower() in others:
+        yield "files_host", "TOCSIN_FILES_URL needs a host name that nothing else of the hub has"
+    if settings.site.startswith("https://") and parts.scheme != "https":
+        yield "files_cleartext", "the desk is behind https: TOCSIN_FILES_URL must be, too"
 
 
 def _files(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     smtp_key: Path | None = Field(None, description="PEM key of the SMTP certificate")
     base_url: str = Field("", description="how officers reach the desk; empty: http://host:port")
     public_url: str = Field("", description="how the public reaches pages and feeds; empty: as base_url")
+    files_url: str = Field(
+        "",
+        description="a host of its own for downloads of strangers' files; empty: the desk gives them itself",
+    )
     allowed_hosts: str = Field("", description="further Host names that are answered, comma separated")
     trusted_proxies: str = Field(
         "", description="addresses whose X-Forwarded-For is believed, comma separated"

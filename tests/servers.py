@@ -119,10 +119,11 @@ def redis(directory: Path, *, port: int | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def nginx(directory: Path, root: Path) -> Iterator[int]:
+def nginx(directory: Path, root: Path, *, files: int = 0) -> Iterator[int]:
     """A web server over the public files `root`, by the configuration that is shipped; yields its port.
 
-    It answers under PUBLIC_NAME. Only listen and root differ from the shipped file.
+    It answers under PUBLIC_NAME. Only listen and root differ from the shipped file. `files`: the web port behind the
+    host of downloads, which is served too then.
     """
     (server,) = need("nginx")
     port = free_port()
@@ -131,6 +132,12 @@ def nginx(directory: Path, root: Path) -> Iterator[int]:
     ours = shipped.replace("listen 80", f"listen 127.0.0.1:{port}").replace(
         "/var/lib/tocsin/public", str(root)
     )
+    if files:
+        shipped = (_ROOT / "docs/nginx/tocsin-files.conf").read_text()
+        assert shipped.count("listen 80") == 1 and shipped.count("127.0.0.1:8000") == 1
+        ours += shipped.replace("listen 80", f"listen 127.0.0.1:{port}").replace(
+            "127.0.0.1:8000", f"127.0.0.1:{files}"
+        )
     (directory / "public.conf").write_text(ours)
     places = " ".join(f"{name}_temp_path {directory}/{name};" for name in
                       ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip

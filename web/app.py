@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from domain.errors import HubError
 from hub.settings import Settings
 from hub.wiring import Hub
-from web import ops, problems, public
+from web import downloads, ops, problems, public
 from web.access import AccessLog
 from web.api.app import api_app
 from web.api.openapi import docs_routes
@@ -48,13 +48,16 @@ def create_app(hub: Hub) -> ASGIApp:
     )
     app.state.hub = hub
     app.router.redirect_slashes = False  # one address for one thing; the rest is 404 (PROMISES H52)
-    return AccessLog(Shell(app, hub=hub, hosts=hosts(hub.settings)), app, clock=hub.clock)
+    files = downloads.files_app(hub)
+    served = downloads.ByHost(desk=app, files=files, files_url=hub.settings.files_url)
+    known = downloads.Known([*app.routes, *files.routes])
+    return AccessLog(Shell(served, hub=hub, hosts=hosts(hub.settings)), known, clock=hub.clock)
 
 
 def hosts(settings: Settings) -> set[str]:
     """The host names that are answered: those of the settings, and this machine's own loopback."""
     urls = (settings.site, settings.public_site, settings.twilio_webhook_url, settings.twilio_status_url,
-            settings.twilio_voice_url)  # fmt: skip
+            settings.twilio_voice_url, settings.files_url)  # fmt: skip
     named = {urlsplit(url).hostname or "" for url in urls} | {settings.host.lower()}
     named |= {name.strip().lower() for name in settings.allowed_hosts.split(",")}
     named = {f"[{name}]" if ":" in name and not name.startswith("[") else name for name in named}

@@ -14,6 +14,7 @@ from hub import log as lines
 from hub.log import log
 from hub.wiring import Hub
 from web import full, problems
+from web.downloads import host_name
 
 HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
@@ -104,8 +105,7 @@ class Shell:
         """
         if not (request.scope.get("raw_path") or b"/").startswith(b"/"):
             raise BadInput(code="bad_host")
-        host = request.headers.get("host", "").lower()
-        name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+        name = host_name(request)
         if name not in self._hosts and request.url.path not in PROBES:
             raise BadInput(code="bad_host")
 

@@ -1,5 +1,6 @@
 """Bulletins of peers at the desk: what is in force, what is set apart and why, chains, pairs, and what is made of them."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from store import areas, arrivals, bulletin_pairs, bulletins, journal, peers, sh
 from store.bulletin_pairs import Pair
 from store.bulletins import Bulletin, Filter
 from store.unit import Unit
-from web.console.files import download
+from web.console.files import handed_out
 from web.console.history import event_name, timeline
 from web.console.visit import Visit
 from web.page import go
@@ -88,7 +89,8 @@ def original(visit: Visit) -> Response:
         raise NotFound("no such bulletin")
     data = visit.hub.blobs.get(row.blob) if row.blob else row.raw
     ending = ".json" if data.lstrip()[:1] in (b"{", b"[") else ".xml"
-    return download(data, f"{visit.part('id')}{ending}", "application/octet-stream")
+    name, sha256 = f"{visit.part('id')}{ending}", hashlib.sha256(data).hexdigest()
+    return handed_out(visit, "bulletin", visit.part("id"), name=name, sha256=sha256, body=lambda: data)
 
 
 def change(visit: Visit) -> Response:

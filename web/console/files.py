@@ -1,7 +1,6 @@
 """The files that came with a report: to be saved as they are, or seen small as drawn anew."""
 
-import re
-from urllib.parse import quote
+from collections.abc import Callable
 
 from starlette.responses import Response
 
@@ -9,6 +8,7 @@ from domain.errors import NotFound, Unavailable
 from domain.report import Attachment
 from store import blobs, reports
 from store.unit import Unit
+from web import downloads
 from web.console.visit import Visit
 from web.page import HEADERS
 
@@ -18,7 +18,8 @@ _ALONE = "default-src 'none'; sandbox"  # whatever a browser takes the bytes for
 def attachment(visit: Visit) -> Response:
     """A file that came with the report; only one that belongs to it."""
     file = _file(visit)
-    return download(visit.hub.blobs.get(file.sha256), file.name, file.sha256)
+    return handed_out(visit, "blob", file.sha256, name=file.name, sha256=file.sha256,
+                      body=lambda: visit.hub.blobs.get(file.sha256))  # fmt: skip
 
 
 def preview(visit: Visit) -> Response:
@@ -42,17 +43,22 @@ def thumbnail(visit: Visit) -> Response:
     return Response(picture.jpeg, 200, headers, media_type="image/jpeg")
 
 
+def handed_out(
+    visit: Visit, what: str, row_id: str, *, name: str, sha256: str, body: Callable[[], bytes]
+) -> Response:
+    """Bytes of a stranger: by way of the host of files where there is one, else from here as they are saved."""
+    who = visit.person.id
+    if there := downloads.link(visit.hub, what=what, row_id=row_id, name=name, sha256=sha256, who=who):
+        return Response(status_code=303, headers={**HEADERS, "Location": there})
+    return download(body(), name, sha256)
+
+
 def download(body: bytes, name: str, sha256: str) -> Response:
-    """Bytes that a browser stores: unknown type, attachment, no sniffing, no rendering (H37)."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:80] or "file"
-    shown = quote(re.sub(r"[\x00-\x1f\x7f/\\]", "_", name)[:120], safe="")
-    headers = {
-        **HEADERS,
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{shown}",
-        "Content-Security-Policy": _ALONE,
-        "X-Content-SHA256": sha256,
-    }
-    return Response(body, 200, headers, media_type="application/octet-stream")
+    """Bytes that a browser stores, whatever they are."""
+    made = downloads.saved(body, name, sha256)
+    for header, value in HEADERS.items():
+        made.headers.setdefault(header, value)
+    return made
 
 
 def _file(visit: Visit) -> Attachment:

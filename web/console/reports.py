@@ -17,7 +17,7 @@ from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
 from web.console import clocks
-from web.console.files import download
+from web.console.files import handed_out
 from web.console.history import event_name, name_of, timeline
 from web.console.visit import Visit
 from web.page import go
@@ -100,7 +100,8 @@ def original(visit: Visit) -> Response:
     arrived = visit.read(lambda unit: _arrived(unit, visit, visit.hub.blobs.get))
     kind = arrived.inbound.media_type.partition(";")[0].strip().lower()
     name = f"{arrived.code}{_ENDING.get(kind, '.bin')}"
-    return download(arrived.inbound.raw, name, arrived.raw_sha256)
+    return handed_out(visit, "report", visit.part("id"), name=name, sha256=arrived.raw_sha256,
+                      body=lambda: arrived.inbound.raw)  # fmt: skip
 
 
 def event_groups(language: str) -> list[tuple[str, list[tuple[str, str]]]]:
