@@ -43,3 +43,25 @@ class Turn:
     tries: int = 0  # of the question that is asked
     ask: Ask | None = None
     records: bool = False
+
+
+class DeskAct(StrEnum):
+    """What a telephone system tells of a call to the desk."""
+
+    RING = "newCall"
+    ANSWER = "answer"
+    HANG_UP = "hangup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskCall:
+    """One word of the telephone system; each may come late, twice, or never."""
+
+    act: DeskAct
+    call_id: str
+    caller: str = ""  # as the system gives it: a number, or "anonymous"
+    called: str = ""
+    agents: tuple[str, ...] = ()  # who is rung or has answered: a login, a name or an extension
+    cause: str = ""
+    recording: str = ""  # address of the recording, where the system keeps one
+    is_incoming: bool = True

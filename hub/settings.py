@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         "mms.twiliocdn.com,media.twiliocdn.com",
         description="hosts the provider's media redirect to, comma separated; no others are asked",
     )
+    cti_token: SecretStr = Field(
+        SecretStr(""), description="opens /hooks/cti to the desk's telephone system; empty: it is not there"
+    )
     sms_spare_account_sid: str = Field(
         "", description="second SMS provider, called while the first does not answer; empty: none"
     )
@@ -128,6 +131,13 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         ZoneInfo(value)
+        return value
+
+    @field_validator("cti_token")
+    @classmethod
+    def _long_token(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not re.fullmatch(r"[A-Za-z0-9_-]{24,200}", value.get_secret_value()):
+            raise ValueError("a token of 24 letters and digits or more: it is all that proves who calls")
         return value
 
     @field_validator("email_domain")

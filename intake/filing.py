@@ -10,7 +10,7 @@ from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
-from intake import bounces, calls
+from intake import bounces, calls, rings
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
@@ -72,19 +72,19 @@ class Filing:
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
-        rings = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))
-        for job, row_id in rings or ():
+        jobs = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))
+        for job, row_id in jobs or ():
             self.bell(job, row_id)
-        return None if rings is None else arrived.report_id
+        return None if jobs is None else arrived.report_id
 
     def _put_in(
         self, unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime
     ) -> "list[tuple[str, str]] | None":
         """Enter it; its sender is looked at later, for that waits for name servers."""
-        rings = _enter(unit, arrived, found, content, self.acknowledger, at)
-        if rings is not None and self.looks_at_senders and arrived.inbound.channel == "email":
+        jobs = _enter(unit, arrived, found, content, self.acknowledger, at)
+        if jobs is not None and self.looks_at_senders and arrived.inbound.channel == "email":
             sender_checks.open_one(unit, arrived.report_id, at)
-        return rings
+        return jobs
 
     def _heard(self, piece: Arrived) -> str | None:
         """Join what a caller said to the report of his call."""
@@ -170,6 +170,7 @@ def _enter(
         return None
     if _is_only_a_stop(unit, arrived, content.text, at):
         return None
+    content = rings.with_ring(unit, arrived.inbound, content)
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)

@@ -43,7 +43,7 @@ def save(
         values = {"id": slip_id, "person": person_id, "content": key.seal("slip.content", plain),
                   "started_at": started_at, "changed_at": at}  # fmt: skip
         unit.execute(slip.insert(), values)
-        journal.append(unit, "slip", slip_id, "hold", by=person_id, at=at, is_first=True)
+        journal.append(unit, "slip", slip_id, "hold", by=person_id, at=at)
         return True
     sealed = unit.vault.key(unit.connection, slip_id).seal("slip.content", plain)
     unit.execute(slip.update().where(slip.c.id == slip_id).values(content=sealed, changed_at=at))

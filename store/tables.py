@@ -8,7 +8,7 @@ from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
-from store.tables_desk import operation, process, shift, slip
+from store.tables_desk import operation, process, ring, shift, slip
 from store.tables_files import scan
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
@@ -18,7 +18,7 @@ from store.tables_people import api_key, login_failure, login_link, person, sess
 from store.tables_study import study
 
 __all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "login_failure", "login_link", "look_up", "mail_seal",
-           "media", "operation", "person", "process", "provider", "report_timing", "scan", "sender_check",
+           "media", "operation", "person", "process", "provider", "report_timing", "ring", "scan", "sender_check",
            "session", "shift", "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(

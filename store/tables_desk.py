@@ -19,6 +19,25 @@ slip = Table(
           sqlite_where=sa.text("done_at IS NULL")),
 )  # fmt: skip
 
+ring = Table(
+    "ring",
+    META,
+    Column("id", sa.String(40), primary_key=True),  # owner of its data key
+    Column(
+        "slip", sa.String(40), nullable=False, unique=True
+    ),  # the name of its call slip, minted when it rang
+    Column("call_id", sa.String(250), nullable=False, unique=True),  # the telephone system's own
+    Column("content", sa.LargeBinary, nullable=False),  # sealed JSON: caller, called, agents, recording
+    Column("rang_at", Instant, nullable=False),
+    Column("answered_at", Instant),
+    Column("ended_at", Instant),
+    Column("cause", sa.String(40), nullable=False, server_default=""),
+    Column("answered_by", ForeignKey("person.id")),
+    Column("report", sa.String(40), nullable=False, server_default=""),  # that its slip became
+    Column("dismissed_at", Instant),  # an officer says that it needs no slip
+    Index("ix_ring_newest", "rang_at"),
+)
+
 shift = Table(
     "shift",
     META,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -180,7 +181,8 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
              "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
     mail = mailbox_page.section(sink, hub.zone)
-    booth = call_page.Booth(provider.state.simulator, hosts=hosts(settings))
+    desk_url = f"{settings.site}/hooks/cti/{settings.cti_token.get_secret_value()}"
+    booth = call_page.Booth(provider.state.simulator, hosts=hosts(settings), desk_url=desk_url)
     phones = demo_page.routes(
         provider.state.simulator, hosts=hosts(settings), lead=booth.section(), sections=[mail], zone=hub.zone
     )
@@ -405,6 +407,7 @@ def _with_simulator(settings: Settings, made: demo.Secrets, port: int) -> Settin
             "twilio_base_url": f"http://127.0.0.1:{port}",
             "twilio_webhook_url": f"{settings.site}/hooks/sms/twilio",
             "twilio_status_url": f"{settings.site}/hooks/dlr/twilio",
+            "cti_token": hashlib.sha256(f"cti {made.auth_token}".encode()).hexdigest(),
             "twilio_voice_url": f"{settings.site}/hooks/voice/twilio",
         }
     )

@@ -16,6 +16,7 @@ from web.api.app import api_app
 from web.api.openapi import docs_routes
 from web.citizen import Citizen
 from web.console.routes import routes as console_routes
+from web.cti import CtiDoor
 from web.doors import Doors
 from web.live import Live
 from web.porter import Porter
@@ -33,6 +34,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *ops.routes(),
             *Doors(hub, porter).routes(),
             *VoiceDoor(hub, porter).routes(),
+            *CtiDoor(hub, porter).routes(),
             *docs_routes(api),
             Mount("/v1", api),
             *console_routes(hub, live),

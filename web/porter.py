@@ -49,7 +49,7 @@ class Porter:
             raise BadInput("a form is needed", code="bad_media_type")
         return raw, signer
 
-    def refusal(self, request: Request) -> Exception:
+    def refusal(self, request: Request, wrong: str = "bad_signature") -> Exception:
         """403, or 429 for an address that keeps trying; who signs rightly is never counted or held up."""
         address, at = address_of(request, self._proxies), self._hub.clock()
         if len(self._refused) > ADDRESSES:
@@ -59,9 +59,9 @@ class Porter:
             tries.popleft()
         tries.append(at)
         log("door.refused", tries=len(tries))
-        code = "too_many_tries" if len(tries) > REFUSALS else "bad_signature"
+        code = "too_many_tries" if len(tries) > REFUSALS else wrong
         self._hub.refused[code] += 1
-        return NotAllowed("no valid signature", code=code)
+        return NotAllowed("not whom this address is for", code=code)
 
     async def shaped(
         self, kind: str, request: Request, raw: bytes, at: datetime, parse: Callable[[], T]

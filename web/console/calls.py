@@ -14,8 +14,10 @@ from domain.ids import is_id, minted_at, spoken_digits
 from domain.person import Person, Role
 from domain.report import Inbound
 from hub.wiring import Hub
-from intake import desk
+from intake import desk, rings
 from store import areas, inbox, reports, slips
+from store import rings as ring_book
+from store.unit import Unit
 from templates import pages
 from web.api import cursors
 from web.console.visit import Visit, at_own_door
@@ -78,7 +80,7 @@ class CallDoor:
             media_type="application/json",
             received_at=at,
             sender=str(fields.get("caller", "")),
-            meta={"by": person.id},
+            meta={"by": person.id, rings.SLIP: form.first("slip")},
             organisation=person.organisation,
         )
         try:
@@ -94,8 +96,14 @@ class CallDoor:
     def _let_go(self, slip_id: str, report_id: str, person: Person) -> None:
         """Take the slip out of hold. With the database down it stays: saved again it is the same report."""
         at = self._hub.clock()
+
+        def work(unit: Unit) -> None:
+            slips.done(unit, slip_id, report_id, by=person.id, at=at)
+            if ring := ring_book.became(unit, slip_id, report_id):
+                rings.join(unit, ring, report_id, at)
+
         with contextlib.suppress(HubError):
-            self._hub.store.run(lambda unit: slips.done(unit, slip_id, report_id, by=person.id, at=at))
+            self._hub.store.run(work)
 
     def _again(self, request: Request, form: Form, person: Person, csrf: str, error: HubError) -> Response:
         """The slip with what was typed: a caller is not asked twice."""
@@ -105,7 +113,7 @@ class CallDoor:
             divisions = self._hub.store.read(areas.listing)
         return show(
             self._hub, request, "call.html", person=person, csrf=csrf, typed=form, elements=ELEMENTS, told=TOLD,
-            slip=slip_id, rang=minted_at(slip_id) if is_id("slp", slip_id) else self._hub.clock(), saved_at=None,
+            slip=slip_id, ring=None, rang=minted_at(slip_id) if is_id("slp", slip_id) else self._hub.clock(), saved_at=None,
             divisions=divisions, problem=sentence(error, language), flaws=getattr(error, "flaws", ()),
             flaw_names={"/place": pages.word("field", "place", language)}, here="/console/calls/new",
             status=503 if not isinstance(error, BadInput | NotAllowed) else 400,

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from domain.errors import NotFound
 from domain.ids import mint, minted_at
 from domain.person import Role
-from store import areas, slips
+from store import areas, rings, slips
+from store.rings import Ring
 from store.unit import Unit
 from web.console import calls
 from web.console.standing import held as held_lines
@@ -20,22 +21,36 @@ OLDEST = timedelta(hours=24)  # of a slip that nobody saved: its address was kep
 
 
 def new(visit: Visit) -> Response:
-    """A slip of its own address, whose name holds the moment of the ring; nothing is kept before one types."""
+    """A slip of its own address, whose name holds the moment of the ring; nothing is kept before one types.
+
+    While a call rings it is that call's slip: one key, and its number stands there.
+    """
     visit.person.must_be(Role.OFFICER, Role.APPROVER)
-    return go(f"/console/calls/{mint('slp', visit.at)}")
+    waiting = visit.read(lambda unit: rings.open_ones(unit, visit.at))
+    return go(f"/console/calls/{_rung(waiting, visit.person.id) or mint('slp', visit.at)}")
+
+
+def _rung(waiting: Sequence[Ring], person_id: str) -> str:
+    """The slip of the call that this person has on the line, else of the one that has rung longest; '' for none."""
+    going = [ring for ring in waiting if ring.ended_at is None]
+    mine = [ring for ring in going if ring.answered_by == person_id]
+    others = [ring for ring in going if not ring.answered_by]
+    return (mine or others)[0].slip if mine or others else ""
 
 
 def show(visit: Visit) -> Response:
     """The slip as it was last saved; after it has become a report, that report."""
     visit.person.must_be(Role.OFFICER, Role.APPROVER)
     slip_id = visit.part("id")
-    found = visit.read(lambda unit: slips.get(unit, slip_id))
+    found, ring = visit.read(lambda unit: (slips.get(unit, slip_id), rings.of_slip(unit, slip_id)))
     if found is not None and found.report:
         return go(f"/console/reports/{found.report}")
     rang = found.started_at if found else rang_at(slip_id, visit.at)
     typed = {name: tuple(values) for name, values in found.fields.items()} if found else {}
+    if found is None and ring is not None:
+        typed["caller"] = (ring.caller,)
     return visit.show(
-        "call.html", slip=slip_id, rang=rang, saved_at=found.changed_at if found else None,
+        "call.html", slip=slip_id, ring=ring, rang=rang, saved_at=found.changed_at if found else None,
         typed=Form(fields=typed), elements=calls.ELEMENTS, told=calls.TOLD,
         divisions=visit.read(areas.listing), here="/console/calls/new",
     )  # fmt: skip
@@ -56,9 +71,28 @@ def save(visit: Visit) -> Response:
     return go(f"/console/calls/{slip_id}?done=hold")
 
 
+def line(visit: Visit) -> Response:
+    """What the telephone system says of the call of this slip, while one types."""
+    ring = visit.read(lambda unit: rings.of_slip(unit, visit.part("id")))
+    return visit.fragment("ring.html", slip=visit.part("id"), ring=ring)
+
+
+def dismiss(visit: Visit) -> Response:
+    """A call needs no slip."""
+    visit.person.must_be(Role.OFFICER, Role.APPROVER)
+    visit.act(lambda unit, by: rings.dismiss(unit, visit.part("id"), by=by.id, at=visit.at))
+    return go("/console?done=dismiss")
+
+
 def held(visit: Visit) -> Response:
     """The slips in hold with how long each has waited."""
-    return visit.fragment("held.html", standing={"held": visit.read(held_lines)})
+    return visit.fragment(
+        "held.html",
+        standing={
+            "held": visit.read(held_lines),
+            "rings": visit.read(lambda unit: rings.open_ones(unit, visit.at)),
+        },
+    )
 
 
 def rang_at(slip_id: str, at: datetime) -> datetime:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from domain.person import Person
 from hub.wiring import Hub
-from store import shifts, slips, stream
+from store import rings, shifts, slips, stream
+from store.rings import Ring
 from store.unit import Unit
 from web import live
 
@@ -28,13 +29,15 @@ class Standing:
     mark: str  # where the page's stream begins
     on_since: datetime | None  # of the person's shift
     held: Sequence[Held]
+    rings: Sequence[Ring]  # calls nobody has begun a slip for
 
 
-def standing(unit: Unit, hub: Hub, person: Person) -> Standing:
+def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
     """How the desk stands for `person`."""
     mark = live.write(hub.keys.cursor, stream.head(unit))
     shift = shifts.current(unit, person.id)
-    return Standing(mark=mark, on_since=shift.began_at if shift else None, held=held(unit))
+    on_since = shift.began_at if shift else None
+    return Standing(mark=mark, on_since=on_since, held=held(unit), rings=rings.open_ones(unit, at))
 
 
 def held(unit: Unit) -> Sequence[Held]:

@@ -99,7 +99,7 @@ class Visit:
             values.setdefault("flaws", getattr(problem, "flaws", ()))
         else:
             values.setdefault("done", self._done())
-        around = self.standing or self.read(lambda unit: standing(unit, self.hub, self.person))
+        around = self.standing or self.read(lambda unit: standing(unit, self.hub, self.person, self.at))
         values.setdefault("standing", around)
         return show(self.hub, self.request, name, person=self.person, csrf=self.csrf, **values)
 
@@ -168,7 +168,9 @@ async def _answer(
             must_hold_token(form, csrf)
         around = None
         if not (is_act or "hx-request" in request.headers):
-            around = await run_in_threadpool(hub.store.read, lambda unit: standing(unit, hub, found[0]))
+            around = await run_in_threadpool(
+                hub.store.read, lambda unit: standing(unit, hub, found[0], hub.clock())
+            )
         visit = Visit(
             hub=hub, request=request, person=person, csrf=csrf, form=form, at=hub.clock(), standing=around
         )

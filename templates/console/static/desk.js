@@ -153,12 +153,12 @@
     if (post) { const form = at("row-act"); form.action = post; form.requestSubmit(); } else if (href) location.assign(href);
     return Boolean(post || href);
   }
-  document.addEventListener("keydown", event => {
+  document.addEventListener("keydown", event => { // Ctrl+Enter: from any field of a form that has such a button
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing && !event.repeat) event.target.form?.querySelector("[data-save]")?.click();
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
     if (off?.checked || typing(event.target) || document.querySelector("dialog[open]") || event.key.length !== 1) return;
     wake();
-    const key = event.key, goes = Date.now() - going < 1500;
-    going = 0;
+    const key = event.key, goes = Date.now() - going < 1500; going = 0;
     if (goes && document.querySelector(`[data-go="${CSS.escape(key)}"]`)) press(document.querySelector(`[data-go="${CSS.escape(key)}"]`));
     else if (key === "g") going = Date.now();
     else if (key === "?" && dialog) dialog.showModal();
