@@ -18,7 +18,7 @@ from tests.faults.columns import Desk
 from tests.faults.lines import events
 from tests.faults.mounts import disk
 from tests.faults.wire import Kind, Wire
-from tests.servers import free_port, redis
+from tests.servers import free_port, need, redis
 from tests.walks.houses import ROOT, House, get, house, ready, until
 
 
@@ -201,6 +201,15 @@ def test_r22_f17_at_1_percent_the_doors_close_and_recall_goes_on(tmp_path) -> No
         until(ballast.exists, "the ballast is made again")
         _everything_is_taken(desk)
         assert made.tocsin("journal", "verify").returncode == 0
+
+
+def test_r22_without_the_network_the_office_goes_on_and_what_waits_leaves_later(tmp_path) -> None:
+    (unshare, _) = need("unshare", "ip")
+    if subprocess.run([unshare, "-rnm", "true"], capture_output=True).returncode:
+        pytest.skip("no network namespace here")
+    command = [unshare, "-rnm", sys.executable, "-m", "tests.faults.cut_off", str(tmp_path)]
+    alone = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert alone.stdout.endswith("kept\n"), alone.stdout[-500:] + alone.stderr[-3000:]
 
 
 @pytest.mark.faults
