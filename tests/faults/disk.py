@@ -59,6 +59,7 @@ class Disk:
                 kept.size = len(kept.durable)
             self._names[f"{root}/{path.relative_to(before)}"] = kept
         self._durable_names = dict(self._names)
+        self.version = 0  # of what is durable: between two equal ones a cut without dice leaves the same
 
     def holds(self, path: str) -> bool:
         """Whether `path` lies here. SQLite's shared memory is rebuilt from the log, so it does not count."""
@@ -130,6 +131,7 @@ class Sync:
             self.disk.settle_names(self.path, self.entries)
         elif self.file is not None:
             self.file.sync(self.count)
+        self.disk.version += 1
 
 
 def _parent(name: str) -> str:
