@@ -21,7 +21,7 @@ from tests.faults.oracle import Evidence
 from tests.faults.plan import Plan
 from tests.faults.provider_process import Running, running
 from tests.faults.schedule import PATIENCE_SECONDS, Death, Round, Schedule
-from tests.faults.settle import settle
+from tests.faults.settle import look_up_all, settle
 from tests.faults.walkers import Answered, Walkers, Warned
 from tests.servers import free_port, redis
 from tests.walks.houses import furnish, get, until
@@ -37,6 +37,8 @@ class Verdict:
     broken: list[str] = field(default_factory=list)
     kills: int = 0
     by_call: int = 0  # of these, how many died before a call
+    cold: int = 0  # and how many were a `tocsin up` from the command line
+    looked_up: int = 0  # that were unsure before the proof
     reports: int = 0
     taken: int = 0  # messages of the provider's ledger
     unsure: int = 0
@@ -85,14 +87,13 @@ class KilledHub:
         self.verdict = Verdict()
 
     def run(self) -> Verdict:
-        """All rounds, then one of a real `tocsin up`; ends at the first that breaks a promise."""
+        """All rounds, and the proof at their end; ends at the first that breaks a promise."""
         self.start()
         for n, one in enumerate(self._schedule.rounds):
             self.round(f"{self._schedule.seed}x{n}", one, one.deaths)
             if self.verdict.broken:
                 return self.verdict
-        self._cold()
-        return self.verdict
+        return self.prove()
 
     def start(self) -> None:
         """Its processes, until the doors answer."""
@@ -112,25 +113,41 @@ class KilledHub:
             meanwhile.start()
             meanwhile.join()
         for death in deaths:
-            self._die(death)
-            self._made.start_again(death.victim)
+            if death.is_cold:
+                self._die_cold(death)
+            else:
+                self._die(death)
+                self._made.start_again(death.victim)
         answered = senders.join()
         stuck = settle(self._made, self._store)
         self.verdict.broken += [*answered.failures, *stuck, *sums.end()]
         self._judge(answered)
 
-    def _cold(self) -> None:
-        """`tocsin up` from the command line, killed with everything in it, and started again."""
-        for process in self._made.processes.values():
-            process.kill()
-            process.wait(10)
-        self.verdict.kills += len(self._made.processes)
-        self._worker_deaths += len(self._made.processes)
-        self._made.processes.clear()
+    def prove(self) -> Verdict:
+        """Nobody dies, the provider is well, and what is unsure is asked about: then both ledgers are equal (I3)."""
+        self._provider.obey(Plan(seed=self._schedule.seed))
+        self.verdict.looked_up = self.verdict.unsure
+        self.verdict.broken += look_up_all(self._made, self._store)
+        self._judge(Answered())
+        calls = self._provider.calls()
+        self.verdict.broken += self._store.read(lambda unit: oracle.equal(unit, calls))
+        return self.verdict
+
+    def _die_cold(self, death: Death) -> None:
+        """All of it dies; a real `tocsin up` comes up from the command line, and is killed with everything in it."""
+        for name in self._schedule.processes:
+            self._made.kill(name)
+            self._worker_deaths += name not in ("web", "smtp")
         self._made.is_cold = True
         self._start({"up": "up"})
-        last, death = self._schedule.rounds[-1], self._schedule.last
-        self.round(f"{self._schedule.seed}xup", last, (death,) if death else ())
+        time.sleep(death.seconds)  # the schedule's own moment, not a wait for something
+        self._made.kill("up")
+        self._made.is_cold = False
+        self.verdict.kills += 1
+        self.verdict.cold += 1
+        self._worker_deaths += 1
+        for name, command in self._schedule.processes.items():
+            self._made.start(name, command)
 
     def _start(self, processes: dict[str, str]) -> None:
         for name, command in processes.items():
@@ -205,7 +222,7 @@ def warm_hub(
             (directory / "redis").mkdir()
             places |= {"redis_url": stack.enter_context(redis(directory / "redis"))}
         account = {"account_sid": made_up.account_sid, "auth_token": made_up.auth_token}
-        provider = stack.enter_context(running(directory / "ledger.jsonl", **account))
+        provider = stack.enter_context(running(directory / "ledger.jsonl", clock=clock, **account))
         provider.obey(Plan())
         made = warm(furnish(directory / "data", made_up, provider, port=free_port(), clock_file=clock, **places),
                     forge)  # fmt: skip

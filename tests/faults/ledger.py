@@ -23,6 +23,7 @@ class Call:
     sid: str
     body: str
     begun: float = 0.0  # when it had come whole, same clock; `at` is when it was written down
+    ahead: float = 0.0  # seconds that the hub's clock, and so the provider's, was ahead of the machine's
 
 
 class Ledger:

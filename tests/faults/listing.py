@@ -49,7 +49,7 @@ def page(rows: Sequence[Mapping[str, Any]], query: Mapping[str, str], *, account
 
 
 def _resource(call: Call, now: float, account_sid: str, final: str, sender: str) -> dict[str, Any]:
-    made = format_datetime(datetime.fromtimestamp(time.time() - (now - call.at), UTC))
+    made = format_datetime(datetime.fromtimestamp(time.time() - (now - call.at) + call.ahead, UTC))
     return {
         "sid": call.sid, "status": final, "to": call.to, "from": sender, "body": call.body, "direction": "outbound-api",
         "account_sid": account_sid, "api_version": "2010-04-01", "messaging_service_sid": None, "error_code": None,

@@ -76,6 +76,39 @@ def progress(unit: Unit) -> dict[str, int]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How far the look-ups are."""
+
+    unsure: int
+    noted: int
+    looks: int
+    due_at: datetime | None  # of the next look at one that is unsure
+
+
+def asked(unit: Unit) -> Asked:
+    """What is unsure, and when it is asked about next."""
+    d, y = t.delivery.c, t.look_up.c
+    unsure = sa.select(sa.func.count()).select_from(t.delivery).where(d.state == "unsure")
+    both = t.look_up.join(t.delivery, sa.and_(d.parcel == y.parcel, d.seq == y.seq, d.state == "unsure"))
+    count, looks, due_at = unit.row(  # type: ignore[misc]
+        sa.select(
+            sa.func.count(), sa.func.coalesce(sa.func.sum(y.looks), 0), sa.func.min(y.due_at)
+        ).select_from(both)
+    )
+    return Asked(unsure=int(unit.scalar(unsure) or 0), noted=count, looks=int(looks), due_at=due_at)
+
+
+def equal(unit: Unit, calls: Sequence[Call]) -> list[str]:
+    """R4, once nothing is unsure: what the provider has taken is exactly what we call sent."""
+    d = t.delivery.c
+    rows = unit.rows(sa.select(d.parcel, d.seq).where(d.state.in_(KNOWN)))
+    ours, theirs = {f"{row.parcel}-{row.seq}" for row in rows}, {call.tag for call in calls if call.is_taken}
+    return [f"I3 {tag} is sent here and unknown there" for tag in ours - theirs] + [
+        f"I3 the provider took {tag}, which is not sent here" for tag in theirs - ours
+    ]
+
+
 def _answered(_: Unit, evidence: Evidence) -> Iterator[str]:
     """I1."""
     for marker in evidence.answered.keys() - set(evidence.found):

@@ -31,7 +31,9 @@ _SLOW_SECONDS = 0.2  # a byte; the body of 400 bytes takes longer than any calle
 class Provider:
     """The state of a running provider."""
 
-    def __init__(self, ledger: Path, *, account_sid: str, auth_token: str) -> None:
+    def __init__(self, ledger: Path, *, account_sid: str, auth_token: str, clock: str = "") -> None:
+        """`clock`: the file of seconds that the hub's clock is ahead, '' for none."""
+        self._clock = clock
         self.plan = Plan()
         self._ledger = Ledger(ledger)
         self._last_sid = ""
@@ -91,7 +93,7 @@ class Provider:
             n=n, at=time.clock_gettime(time.CLOCK_BOOTTIME), to=form.get("To", ""), body=text,
             sha256=hashlib.sha256(text.encode()).hexdigest(), tag=asked.get("d", [""])[0],
             attempt=asked.get("a", [""])[0], act=step.act.value, is_taken=step.act.takes,
-            is_ambiguous=step.act.is_ambiguous, sid=sid, begun=begun,
+            is_ambiguous=step.act.is_ambiguous, sid=sid, begun=begun, ahead=self._ahead(),
         )  # fmt: skip
         await asyncio.get_running_loop().run_in_executor(self._pen, self._ledger.write, call)
         if step.act.takes:
@@ -100,6 +102,9 @@ class Provider:
                 url = form.get("StatusCallback", "")
                 await self._callbacks.tell(url, sid=sid, to=form["To"], step=step)
         return await _end(step, self._resource(sid, form), reader, writer)
+
+    def _ahead(self) -> float:
+        return float(Path(self._clock).read_text()) if self._clock else 0.0
 
     async def _list(
         self, query: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -186,9 +191,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def main(port: str, ledger: str, account_sid: str, auth_token: str) -> None:
+async def main(port: str, ledger: str, account_sid: str, auth_token: str, clock: str = "") -> None:
     """Serve until killed."""
-    made = Provider(Path(ledger), account_sid=account_sid, auth_token=auth_token)
+    made = Provider(Path(ledger), account_sid=account_sid, auth_token=auth_token, clock=clock)
     server = await asyncio.start_server(made.serve, "127.0.0.1", int(port))
     async with server:
         await server.serve_forever()

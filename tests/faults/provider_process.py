@@ -39,10 +39,13 @@ class Running:
 
 
 @contextmanager
-def running(ledger: Path, *, account_sid: str, auth_token: str) -> Iterator[Running]:
-    """A provider in its own process."""
+def running(
+    ledger: Path, *, account_sid: str, auth_token: str, clock: Path | None = None
+) -> Iterator[Running]:
+    """A provider in its own process; `clock`: the file that steps the hub's clock, since both live in one time."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.faults.provider", str(port), str(ledger), account_sid, auth_token]
+    command = [sys.executable, "-m", "tests.faults.provider", str(port), str(ledger), account_sid, auth_token,
+               *([str(clock)] if clock else [])]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             wait_for(port, 60)

@@ -2,7 +2,7 @@
 
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.faults.plan import Act, Plan, Told
 
@@ -11,16 +11,21 @@ SPREAD = {"web": "web", "smtp": "smtp", "worker1": "worker", "worker2": "worker"
 CALLS = 250  # durable calls of a busy process in two seconds, roughly: a part of the deaths come by the clock
 PATIENCE_SECONDS = 1.5  # for a fatal call; then the victim dies where it is
 ROUNDS, DEATHS = 6, 5  # of one hub: 30 kills
+COLD = 10  # each tenth of them is that of a real `tocsin up`
 ENDINGS = ("none", "stop", "correct", "cancel")  # what follows the warning of a round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """kill -9 of one process: `seconds` after the one before, or at its `call`-th durable call from then."""
+    """kill -9 of one process: `seconds` after the one before, or at its `call`-th durable call from then.
+
+    `is_cold`: all of it dies, and then a real `tocsin up` that has come up in its place.
+    """
 
     victim: str
     seconds: float = 0.0
     call: int = 0
+    is_cold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,6 @@ class Schedule:
     is_spread: bool  # several processes; else one
     has_redis: bool
     rounds: tuple[Round, ...]
-    last: Death | None = None  # of a real `tocsin up`, started cold
 
     @property
     def processes(self) -> dict[str, str]:
@@ -63,10 +67,14 @@ def of(seed: int, *, rounds: int = ROUNDS, deaths: int = DEATHS, can_count: bool
     dice = random.Random(seed)
     is_spread = seed % 2 == 1
     names = tuple(SPREAD if is_spread else EMBEDDED)
-    made = tuple(_round(dice, seed * 100 + n, names, deaths, can_count=can_count) for n in range(rounds))
-    last = Death(victim="up", seconds=dice.uniform(0.2, 2.0))
-    return Schedule(seed=seed, is_spread=is_spread, has_redis=is_spread and dice.random() < 0.5, rounds=made,
-                    last=last)  # fmt: skip
+    made = [_round(dice, seed * 100 + n, names, deaths, can_count=can_count) for n in range(rounds)]
+    has_redis = is_spread and dice.random() < 0.5
+    for n in range(COLD - 1, rounds * deaths, COLD):
+        one, k = divmod(n, deaths)
+        cold = Death(victim="up", seconds=dice.uniform(0.2, 2.0), is_cold=True)
+        died = made[one].deaths
+        made[one] = replace(made[one], deaths=(*died[:k], cold, *died[k + 1 :]))
+    return Schedule(seed=seed, is_spread=is_spread, has_redis=has_redis, rounds=tuple(made))
 
 
 def _round(dice: random.Random, seed: int, names: tuple[str, ...], deaths: int, *, can_count: bool) -> Round:

@@ -1,6 +1,7 @@
 """Brings a hurt hub to rest: nothing on its way any more, and what only the dead hold is given up by the clock."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 from store.database import Store
 from tests.faults import oracle
@@ -9,6 +10,9 @@ from tests.walks.houses import House
 LEASE_IS_OVER = 40  # seconds to step: a lease of 30 s and a sweep of 5 s
 STILL_SECONDS = 2.0  # a back-off of a second passes by itself; what stands still for longer is leased
 _SETTLE_SECONDS = 240
+_LOOK_SECONDS = (
+    30  # until a look that is due has been made: a chore of every two seconds, and who had it in hand died
+)
 
 
 def settle(made: House, store: Store, *, still: float = STILL_SECONDS) -> list[str]:
@@ -29,6 +33,30 @@ def settle(made: House, store: Store, *, still: float = STILL_SECONDS) -> list[s
             made.step(LEASE_IS_OVER)
             since = time.monotonic()
     return []
+
+
+def look_up_all(made: House, store: Store) -> list[str]:
+    """Let the hub ask about all that is unsure, its clock stepped to each next look; what is broken when that never ends."""
+    end = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < end:
+        if stuck := settle(made, store, still=1.0):
+            return stuck
+        before = store.read(oracle.asked)
+        if not before.unsure:
+            return []
+        if before.due_at is not None:
+            made.step(max((before.due_at - _now(made)).total_seconds(), 0))
+        look_ends = time.monotonic() + _LOOK_SECONDS
+        while store.read(oracle.asked) == before:
+            if time.monotonic() > look_ends:
+                return [f"I3 nobody asks about {before}"]
+            time.sleep(0.1)
+    return [f"I3 never sure: {before}"]
+
+
+def _now(made: House) -> datetime:
+    assert made.settings.clock_file is not None
+    return datetime.now(UTC) + timedelta(seconds=float(made.settings.clock_file.read_text()))
 
 
 def is_quiet(made: House, store: Store) -> bool:

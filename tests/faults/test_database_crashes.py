@@ -38,7 +38,7 @@ def durable() -> Iterator[Cluster]:
 def schedule(seed: int, *, ending: str) -> Schedule:
     """Three processes and no death of theirs."""
     calm = Round(plan=QUIET, deaths=(), ending=ending, ends_after=1.0, area="990000")
-    return Schedule(seed=seed, is_spread=True, has_redis=False, rounds=(calm,), last=None)
+    return Schedule(seed=seed, is_spread=True, has_redis=False, rounds=(calm,))
 
 
 class Crashes(threading.Thread):
