@@ -17,9 +17,10 @@ from domain.release import LIFE_THREAT, MOVES, Draft, Kind
 from templates.library import LANGUAGES, check_fields
 from templates.shape import spoken_marks
 
-CHANNELS = ("sms", "email", "web_notice", "cap_feed", "broadcast")
+CHANNELS = ("sms", "email", "telegram", "web_notice", "cap_feed", "broadcast")
 LONGEST = timedelta(days=30)  # what is still true after a month is not a message: it is issued anew
 LATE = timedelta(minutes=1)  # clocks of form and hub may differ by that much
+MOST_CHAT = 4096  # UTF-16 units of one Telegram message ("Bot API", sendMessage); a longer one is refused
 MOST_SEGMENTS = 10  # PROMISES.md H70; some carriers cut a longer concatenation
 MOST_AREAS = 200  # counties of a large province; more belong under the code of the province
 MOST_NOTICE = 8_000  # bytes: with the shell and its style (6 KB) a page stays within 14 KB
@@ -213,6 +214,8 @@ def _chain(inputs: Inputs) -> Iterator[Flaw]:
 def _size(artefact: Artefact, text: str, mode: Mode) -> Iterator[str]:
     if artefact.channel == "sms" and (parts := segments(text).parts) > MOST_SEGMENTS:
         yield f"is {parts} SMS segments long; at most {MOST_SEGMENTS}"
+    if artefact.channel == "telegram" and (units := len(text.encode("utf-16-le")) // 2) > MOST_CHAT:
+        yield f"is {units} characters long; at most {MOST_CHAT}"
     if artefact.channel == "web_notice" and len(artefact.body) > MOST_NOTICE:
         yield f"is {len(artefact.body)} bytes long; at most {MOST_NOTICE}"
     if artefact.channel == "email":

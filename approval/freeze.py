@@ -20,6 +20,7 @@ from templates import library
 
 MEDIA_TYPES = {
     "sms": "text/plain; charset=utf-8",
+    "telegram": "text/plain; charset=utf-8",
     "web_notice": "text/html; charset=utf-8",
     "cap_feed": "application/cap+xml",
     "email": "text/plain; charset=utf-8",  # subject, an empty line, text; the wire wraps MIME around it

@@ -13,7 +13,7 @@ from store import areas, audience, hub, numbers, releases
 from store.unit import Unit
 from templates.library import Template, pinned
 
-ADDRESSED = ("sms", "email")  # channels that reach addresses; the others publish to everyone
+ADDRESSED = ("sms", "email", "telegram")  # channels that reach addresses; the others publish to everyone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,8 @@ def view(artefact: Artefact, headline: str = "", counts: Mapping[str, int] | Non
             "segments": counted.parts,
             "parts": list(counted.texts),
         }
+    if artefact.channel == "telegram":
+        shown["units"] = len(text.encode("utf-16-le")) // 2
     if artefact.channel == "email":
         subject = letters.subject_of(text)
         shown |= {"subject": subject, "subject_characters": len(subject)}

@@ -4,13 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-CHANNELS = ("sms", "email")  # channels of one address; a notice never goes to pages, feeds or loudspeakers
+CHANNELS = (
+    "sms",
+    "email",
+    "telegram",
+)  # channels of one address; a notice never goes to pages, feeds or loudspeakers
 
 
 class NoticeKind(StrEnum):
     """The closed list. Everything else that leaves is an approved artefact."""
 
     ACKNOWLEDGEMENT = "acknowledgement"  # your report 4F7K-92PX has arrived
+    CHAT_HELP = "chat_help"  # how to report by chat, and how to subscribe to warnings
+    CHAT_SUBSCRIBED = "chat_subscribed"  # warnings for this area come to this chat now
+    CHAT_WHICH_AREA = "chat_which_area"  # no such area, or several
+    CHAT_STOPPED = "chat_stopped"  # no more warnings come to this chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

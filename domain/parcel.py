@@ -128,6 +128,7 @@ class Answer:
     state: DeliveryState  # ACCEPTED, SENT or FAILED
     provider_id: str = ""
     code: str = ""  # the provider's own code, verbatim
+    is_gone: bool = False  # nobody is there any more to get anything: its subscriptions end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

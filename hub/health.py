@@ -37,6 +37,8 @@ class Trouble(StrEnum):
     STREAM_HELD = "stream_held"
     NETWORK_OUT = "network_out"
     PEER_SILENT = "peer_silent"
+    DOOR_DEAF = "door_deaf"
+    DOOR_LOSS = "door_loss"
 
 
 TABLE = (  # the rows of the table that the desk and the manual print; its words stand in codes.toml
@@ -45,7 +47,7 @@ TABLE = (  # the rows of the table that the desk and the manual print; its words
 )  # fmt: skip
 COLUMNS = ("intake", "approval", "release", "recall", "public")
 SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE,
-                    Trouble.STREAM_HELD})  # fmt: skip
+                    Trouble.STREAM_HELD, Trouble.DOOR_DEAF, Trouble.DOOR_LOSS})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

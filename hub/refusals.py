@@ -63,6 +63,8 @@ def _given(settings: Settings) -> dict[str, str]:
     secrets = {
         "TOCSIN_TWILIO_AUTH_TOKEN": settings.twilio_auth_token,
         "TOCSIN_SMS_SPARE_AUTH_TOKEN": settings.sms_spare_auth_token,
+        "TOCSIN_TELEGRAM_TOKEN": settings.telegram_token,
+        "TOCSIN_TELEGRAM_WEBHOOK_SECRET": settings.telegram_webhook_secret,
         "TOCSIN_METRICS_TOKEN": settings.metrics_token,
         "TOCSIN_EMAIL_RELAY_PASSWORD": settings.email_relay_password,
     }

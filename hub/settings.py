@@ -85,6 +85,43 @@ class Settings(BaseSettings):
     sms_calls_in_flight: int = Field(
         32, ge=1, le=256, description="calls that this process makes at the same time"
     )
+    telegram_token: SecretStr = Field(
+        SecretStr(""), description="of the bot; empty: no chat (the demo has its simulator)"
+    )
+    telegram_api_url: str = Field(
+        "https://api.telegram.org", description="the Bot API, a server of its own, or its simulator"
+    )
+    telegram_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="updates are posted to us and bear it; empty: the hub asks for them"
+    )
+    telegram_webhook_url: str = Field(
+        "", description="address that updates are posted to; empty: /hooks/telegram of the desk's"
+    )
+    telegram_messages_per_second: float = Field(
+        25.0, gt=0, description="pace of this process towards Telegram, which allows a bot about 30"
+    )
+    smpp_host: str = Field("", description="SMS centre that speaks SMPP 3.4; empty: none")
+    smpp_port: int = Field(2775, ge=1, le=65535, description="its port")
+    smpp_role: Literal["first", "spare"] = Field(
+        "first", description="beside another SMS provider: called first, or while that one does not answer"
+    )
+    smpp_system_id: str = Field("", description="who we are there")
+    smpp_password: SecretStr = Field(
+        SecretStr(""), description="password of the system id, 8 letters at most"
+    )
+    smpp_system_type: str = Field("", description="where the centre asks for one")
+    smpp_from: str = Field("", description="number, short number or name that texts are from")
+    smpp_tls: bool = Field(False, description="SMPP inside TLS, its certificate checked")
+    smpp_ca: Path | None = Field(None, description="PEM of an authority that the system does not know")
+    smpp_long: Literal["udh", "payload"] = Field(
+        "udh", description="long texts: udh cuts them here, payload leaves that to the centre"
+    )
+    smpp_message_ids: Literal["same", "hex_dec", "dec_hex"] = Field(
+        "same", description="how answers and texts of receipts write a message's number, in this order"
+    )
+    smpp_alphabet: Literal["gsm7", "latin1", "ascii"] = Field(
+        "gsm7", description="what the centre means by data_coding 0"
+    )
     email_relay_host: str = Field(
         "", description="relay that takes mail; empty: no mail wire (the demo has its own)"
     )

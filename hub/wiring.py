@@ -19,7 +19,7 @@ from domain.report import Inbound
 from duty import thumbnails
 from duty.clocks import ClockStep, Setting
 from duty.thumbnails import Thumbnails
-from hub import birth, keys, network, peers_in, refusals, senders
+from hub import birth, keys, network, peers_in, refusals, senders, wiring_chat
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
@@ -34,6 +34,7 @@ from intake import scan as scanning
 from intake.acknowledge import Acknowledger
 from intake.filing import Filing
 from intake.media import Media
+from intake.poll import Poller
 from intake.reading import Locale
 from intake.scan import Scanner
 from intake.sender_checks import Checker
@@ -76,6 +77,8 @@ class Hub:
     publishers: Mapping[str, Publisher]  # channel -> what publishes to everyone
     twilio: SmsDoor
     voice: VoiceDoor
+    chat: wiring_chat.ChatDoor
+    poller: Poller | None  # who asks the chat's provider for what came in; None without one
     bell: Bell
     room: Room
     health: Health
@@ -119,22 +122,16 @@ def now() -> datetime:
 
 def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
-    made = keys.load(settings.data_dir / "keys", may_make=False)
-    refusals.must_be_sound(settings)
-    store = birth.open_store(settings, made)
-    mode = store.read(hub_row.mode)
-    refusals.must_be_sound(settings, mode)
-    keys.must_belong(settings.data_dir / "keys", made, store.read(hub_row.instance))
-    followed = clocks.Followed(clock) if clock is now else None  # a test's own time follows nobody
-    if followed is not None and (at := store.read(figures.clock)):
-        followed.follow(at)
-    clock = clocks.of(mode, followed or clock, settings.clock_file)
+    made, store, mode, followed, clock = _founded(settings, clock)
     blobs = Blobs(settings.data_dir / "blobs")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
     bell, room = Bell(), Room(settings.data_dir)
     path = return_path(settings, made)
-    wires = [*sms_wires(settings, mode), *mail_wires(settings, mode, path, clock)]
+    spool = Spool(settings.data_dir / "spool")
+    intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)
+    texts = wiring_chat.lines(settings, mode, intake, sms_wires(settings, mode))
+    wires = [*texts, *mail_wires(settings, mode, path, clock)]
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
     filing = Filing(
@@ -142,7 +139,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         looks_at_senders=checker is not None,
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
-    media = Media(store=store, blobs=blobs, pool=pool, clock=clock, get=media_host(settings, mode).get)
+    media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
     student = _student(settings, store, bell, clock)
     scanner = _scanner(store, blobs, clock=clock, bell=bell)
     around = peers_in.around(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
@@ -155,7 +152,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         blobs=blobs,
         pool=pool,
         thumbnails=_thumbnails(settings, blobs),
-        spool=Spool(settings.data_dir / "spool"),
+        spool=spool,
         filing=filing,
         media=media,
         scanner=scanner,
@@ -169,6 +166,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         publishers=outgoing.publishers,
         twilio=sms_door(settings),
         voice=voice_door(settings, mode),
+        chat=wiring_chat.chat_door(settings),
+        poller=wiring_chat.poller(settings, outgoing.wires.get("telegram"), intake, outgoing.courier),
         bell=bell,
         room=room,
         health=health,
@@ -179,9 +178,32 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
+def _founded(
+    settings: Settings, clock: Callable[[], datetime]
+) -> tuple[keys.Keys, Store, Mode, clocks.Followed | None, Callable[[], datetime]]:
+    """What a hub stands on: keys, database and time that belong to each other."""
+    made = keys.load(settings.data_dir / "keys", may_make=False)
+    refusals.must_be_sound(settings)
+    store = birth.open_store(settings, made)
+    mode = store.read(hub_row.mode)
+    refusals.must_be_sound(settings, mode)
+    keys.must_belong(settings.data_dir / "keys", made, store.read(hub_row.instance))
+    followed = clocks.Followed(clock) if clock is now else None  # a test's own time follows nobody
+    if followed is not None and (at := store.read(figures.clock)):
+        followed.follow(at)
+    return made, store, mode, followed, clocks.of(mode, followed or clock, settings.clock_file)
+
+
 def _scanner(store: Store, blobs: Blobs, *, clock: Callable[[], datetime], bell: Bell) -> Scanner:
     pool = Pool(size=1, wall=scanning.WALL, cpu=scanning.CPU)
     return Scanner(store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
+
+
+def _media(
+    settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime]
+) -> Media:
+    get = wiring_chat.media_getter(settings, mode, media_host(settings, mode).get)
+    return Media(store=store, blobs=blobs, pool=pool, clock=clock, get=get)
 
 
 def _health(
@@ -191,6 +213,9 @@ def _health(
     """The look at everything, which asks neighbours that its room may not know."""
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
     health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
+    heard = wiring_chat.hearing(wires, settings, store, clock)
+    health.join(Trouble.DOOR_DEAF, heard.is_good)
+    health.join(Trouble.DOOR_LOSS, heard.is_whole)
     if any(wire.reaches_the_world for wire in wires):
         health.join(Trouble.NETWORK_OUT, network.is_there)
     return health
@@ -231,6 +256,7 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
             for name in (
                 settings.twilio_from,
                 settings.sms_spare_from,
+                settings.smpp_from,
                 settings.sender_id,
                 settings.mail_from,
             )
@@ -291,6 +317,9 @@ def _outgoing(
         paces={
             "sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
             "twilio_sms_spare": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "smpp_sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "twilio_sms": Pace(settings.sms_calls_per_second, burst=settings.sms_calls_per_second / 4),
+            "telegram": Pace(settings.telegram_messages_per_second, burst=1),
             "email": Pace(settings.emails_per_second, burst=settings.emails_per_second / 4),
         },
         courier=Courier(lambda error: log("outbox.bug", kind=type(error).__name__, where=where(error))),

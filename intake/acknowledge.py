@@ -12,6 +12,7 @@ from channels.text import segments
 from domain.handling import Mode
 from domain.notice import Notice, NoticeKind
 from domain.report import Content, Inbound
+from intake.chat_commands import Reply
 from intake.contacts import mail_in
 from intake.phones import mobile_of, phone
 from outbox import ledger
@@ -28,6 +29,10 @@ SMS_PARTS = 2  # of a text to one person; the link is left out where it would ma
 # somebody. The first row is for mail alone, where two machines could answer each other (PROMISES H11).
 MAIL_PAUSE = (timedelta(minutes=10), 1)
 PER_SENDER = ((timedelta(hours=1), 3), (timedelta(days=1), 10))
+PER_CHAT = (
+    (timedelta(minutes=1), 10),
+    (timedelta(hours=1), 60),
+)  # a chat costs nothing, and its commands want answers
 # A twentieth of the SMS pace of one process (100 a second): a flood of reports must not slow a warning.
 PER_MINUTE = 300
 
@@ -107,16 +112,32 @@ class Acknowledger:
         reason = reason or self._limit(unit, arrived.inbound, channel, at)
         if reason is not None:
             return "", reason.value
-        language = notice_texts.language_for(content.language)
+        language = notice_texts.language_for(arrived.inbound.meta.get("language") or content.language)
         notice = Notice(
             kind=NoticeKind.ACKNOWLEDGEMENT, about=arrived.report_id, channel=channel, address=address,
-            language=language, payload=self._payload(channel, language, arrived.code), expires=at + LASTS,
+            language=language, payload=self._payload(channel, language, arrived), expires=at + LASTS,
         )  # fmt: skip
         parcel = ledger.put_notice(unit, notice, at)
         if not parcel:
             return "", Silence.REPEATED.value
         inbox.acknowledge(unit, arrived.id, at)
         return parcel, channel
+
+    def answer(self, unit: Unit, arrived: Arrived, reply: Reply, language: str, at: datetime) -> str:
+        """Promise the answer to a command of a chat; the parcel to ring for, '' for none."""
+        channel, chat = arrived.inbound.channel, arrived.inbound.sender
+        if channel not in self.channels or not chat or self._limit(unit, arrived.inbound, channel, at):
+            return ""
+        payload = notice_texts.chat(
+            reply.kind, language, organisation=self._organisation(language), mode=self.mode, area=reply.area,
+            choices=reply.choices, is_responsible=reply.is_responsible,
+        )  # fmt: skip
+        notice = Notice(
+            kind=reply.kind, about=arrived.report_id, channel=channel, address=chat, language=language,
+            payload=payload.encode(), expires=at + LASTS,
+        )  # fmt: skip
+        inbox.acknowledge(unit, arrived.id, at)
+        return ledger.put_notice(unit, notice, at)
 
     def _where(self, inbound: Inbound, content: Content) -> tuple[str, str, Silence | None]:
         """(channel, address, None), or the reason for silence."""
@@ -136,6 +157,10 @@ class Acknowledger:
             reason = Silence.STOP_WORD
         elif inbound.channel == "email":
             reason = _of_mail(inbound, content)
+        elif channel == "telegram":
+            reason = (
+                Silence.LIST if address.startswith("-") else None
+            )  # a group: sent to many, never answered
         elif channel == "email" and _NOBODY.fullmatch(address):
             reason = Silence.NOBODY
         return channel, address, reason
@@ -149,22 +174,31 @@ class Acknowledger:
         if inbound.channel == "sms":
             found = phone(inbound.sender, region=self.region)
             return "sms", found.e164 if found and found.kind == "mobile" else ""
+        if inbound.channel == "telegram":
+            return "telegram", inbound.sender
         if inbound.channel == "email" or "@" in inbound.sender:
             return "email", mail_in(inbound.sender)
         return "sms", mobile_of(inbound.sender, self.region)
 
     def _limit(self, unit: Unit, inbound: Inbound, channel: str, at: datetime) -> Silence | None:
-        limits = (MAIL_PAUSE, *PER_SENDER) if channel == "email" else PER_SENDER
+        limits = {"email": (MAIL_PAUSE, *PER_SENDER), "telegram": PER_CHAT}.get(channel, PER_SENDER)
         for within, most in limits:
             if inbox.acknowledged(unit, inbound.sender, at - within) >= most:
                 return Silence.SENDER_LIMIT
         return None if self.valve.take() else Silence.OVERLOAD
 
-    def _payload(self, channel: str, language: str, code: str) -> bytes:
-        link = self.link(code)
-        write = notice_texts.mail if channel == "email" else notice_texts.sms
+    def _organisation(self, language: str) -> str:
+        return (self.organisation_en if language == notice_texts.ENGLISH else "") or self.organisation
 
-        name = (self.organisation_en if language == notice_texts.ENGLISH else "") or self.organisation
+    def _payload(self, channel: str, language: str, arrived: Arrived) -> bytes:
+        code, name = arrived.code, self._organisation(language)
+        link = self.link(code)
+        if channel == "telegram":
+            return notice_texts.chat(
+                NoticeKind.ACKNOWLEDGEMENT, language, organisation=name, mode=self.mode, code=code, link=link,
+                too_large=int(arrived.inbound.meta.get("too_large", 0)),
+            ).encode()  # fmt: skip
+        write = notice_texts.mail if channel == "email" else notice_texts.sms
 
         def text(link: str) -> str:
             return write(

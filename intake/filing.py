@@ -10,18 +10,19 @@ from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import event_types
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
-from intake import bounces, calls, rings
+from intake import bounces, calls, chat_commands, rings, threads
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from sandbox.pool import Pool
-from store import audience, inbox, journal, media, reports, sender_checks, shelf
+from store import audience, inbox, journal, media, pieces, reports, sender_checks, shelf
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
 from store.inbox import Arrived
 from store.unit import Unit
+from templates import notice_texts
 
 WAIT = timedelta(seconds=30)  # before a message whose filing failed for a passing reason is tried again
 TRIES = 5  # then it is filed unread: an officer with the original beats a sixth try
@@ -166,8 +167,19 @@ def _enter(
 
     What to ring for as (job, id); None when there was nothing left to file.
     """
-    if not inbox.move(unit, arrived, "file"):
+    is_command = found.command in chat_commands.COMMANDS
+    here = threads.place(unit, arrived, found.piece, at) if found.piece and not is_command else threads.ALONE
+    if here.waits_until:
+        pieces.wait(unit, arrived.id, here.waits_until)
         return None
+    if not inbox.move(unit, arrived, "shelve" if found.passes == "unknown" else "file"):
+        return None
+    if found.passes or is_command:
+        parcel = _settle(unit, arrived, found, acknowledger, at)
+        return [("deliver", parcel)] if parcel else []
+    if here.report:
+        return [("fetch_media", medium) for medium in threads.add(unit, arrived, content, here, at)]
+    content = threads.whole(unit, arrived, found.piece, content, here) if found.piece else content
     if _is_only_a_stop(unit, arrived, content.text, at):
         return None
     content = rings.with_ring(unit, arrived.inbound, content)
@@ -175,6 +187,7 @@ def _enter(
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
+    threads.begin(unit, arrived, here, at)
     if reason := _reason_to_shelve(content.findings):
         shelf.put(unit, "inbound", reason, origin=arrived.report_id, at=at)
     parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
@@ -186,6 +199,25 @@ def _enter(
     )  # fmt: skip
     return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited),
             ("study_report", report.id)]  # fmt: skip
+
+
+def _settle(
+    unit: Unit, arrived: Arrived, found: Reading, acknowledger: Acknowledger | None, at: datetime
+) -> str:
+    """What came by a chat and is no report: a command, or word of the chat itself. The parcel to ring for, or ''."""
+    channel, chat = arrived.inbound.channel, arrived.inbound.sender
+    if found.passes == "unknown":
+        shelf.put(unit, "inbound", "unknown_kind", origin=arrived.id, at=at)
+    elif found.passes == "blocked":
+        audience.opt_out(unit, channel, chat, inbound=arrived.id, at=at)
+    elif found.passes == "moved":
+        audience.readdress(unit, channel, chat, found.argument, at)
+    if found.passes:
+        journal.append(unit, "inbound", arrived.id, f"chat_{found.passes}", by="system", at=at)
+        return ""
+    language = notice_texts.language_for(found.language or "und")
+    reply = chat_commands.do(unit, arrived, found.command, found.argument, language, at)
+    return acknowledger.answer(unit, arrived, reply, language, at) if acknowledger else ""
 
 
 def _reason_to_shelve(findings: Sequence[str]) -> str:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from channels.codecs import bulletin_file, mail, slip, twilio_form, twilio_voice_form
+from channels.codecs import (
+    bulletin_file,
+    mail,
+    slip,
+    smpp_deliver,
+    telegram_update,
+    twilio_form,
+    twilio_voice_form,
+)
+from domain.piece import Piece
 from domain.report import Fact, Inbound
 from intake.normalise import clean, position
 from intake.phones import phone
@@ -36,6 +45,11 @@ class Reading:
     event_code: str = ""
     grade: int | None = None
     area: str = ""
+    piece: Piece | None = None  # of what it is a part, where the door knows
+    command: str = ""  # that a chat gave in place of a report
+    argument: str = ""
+    language: str = ""  # as the sender's own device says
+    passes: str = ""  # what happened, when it is no message: blocked, unblocked, moved, unknown
 
 
 @dataclass(slots=True)
@@ -75,6 +89,10 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
     """The function that reads this door's bytes in the sandbox, and its options."""
     if inbound.channel == "email":
         return mail.read, {"envelope_from": inbound.sender}
+    if inbound.channel == "telegram":
+        return telegram_update.read, {}
+    if inbound.media_type == smpp_deliver.MEDIA_TYPE:
+        return smpp_deliver.read, {"alphabet": inbound.meta.get("alphabet", "")}
     if inbound.channel == "sms":
         return twilio_form.read, {}
     if inbound.channel == "voice":
@@ -86,7 +104,14 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
 
 def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     """What `parsed` says in the words of the queue."""
-    by_door = {"email": _mail, "sms": _sms, "web": _web, "voice": _voice, "peer": _peer}
+    by_door = {
+        "email": _mail,
+        "sms": _sms,
+        "telegram": _telegram,
+        "web": _web,
+        "voice": _voice,
+        "peer": _peer,
+    }
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
 
@@ -130,7 +155,49 @@ def _mail(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Readin
 def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     gathered = _Gathered()
     gathered.number(parsed["sender"], "envelope", locale)
-    return Reading(text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]))
+    return Reading(
+        text=clean(str(parsed["text"])), facts=gathered.done(), findings=tuple(parsed["findings"]),
+        piece=Piece(**parsed["piece"]) if parsed.get("piece") else None,
+    )  # fmt: skip
+
+
+def _telegram(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """A message of a chat. Who sends it is a name he gave himself and a number nobody can call."""
+    if parsed["kind"] != "message" and parsed["kind"] != "edited_message":
+        status = str(parsed.get("status", ""))
+        is_gone = status in ("kicked", "left")
+        passes = "unknown" if parsed["kind"] == "unknown" else "blocked" if is_gone else "unblocked"
+        return Reading(text="", facts={}, passes=passes)
+    chat = f"telegram:{inbound.meta.get('bot', '')}:{parsed['chat']}"
+    if parsed["migrate_to"]:
+        return Reading(text="", facts={}, passes="moved", argument=str(parsed["migrate_to"]))
+    gathered = _Gathered()
+    gathered.add("sender", f"telegram:{parsed['chat']}", "envelope")
+    gathered.add("name", parsed["name"], "header", note="claimed by the sender")
+    gathered.add("place", parsed["place"], "citizen")
+    gathered.add("contact_name", parsed["contact_name"], "citizen")
+    if parsed["contact"]:
+        gathered.number(parsed["contact"], "citizen", locale)
+    if found := position(str(parsed.get("lat", "")), str(parsed.get("lon", ""))):
+        note = f"±{parsed['accuracy']:.0f} m" if parsed.get("accuracy") else ""
+        gathered.add("position", f"{found[0]},{found[1]}", "citizen", note=note)
+    text = clean(str(parsed["text"] or parsed["sticker"]))
+    findings = ["unverified_sender"]
+    findings += ["forwarded"] if parsed["is_forwarded"] else []
+    findings += ["media_too_large"] if inbound.meta.get("too_large") else []
+    findings += ["media_pending"] if inbound.meta.get("media") else []
+    has_more = {"position", "place", "contact_name"} & gathered.facts.keys()
+    findings += [] if text or has_more or inbound.meta.get("media") else ["no_readable_text"]
+    message = f"{chat}:{parsed['message']}"
+    piece = Piece(
+        correspondent=chat, thread=f"{chat}:album:{parsed['album']}" if parsed["album"] else message,
+        message=message, n=int(parsed["message"]), edited=int(parsed["edited"]), body={"text": text},
+        answers=(f"{chat}:{parsed['answers']}", f"{parsed['chat']}:{parsed['answers']}") if parsed["answers"] else (),
+    )  # fmt: skip
+    return Reading(
+        text=text, facts=gathered.done(), findings=tuple(findings), piece=piece, language=str(parsed["language"]),
+        command=str(parsed.get("command", "")), argument=str(parsed.get("argument", "")),
+    )  # fmt: skip
 
 
 def _voice(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

@@ -19,7 +19,7 @@ from outbox.lanes import URGENT, job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
 from outbox.window import Outcome, calls_of
-from store import journal, parcels, promises, shelf, slices
+from store import audience, journal, parcels, promises, shelf, slices
 from store import receipts as receipt_book
 from store.parcels import Claim, Result, Slot
 from store.unit import Unit
@@ -216,7 +216,7 @@ def _results(outcome: Outcome) -> list[Result]:
             found.append(Result(seq=slot.seq, state=DeliveryState.UNSURE, code="no_answer"))
         else:
             found.append(Result(seq=slot.seq, state=answer.state, provider_id=answer.provider_id[:80],
-                                code=answer.code))  # fmt: skip
+                                code=answer.code, gone=item.address if answer.is_gone else ""))  # fmt: skip
     return found
 
 
@@ -229,7 +229,9 @@ def _write(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> 
 def _follow(
     unit: Unit, held: Claim, results: Sequence[Result], waiting: frozenset[str] | None, at: datetime
 ) -> None:
-    """After the results the receipts that came before them, then how many are unsure."""
+    """After the results the receipts that came before them, who is gone, then how many are unsure."""
+    for gone in (r.gone for r in results if r.gone and waiting is not None):
+        audience.opt_out(unit, held.channel, gone, inbound="", at=at)
     if waiting:
         receipts.apply_held(unit, held.channel, waiting, at)
     unsure = sum(r.state is DeliveryState.UNSURE for r in results) if waiting is not None else 0

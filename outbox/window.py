@@ -123,6 +123,10 @@ class Courier:
         """What this process knows of the wire's provider."""
         return self._breakers.setdefault(wire.name, Breaker())
 
+    def know(self, wire: Wire) -> None:
+        """Close its sessions at the end, though it may never be called."""
+        self._wires[wire.name] = wire
+
     def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Run what is no call that sends, in the loop where the wires' sessions live. Raises Unavailable."""
         if self._is_closing:
@@ -252,7 +256,8 @@ class Courier:
 
     async def _drain(self) -> None:
         for name, wire in self._wires.items():
-            await self._windows[name].end()
+            if window := self._windows.get(name):
+                await window.end()
             await wire.aclose()
 
     async def _cut_off(self) -> None:

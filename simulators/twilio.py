@@ -108,9 +108,9 @@ def _answer(simulator: Simulator, rule: Rule, message: Message | None) -> Respon
         case Act.ERROR | Act.ERROR_TAKEN:
             return _error(500, 20500)
         case Act.HANG | Act.HANG_TAKEN:
-            return _Hang()
+            return Hang()
         case Act.RESET | Act.RESET_TAKEN:
-            return _Reset()
+            return Reset()
         case Act.GARBAGE | Act.GARBAGE_TAKEN:
             return Response("<html>200 OK</html>", media_type="text/html")
         case Act.REDIRECT:
@@ -127,7 +127,7 @@ def _error(status: int, code: int, headers: dict[str, str] | None = None) -> Res
     return JSONResponse(body, status_code=status, headers=headers)
 
 
-class _Hang(Response):
+class Hang(Response):
     """No answer until the caller has gone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +135,7 @@ class _Hang(Response):
             pass
 
 
-class _Reset(Response):
+class Reset(Response):
     """A TCP reset in place of an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -163,6 +163,32 @@ def opt_out(unit: Unit, channel: str, address: str, *, inbound: str, at: datetim
     return scope
 
 
+def opt_in(unit: Unit, channel: str, address: str) -> None:
+    """Whoever ended his subscriptions asks for warnings again."""
+    o = t.opt_out
+    unit.execute(o.delete().where(o.c.channel == channel, o.c.address == address))
+
+
+def areas_of(unit: Unit, channel: str, address: str) -> frozenset[str]:
+    """The areas that an address is on the present list for."""
+    r = t.recipient.c
+    query = sa.select(r.area).where(r.channel == channel, r.address == address, *_present(unit))
+    return frozenset(row.area for row in unit.rows(query))
+
+
+def readdress(unit: Unit, channel: str, before: str, after: str, at: datetime) -> int:
+    """An address has another name now: its rows of the present list move there. How many."""
+    r = t.recipient
+    mine = (r.c.channel == channel, r.c.address == before, *_present(unit))
+    rows = unit.rows(sa.select(r.c.area, r.c.language, r.c.group, r.c.name).where(*mine))
+    if rows:
+        remove(unit, channel, before)
+        moved = [{"channel": channel, "address": after, "area": row.area, "language": row.language,
+                  "group": row.group, "name": row.name} for row in rows]  # fmt: skip
+        add(unit, moved, at)
+    return len(rows)
+
+
 def ended_by(unit: Unit, inbound_id: str) -> bool:
     """Whether this message has already ended, or tried to end, its sender's subscriptions."""
     o = t.opt_out.c

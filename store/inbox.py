@@ -206,6 +206,13 @@ def named(unit: Unit, channel: str, external_id: str) -> str | None:
     return found
 
 
+def is_kept(unit: Unit, channel: str, external_id: str) -> bool:
+    """Whether a message of that name is stored."""
+    i = t.inbound.c
+    query = sa.select(i.id).where(i.channel == channel, i.external_id == external_id)
+    return unit.scalar(query) is not None
+
+
 def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:
     """Ids of messages that are durable and not yet filed, oldest first."""
     i = t.inbound.c
@@ -227,6 +234,14 @@ def move(unit: Unit, arrived: Arrived, action: str) -> bool:
         i.update().where(i.c.id == arrived.id, i.c.state == arrived.state.value).values(state=after.value)
     )
     return done.rowcount == 1
+
+
+def file_with(unit: Unit, inbound_id: str) -> bool:
+    """A message that waited is filed as a part of another; False if it is not waiting any more."""
+    i = t.inbound
+    after = ARRIVALS.after(Arrival.RECEIVED, "file").value
+    waiting = (i.c.id == inbound_id, i.c.state == Arrival.RECEIVED.value)
+    return unit.execute(i.update().where(*waiting).values(state=after)).rowcount == 1
 
 
 def shelve(unit: Unit, arrived: Arrived, reason: str, at: datetime) -> None:

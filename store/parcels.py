@@ -69,6 +69,7 @@ class Result:
     state: DeliveryState
     provider_id: str = ""
     code: str = ""
+    gone: str = ""  # the address, when nobody is there any more to get anything
     # no call began: the attempt is taken back, or it would stand behind those that had one
     is_unmade: bool = False
 

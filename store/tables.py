@@ -7,6 +7,7 @@ from domain import clock as clocks
 from domain import parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
+from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, ring, shift, slip
 from store.tables_files import scan
@@ -17,9 +18,9 @@ from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_study import study
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "login_failure", "login_link", "look_up", "mail_seal",
-           "media", "operation", "person", "process", "provider", "report_timing", "ring", "scan", "sender_check",
-           "session", "shift", "silence", "slip", "study"]  # fmt: skip
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "login_failure", "login_link",
+           "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process", "provider",
+           "report_timing", "ring", "scan", "sender_check", "session", "shift", "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
     "hub",

@@ -28,6 +28,7 @@ _NEEDED = ("number", "issuer", "mode", "zone", "areas", "sent", "expires", "fiel
 _TEXT_CHANNELS: Mapping[str, tuple[str, Callable[[str, Mode, str], str]]] = {
     "sms": ("sms.{}.txt", shape.message),
     "email": ("email.{}.txt", shape.letter),
+    "telegram": ("telegram.{}.txt", shape.post),
     "web_notice": ("web_notice.{}.html", shape.page),
     "broadcast": ("broadcast.{}.txt", shape.script),
 }

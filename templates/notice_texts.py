@@ -33,6 +33,16 @@ def mail(kind: NoticeKind, language: str, *, code: str, link: str, organisation:
     return shape.letter(text, mode, language)
 
 
+def chat(kind: NoticeKind, language: str, *, organisation: str, mode: Mode, **more: object) -> str:
+    """A message of a chat; `more` are the values of its kind."""
+    text = (
+        _environment()
+        .get_template(f"{kind.value}.telegram.{language}.txt")
+        .render({"organisation": organisation, **more})
+    )
+    return shape.post(text, mode, language)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     return Environment(

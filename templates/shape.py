@@ -69,6 +69,13 @@ def letter(text: str, mode: Mode, language: str) -> str:
     return f"{subject}\n\n{body}\n"
 
 
+def post(text: str, mode: Mode, language: str) -> str:
+    """A message of a chat: lines as the template has them, none wrapped, the marks on lines of their own."""
+    body = re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in text.strip().splitlines()))
+    mark = _mark(mode, language)
+    return f"{mark.line}\n\n{body}\n\n{mark.line}" if mark else body
+
+
 def page(body: str, mode: Mode, language: str) -> str:
     """The inner HTML of a notice."""
     if not (mark := _mark(mode, language)):

@@ -44,6 +44,7 @@ class Secrets:
 
     account_sid: str = field(default_factory=lambda: "AC" + secrets.token_hex(16))
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    telegram_token: str = field(default_factory=lambda: f"700000001:{secrets.token_urlsafe(26)}")
     department: str = field(default_factory=lambda: f"tocsin_test_{secrets.token_urlsafe(32)}")
     officer: str = field(default_factory=lambda: f"tocsin_test_{secrets.token_urlsafe(32)}")
     approver: str = field(default_factory=lambda: f"tocsin_test_{secrets.token_urlsafe(32)}")

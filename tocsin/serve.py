@@ -31,13 +31,15 @@ from intake import bulletins
 from intake.desk import drain
 from outbox import publish, sweep
 from outbox.window import DEADLINE
-from simulators import call_page, demo_page, mailbox_page, smtp_controls
+from simulators import call_page, demo_page, mailbox_page, smtp_controls, telegram_page
 from simulators.smtp_sink import Sink, SinkConfig
+from simulators.telegram import TelegramSimConfig
+from simulators.telegram import app as telegram_app
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study
 from store.unit import Unit
-from tocsin import demo, keeper, sockets, welcome
+from tocsin import chat_line, demo, keeper, sockets, welcome
 from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
 from tocsin.leases import LeaseLoop
@@ -59,6 +61,7 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
         web_socket = sockets.inherited() or sockets.listen(settings.host, settings.port)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
+        chat_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
             update={
                 "port": sockets.port_of(web_socket),
@@ -66,15 +69,18 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
             }
         )
         made = None
-        if provider_socket is not None and relay_socket is not None:
+        if provider_socket is not None and relay_socket is not None and chat_socket is not None:
             made = demo.load_secrets(settings.data_dir)
             settings = _with_simulator(settings, made, sockets.port_of(provider_socket))
             settings = _with_relay(settings, sockets.port_of(relay_socket))
+            settings = chat_line.with_simulator(settings, made, sockets.port_of(chat_socket))
             steps = birth.prepare(settings, Mode.DEMO, now())
         else:
             steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
-            uvloop.run(_up(hub, web_socket, (provider_socket, relay_socket), made, steps, ready_file))
+            uvloop.run(
+                _up(hub, web_socket, (provider_socket, relay_socket, chat_socket), made, steps, ready_file)
+            )
 
 
 def web(settings: Settings) -> None:
@@ -134,7 +140,7 @@ def anchors(settings: Settings) -> dict[int, str]:
 
 
 async def _up(
-    hub: Hub, web_socket: Any, outside: tuple[Any, Any], made: demo.Secrets | None, steps: tuple[int, int],
+    hub: Hub, web_socket: Any, outside: tuple[Any, ...], made: demo.Secrets | None, steps: tuple[int, int],
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
@@ -156,7 +162,7 @@ async def _up(
             hub.stopping.set()
 
 
-async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[Any, Any], app: Any) -> Any:
+async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[Any, ...], app: Any) -> Any:
     """Start the simulated provider and relay, and put phones and mailboxes beside the hub's pages."""
     settings = hub.settings
     provider = twilio_app(
@@ -170,23 +176,33 @@ async def _open_demo(house: House, hub: Hub, made: demo.Secrets, outside: tuple[
             api_url=settings.twilio_base_url,
         )
     )
-    provider_socket, relay_socket = outside
+    provider_socket, relay_socket, chat_socket = outside
     await house.open_web(provider, provider_socket)
+    chats = telegram_app(TelegramSimConfig(token=made.telegram_token, now=now))
+    await house.open_web(chats, chat_socket)
+    telegram = chats.state.telegram
     door = (settings.smtp_host, settings.smtp_port)
     sink = Sink(SinkConfig(door=door, now=now, bound=relay_socket))
     controls = sockets.listen("127.0.0.1", 0)
     await house.open_door(sink)
     await house.open_web(smtp_controls.app(sink), controls)
     known = {"url": settings.twilio_base_url, "base_url": settings.site, "smtp": list(door),
+             "telegram_url": settings.telegram_api_url,
              "mail_url": f"http://127.0.0.1:{sockets.port_of(controls)}"}  # fmt: skip
     demo.write_private(settings.data_dir / "simulator.json", json.dumps(known))
     mail = mailbox_page.section(sink, hub.zone)
     desk_url = f"{settings.site}/hooks/cti/{settings.cti_token.get_secret_value()}"
     booth = call_page.Booth(provider.state.simulator, hosts=hosts(settings), desk_url=desk_url)
+    chat = telegram_page.section(telegram, hub.zone)
+    said = telegram_page.routes(telegram, hosts(settings))
     phones = demo_page.routes(
-        provider.state.simulator, hosts=hosts(settings), lead=booth.section(), sections=[mail], zone=hub.zone
+        provider.state.simulator,
+        hosts=hosts(settings),
+        lead=booth.section(),
+        sections=[chat, mail],
+        zone=hub.zone,
     )
-    whole = Starlette(routes=[*phones, *booth.routes(), *mailbox_page.routes(sink)])
+    whole = Starlette(routes=[*phones, *booth.routes(), *mailbox_page.routes(sink), *said])
     whole.router.default = app  # a Mount at "/" leaves out paths with a line end: the hub answers those too
     return whole
 
@@ -296,6 +312,7 @@ def running(hub: Hub, kind: str) -> Iterator[Pulse]:
     ) as error:  # another process writes them, or stands still while it does: the chore tries again
         _failed("refresh", error)
     timers.start()
+    leaving = chat_line.start(hub, _failed)
     part = _patience(hub).part
     pulse = Pulse(leave=partial(_leave, hub))
     pulse.join(Part(name="timers", count=lambda: timers.turns, patience=SWEEP_TURNS))
@@ -308,6 +325,7 @@ def running(hub: Hub, kind: str) -> Iterator[Pulse]:
             pulse.start()
             yield pulse
     finally:
+        leaving.set()
         pulse.stop()
         leases.stop()
         timers.stop(part)
@@ -387,6 +405,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
         _spool_chore(hub),
+        chat_line.chore(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
@@ -447,6 +466,7 @@ def _ready(hub: Hub, made: demo.Secrets | None) -> dict[str, Any]:
             "twilio": {
                 "url": settings.twilio_base_url, "account_sid": made.account_sid, "auth_token": made.auth_token
             },
+            "telegram": {"url": settings.telegram_api_url},
             "smtp": {
                 "host": settings.email_relay_host, "port": settings.email_relay_port,
                 "url": json.loads((settings.data_dir / "simulator.json").read_text())["mail_url"],

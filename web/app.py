@@ -14,6 +14,7 @@ from web import downloads, ops, problems, public
 from web.access import AccessLog
 from web.api.app import api_app
 from web.api.openapi import docs_routes
+from web.chat import ChatDoor
 from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.cti import CtiDoor
@@ -35,6 +36,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *Doors(hub, porter).routes(),
             *VoiceDoor(hub, porter).routes(),
             *CtiDoor(hub, porter).routes(),
+            *ChatDoor(hub, porter).routes(),
             *docs_routes(api),
             Mount("/v1", api),
             *console_routes(hub, live),

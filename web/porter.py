@@ -64,23 +64,33 @@ class Porter:
         return NotAllowed("not whom this address is for", code=code)
 
     async def shaped(
-        self, kind: str, request: Request, raw: bytes, at: datetime, parse: Callable[[], T]
+        self,
+        kind: str,
+        request: Request,
+        raw: bytes,
+        at: datetime,
+        parse: Callable[[], T],
+        *,
+        origin: str = "",
     ) -> T:
-        """What `parse` gives; a signed form of another shape goes to the shelf before the 400."""
+        """What `parse` gives; what is signed and of another shape goes to the shelf before the 400.
+
+        `origin` groups what is alike there; without it, the signature does.
+        """
         try:
             return parse()
         except BadInput as error:
             code = error.code
             signature = request.headers.get("x-twilio-signature", "")
-            put = self._hub.store.submit(lambda unit: _shelve(unit, kind, code, signature, raw, at))
+            group = origin or f"twilio:{hashlib.sha256(signature.encode()).hexdigest()[:32]}"
+            put = self._hub.store.submit(lambda unit: _shelve(unit, kind, code, group, raw, at))
             log("door.shelved", kind=kind, reason=code, shelf=await asyncio.wrap_future(put))
             # The flaws name what was signed wrongly: for the shelf, not for whoever sent it.
             raise BadInput("not the shape of this webhook", code=code) from None
 
 
-def _shelve(unit: Unit, kind: str, reason: str, signature: str, raw: bytes, at: datetime) -> str:
+def _shelve(unit: Unit, kind: str, reason: str, origin: str, raw: bytes, at: datetime) -> str:
     """The shelf id, '' when enough of this signature lie there: one signature has thousands of ways to be cut."""
-    origin = f"twilio:{hashlib.sha256(signature.encode()).hexdigest()[:32]}"
     if shelf.held(unit, kind, origin) >= CUTS:
         return ""
     return shelf.put(unit, kind, reason, at=at, origin=origin, raw=raw)

@@ -17,6 +17,8 @@ from web import full, problems
 from web.downloads import host_name
 
 HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
+CHAT_BYTES = 256 * 1024  # 4,096 letters written as \\uXXXX are 25 KB, with what they answer 50 KB
+CHAT = "/hooks/telegram"
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
 FORM_TIME = timedelta(minutes=5)  # the citizen's form: five photos of 1 MB at 150 kbit/s of a crowded mast
 LINGER = timedelta(seconds=2)  # how long, and
@@ -112,6 +114,7 @@ class Shell:
 
 def _limit(request: Request, largest: int) -> int:
     limit = HOOK_BYTES if request.url.path.startswith("/hooks") else largest
+    limit = CHAT_BYTES if request.url.path == CHAT else limit
     said = request.headers.get("content-length", "0")
     if not said.isascii() or not said.isdigit() or len(said) > 18:
         raise BadInput("the length is no number", code="bad_request")

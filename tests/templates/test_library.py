@@ -37,7 +37,7 @@ SLIPS = re.compile(
 ALL = sorted(library().values(), key=lambda t: t.id)
 RAIN, OUTAGE = library()["heavy_rain"], library()["utility_outage"]
 QUAKE, LEAK = library()["earthquake"], library()["hazmat_leak"]
-CHANNELS = ("sms", "email", "web_notice", "broadcast")
+CHANNELS = ("sms", "email", "telegram", "web_notice", "broadcast")
 MARKS = {
     Mode.DEMO: {"zh-CN": "【演示】", "en": "[TEST]"},
     Mode.EXERCISE: {"zh-CN": "【演练】", "en": "[EXERCISE]"},

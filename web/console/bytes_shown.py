@@ -169,7 +169,7 @@ def _split(codes: Iterable[str]) -> list[tuple[str, str]]:
 
 def shown(artefacts: Iterable[Artefact]) -> list[Shown]:
     """Main texts first, then the prepared endings; the shortest to read first, Chinese before its translation."""
-    order = {"sms": 0, "email": 1, "broadcast": 2, "web_notice": 3}
+    order = {"sms": 0, "email": 1, "telegram": 2, "broadcast": 3, "web_notice": 4}
 
     def place_of(piece: Shown) -> tuple[bool, str, int, bool]:
         a = piece.artefact

@@ -122,7 +122,7 @@ def _with_provider(line: Line, troubled: Sequence[Provider], spares: Collection[
 
 
 def _lines(channels: Mapping[str, Mapping[str, Any]]) -> list[Line]:
-    order = {"sms": 0, "email": 1}
+    order = {"sms": 0, "email": 1, "telegram": 2}
     names = sorted(channels, key=lambda name: (order.get(name, 9), name))
     return [_line(name, channels[name]) for name in names]
 

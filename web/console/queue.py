@@ -26,7 +26,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "open": OPEN, "filed": (State.FILED,), "mine": (State.CLAIMED, State.VERIFIED), "claimed": (State.CLAIMED,),
     "verified": (State.VERIFIED,), "closed": (State.CLOSED,), "all": (),
 }  # fmt: skip
-CHANNELS = ("phone", "voice", "sms", "email", "web", "api", "peer")
+CHANNELS = ("phone", "voice", "sms", "telegram", "email", "web", "api", "peer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
