@@ -1,11 +1,13 @@
 """Event types: scheme ``cn.eips``, five characters, with the warning types of NEWIS on top."""
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+_CODE = re.compile("[0-9A-Z]{3,10}")
 SCHEME = "cn.eips"  # 国家应急平台体系信息资源分类与编码规范; built from public implementations
 
 
@@ -37,6 +39,16 @@ def event_types() -> Mapping[str, EventType]:
             parent=old.parent if old else row["code"][:3] + "00",
         )
     return table
+
+
+def is_code(text: str) -> bool:
+    """Whether it may be a code of an event type. One that the table does not have is kept: tables grow."""
+    return _CODE.fullmatch(text) is not None
+
+
+def class_of(code: str) -> EventType | None:
+    """The class of a code that the table does not know: 11B77 lies in 11B00; None when that is not known either."""
+    return event_types().get(code[:3] + "00") or event_types().get(code[:2] + "000")
 
 
 def category(code: str) -> str:

@@ -202,10 +202,16 @@ class Report:
     claimed_at: datetime | None = None
     event_code: str = ""
     grade: int | None = None  # 1 特别重大 .. 4 一般
-    area: str = ""
+    area: str = ""  # an officer's, or as the sender gave it
+    found_area: str = ""  # what its places leave no doubt about, or an officer chose among them
     closed_reason: str = ""
     merged_into: str = ""
     sender: SenderCheck | None = None  # of a mail; other doors know their senders, or cannot
+
+    @property
+    def where(self) -> str:
+        """The division that lists go by: the officer's, else what was found."""
+        return self.area or self.found_area
 
     @property
     def trust(self) -> int:

@@ -64,7 +64,7 @@ def classify(
     """分类: set event type, event grade and area; what is None stays. Raises BadInput with flaws."""
     report = _locked(unit, report_id, by, revision)
     flaws: list[Flaw] = []
-    if event_code and event_code not in event_types():
+    if event_code and event_code not in event_types() and event_code != report.event_code:
         flaws.append(Flaw("/event_code", "no such event type"))
     if grade is not None and grade not in (1, 2, 3, 4):
         flaws.append(Flaw("/grade", "a grade is 1 to 4"))

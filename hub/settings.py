@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     zone: str = Field("Asia/Shanghai", description="time zone of screens and texts")
     region: str = Field("CN", description="country of phone numbers without one")
     area_code: str = Field("", description="area code of 7 and 8-digit local numbers, e.g. 0571")
+    rules_dir: Path | None = Field(
+        None, description="the deployment's own rules of triage (events.toml, elements.toml, places.toml)"
+    )
     organisation: str = Field("示例省应急管理厅", description="the authority this hub belongs to")
     issuers_en: dict[str, str] = Field(
         {"示例省应急管理厅": "Shili Province Emergency Management Department"},

@@ -17,9 +17,9 @@ from channels.web_notice import WebNotice
 from domain.handling import Mode
 from domain.report import Inbound
 from duty import thumbnails
-from duty.clocks import ClockStep, Setting
+from duty.clocks import Setting
 from duty.thumbnails import Thumbnails
-from hub import birth, keys, network, peers_in, refusals, senders, wiring_chat
+from hub import birth, keys, network, peers_in, refusals, senders, studies, wiring_chat
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
@@ -333,9 +333,10 @@ def _outgoing(
 
 
 def _student(settings: Settings, store: Store, bell: Bell, clock: Callable[[], datetime]) -> Student:
-    """Whoever studies reports: the steps, in the order in which they run."""
-    steps = (ClockStep(setting=_reports_up(settings)),)
-    return Student(store=store, clock=clock, steps=steps, bell=bell, on_bug=_bug("study"))
+    """Whoever studies reports."""
+    return studies.student(
+        settings, store=store, clock=clock, bell=bell, on_bug=_bug("study"), reports_up=_reports_up(settings)
+    )
 
 
 def _reports_up(settings: Settings) -> Setting:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from channels.codecs.return_path import ReturnPath
 from channels.codecs.stop_word import is_stop
 from domain.errors import BadInput, HubError, NotFound, Tampered
-from domain.events import event_types
+from domain.events import is_code
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
 from intake import bounces, calls, chat_commands, rings, threads
@@ -253,7 +253,7 @@ def _report(arrived: Arrived, found: Reading, content: Content, at: datetime) ->
         received_at=inbound.received_at,
         filed_at=at,
         content=content,
-        event_code=found.event_code if found.event_code in event_types() else "",
+        event_code=found.event_code if is_code(found.event_code) else "",
         grade=found.grade,
         area=_area(found.area),
     )

@@ -1,13 +1,15 @@
 """Names of places in a text: the divisions of the country and of this hub, and the landmarks it was given."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
 
 from domain.divisions import counties, level, short_forms, townships
+from domain.errors import BadInput
 
 READ_MAX = (
     20_000  # characters of a text that are looked through: ten pages; who is longer names the place before
@@ -78,11 +80,15 @@ class Manners:
     authorities: tuple[str, ...]
 
 
-def manners(extra: Sequence[Mapping[str, Any]] = ()) -> Manners:
-    """The rules as shipped, with the words that a deployment adds."""
-    text = files("intake").joinpath("rules", "places.toml").read_text(encoding="utf-8")
-    shipped = tomllib.loads(text)
-    more = " ".join(str(rules.get("words", "")) for rules in extra)
+def manners(folder: Path | None = None) -> Manners:
+    """The rules as shipped, with the words that the deployment's own file adds. Raises BadInput(bad_rules)."""
+    shipped = tomllib.loads(files("intake").joinpath("rules", "places.toml").read_text(encoding="utf-8"))
+    more = ""
+    if folder and (own := folder / "places.toml").exists():
+        try:
+            more = str(tomllib.loads(own.read_text(encoding="utf-8")).get("words", ""))
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"{own} is no TOML: {error}", code="bad_rules") from None
     return Manners(
         words=frozenset((shipped["words"] + " " + more).split()),
         not_before=shipped["not_before"],
@@ -153,41 +159,48 @@ def build(
     is_national: bool = True,
 ) -> Gazetteer:  # fmt: skip
     """Over the country's divisions (unless told otherwise), those of this hub and its landmarks."""
-    made = Gazetteer(
-        manners=rules or manners(), landmarks=tuple(landmarks), home=home_of(k.code for k in known)
-    )
-    names = _Names()
-    for code, name, point in _divisions(known, is_national=is_national):
-        if code not in made.titles:
-            made.titles[code] = name
-            names.add_division(code, name)
-            if point:
-                made.points[code] = point
+    country = _country() if is_national else _Names()
+    names = _Names(country)
     for row in known:
+        names.add_division(row.code, row.name, _point(row.lat, row.lon))
         names.add_english(row)
     for number, mark in enumerate(landmarks):
         for name in (mark.name, *mark.aliases):
             names.add(name, Sense(mark.area, landmark=number))
-    made.names = {name: tuple(senses) for name, senses in names.found.items()}
-    lengths: dict[str, set[int]] = {}
-    for name in made.names:
-        lengths.setdefault(name[:2], set()).add(len(name))
-    made.lengths = {two: tuple(sorted(each, reverse=True)) for two, each in lengths.items()}
-    return made
+    lengths = dict(country.lengths)
+    for name in names.found:
+        lengths[name[:2]] = tuple(sorted({len(name), *lengths.get(name[:2], ())}, reverse=True))
+    return Gazetteer(
+        manners=rules or manners(),
+        names={**country.found, **names.found},
+        lengths=lengths,
+        titles={**country.titles, **names.titles},
+        points={**country.points, **names.points},
+        landmarks=tuple(landmarks),
+        home=home_of(k.code for k in known),
+    )
 
 
 class _Names:
-    """name -> what it may mean, while a gazetteer is built."""
+    """name -> what it may mean, while a gazetteer is built, over what `below` holds."""
 
-    def __init__(self) -> None:
-        self.found: dict[str, dict[Sense, None]] = {}
+    def __init__(self, below: "_Names | None" = None) -> None:
+        self.below = below
+        self.found: dict[str, tuple[Sense, ...]] = {}
+        self.lengths: dict[str, tuple[int, ...]] = {}
+        self.titles: dict[str, str] = {}
+        self.points: dict[str, tuple[float, float]] = {}
 
     def add(self, name: str, sense: Sense) -> None:
         key = name.translate(_LOWER)
-        if len(key) > 1:
-            self.found.setdefault(key, {})[sense] = None
+        before = self.found.get(key) or (self.below.found.get(key, ()) if self.below else ())
+        if len(key) > 1 and sense not in before:
+            self.found[key] = (*before, sense)
 
-    def add_division(self, code: str, name: str) -> None:
+    def add_division(self, code: str, name: str, point: tuple[float, float] | None) -> None:
+        self.titles[code] = name
+        if point:
+            self.points[code] = point
         digits = level(code)
         is_bare = len(name) < 3 or (digits == 9 and not name.endswith(_TOWN))
         self.add(name, Sense(code, is_weak=is_bare))
@@ -203,6 +216,21 @@ class _Names:
             self.add(" ".join(words), Sense(row.code, is_weak=True))
 
 
+@lru_cache(maxsize=1)
+def _country() -> _Names:
+    """The names of the whole country, built once a process."""
+    made = _Names()
+    for each in counties():
+        made.add_division(each.code, each.name, _point(each.lat, each.lon))
+    for each in townships():
+        made.add_division(each.code, each.name, None)
+    lengths: dict[str, set[int]] = {}
+    for name in made.found:
+        lengths.setdefault(name[:2], set()).add(len(name))
+    made.lengths = {two: tuple(sorted(each, reverse=True)) for two, each in lengths.items()}
+    return made
+
+
 def home_of(codes: Iterable[str]) -> str:
     """The digits, whole levels of them, that all of `codes` begin with: where this hub is at home; '' for nowhere.
 
@@ -215,18 +243,6 @@ def home_of(codes: Iterable[str]) -> str:
     first, last = leaves[0], leaves[-1]
     same = next((n for n in range(12) if first[n] != last[n]), 12)
     return first[: max((n for n in (2, 4, 6, 9) if n <= min(same, level(first))), default=0)]
-
-
-def _divisions(
-    known: Sequence[Known], *, is_national: bool
-) -> Iterator[tuple[str, str, tuple[float, float] | None]]:
-    for row in known:
-        yield row.code, row.name, _point(row.lat, row.lon)
-    if is_national:
-        for each in counties():
-            yield each.code, each.name, _point(each.lat, each.lon)
-        for each in townships():
-            yield each.code, each.name, None
 
 
 def _point(lat: float | None, lon: float | None) -> tuple[float, float] | None:

@@ -29,7 +29,7 @@ class Filter:
 
     states: tuple[str, ...] = ()
     channel: str = ""
-    area_prefix: str = ""
+    area_prefix: str = ""  # of the officer's area, or where there is none of what was found
     organisation: str = ""
     holder: str = ""  # person id
     grade: int | None = None
@@ -225,7 +225,9 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.states:
         conditions.append(r.state.in_(wanted.states))
     if wanted.area_prefix:
-        conditions.append(r.area.startswith(wanted.area_prefix, autoescape=True))
+        inside = r.found_area.startswith(wanted.area_prefix, autoescape=True)
+        by_officer = r.area.startswith(wanted.area_prefix, autoescape=True)
+        conditions.append(sa.or_(by_officer, sa.and_(r.area == "", inside)))
     same = (r.channel, wanted.channel), (r.organisation, wanted.organisation), (r.claimed_by, wanted.holder)
     for column, value in same:
         if value:
@@ -296,6 +298,7 @@ def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:
         event_code=row.event_code,
         grade=row.grade,
         area=row.area,
+        found_area=row.found_area,
         closed_reason=row.closed_reason,
         merged_into=row.merged_into or "",
         sender=_sender(latest) if row.channel == "email" else None,

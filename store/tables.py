@@ -16,11 +16,13 @@ from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
 from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
+from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "login_failure", "login_link",
-           "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process", "provider",
-           "report_timing", "ring", "scan", "sender_check", "session", "shift", "silence", "slip", "study"]  # fmt: skip
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "landmark", "login_failure",
+           "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process",
+           "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
+           "sender_check", "session", "shift", "silence", "slip", "study"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -131,6 +133,7 @@ report_row = Table(
     Column("event_code", sa.String(10), nullable=False, server_default=""),
     Column("grade", sa.Integer),
     Column("area", sa.String(12), nullable=False, server_default=""),
+    Column("found_area", sa.String(12), nullable=False, server_default=""),  # by its places; an officer's stands in area
     Column("closed_reason", sa.String(500), nullable=False, server_default=""),
     Column("merged_into", ForeignKey("report.id")),
     Index("ix_report_queue", "state", "received_at", "id"),

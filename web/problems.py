@@ -38,6 +38,7 @@ _BY_CODE = {
     "revision_changed": 412,
     "idempotency_key_reused": 422,
     "bad_classification": 422,
+    "bad_place": 422,
     "flawed": 422,
     "body_timeout": 408,
     "key_missing": 401,

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from domain.errors import Conflict, NotAllowed
 from domain.person import Scope
 from domain.report import Report
-from duty import refusals
+from duty import refusals, whereabouts
 from duty import reports as desk
 from store.unit import Unit
 from web.api import shapes
@@ -81,6 +81,21 @@ async def verify(request: Request, report_id: str) -> JSONResponse:
 async def classify(request: Request, report_id: str) -> JSONResponse:
     """分类: event type, grade, area."""
     return await _act(request, report_id, desk.classify, Classification)
+
+
+class Whereabouts(Plain):
+    """Either a candidate as GET showed it, with its code, or a division."""
+
+    candidate: Annotated[int, Field(ge=1, le=100)] | None = None
+    seen: Annotated[str, Field(max_length=12, description="the candidate's code as it was shown")] = ""
+    area: Annotated[str, Field(max_length=14)] = ""
+
+
+@router.post("/reports/{report_id}/place", responses=ACTS,
+             openapi_extra=body_of(Whereabouts, needs_key=False))  # fmt: skip
+async def place(request: Request, report_id: str) -> JSONResponse:
+    """Confirm or correct where it is; an area that is still empty becomes that division."""
+    return await _act(request, report_id, whereabouts.choose, Whereabouts)
 
 
 @router.post("/reports/{report_id}/close", responses=ACTS, openapi_extra=body_of(Reasoned, needs_key=False))

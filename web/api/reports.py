@@ -17,7 +17,7 @@ from domain.report import Report, State
 from store import blobs, inbox, reports, scans, sender_checks
 from store.reports import Filter
 from store.unit import Unit
-from web.api import cursors, shapes
+from web.api import cursors, findings, shapes
 from web.api.caller import Caller, caller_of, hub_of
 from web.api.described import READS
 
@@ -70,7 +70,7 @@ async def one(request: Request, report_id: str) -> JSONResponse:
             return shapes.received(report_id, arrived.code, arrived.received_at, state=state), '"0"'
         original = {"sha256": arrived.raw_sha256, "media_type": arrived.media_type,
                     "href": f"/v1/reports/{report_id}/original"}  # fmt: skip
-        body = {**shapes.report(found), "original": original}
+        body = {**shapes.report(found), "original": original, "found": findings.found(unit, found)}
         seen = scans.of_report(unit, report_id)
         for attachment in body["attachments"]:
             attachment["scan"] = shapes.scan(seen.get(attachment["sha256"]))

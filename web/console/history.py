@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import NotFound
-from domain.events import event_types
+from domain.events import class_of, event_types
 from store import journal, peers, people
 from store.unit import Unit
 from templates import pages
@@ -58,11 +58,13 @@ def name_of(unit: Unit, by: str, language: str, known: dict[str, str]) -> str:
 
 
 def event_name(code: str, language: str) -> str:
-    """暴雨 11B03 / Rainstorm 11B03."""
-    found = event_types().get(code)
-    if found is None:
+    """暴雨 11B03 / Rainstorm 11B03; a code that no table has stands raw behind its class: 气象灾害 (11B97)."""
+    known = event_types().get(code)
+    kind = known or class_of(code)
+    if not code or kind is None:
         return code
-    return f"{found.name_zh if language == pages.SOURCE or not found.name_en else found.name_en} {code}"
+    name = kind.name_zh if language == pages.SOURCE or not kind.name_en else kind.name_en
+    return f"{name} {code}" if known else f"{name} ({code})"
 
 
 def _person(unit: Unit, person_id: str) -> str:

@@ -169,7 +169,7 @@ def _number(counts: Mapping[str, int], states: Sequence[str]) -> int | str:
 
 
 def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Filter) -> list[Row]:
-    places = areas.names(unit, {r.area for r in found if r.area})
+    places = areas.names(unit, {r.where for r in found if r.where})
     known: dict[str, str] = {}
     made = [_row(unit, report, places, visit.language, known) for report in found]
     return [replace(row, is_out=not reports.fits(row.report, wanted)) for row in made]
@@ -178,7 +178,7 @@ def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Fil
 def _row(
     unit: Unit, report: Report, places: Mapping[str, tuple[str, str]], language: str, known: dict[str, str]
 ) -> Row:
-    names = places.get(report.area, ("", ""))
+    names = places.get(report.where, ("", ""))
     lines = [line for line in report.content.text.split("\n") if line.strip()]
     return Row(
         report=report,

@@ -12,16 +12,20 @@ from domain.events import EventType, event_types
 from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
+from duty import whereabouts
+from intake.triage import spoken
 from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
 from web.console import clocks
 from web.console.files import handed_out
+from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
 from web.console.visit import Visit
 from web.page import go
 
+TYPED = ("reason", "event_code", "grade", "area", "place_area")  # what a refused form still holds
 WAIT_FOR_FILING = 2  # s between looks at a report that is not filed yet
 _ENDING = {
     "message/rfc822": ".eml", "application/json": ".json", "application/x-www-form-urlencoded": ".txt",
@@ -41,6 +45,7 @@ class Seen:
     divisions: list[Any]
     sender_results: Mapping[str, Any]  # what DKIM, SPF and DMARC said
     scans: Mapping[str, Any]  # by SHA-256: what the files hold
+    found: Found | None  # what the study found
     notices: list[Any]  # what was sent to the reporter, with how far it came
 
 
@@ -61,11 +66,13 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "is_mine": seen.report.claimed_by == visit.person.id,
         "event": event_name(seen.report.event_code, visit.language),
         "events": event_groups(visit.language),
+        "is_known_event": seen.report.event_code in event_types(),
         "pictures": {
             a.sha256: visit.hub.thumbnails.known(a.sha256, a.media_type)
             for a in seen.report.content.attachments
         },
-        "typed": {name: visit.form.first(name) for name in ("reason", "event_code", "grade", "area")},
+        "typed": {name: visit.form.first(name) for name in TYPED},
+        **_findings(seen, visit.language),
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
     values |= clocks.on_report(visit, seen.report)
@@ -75,6 +82,19 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "at": f"{since.astimezone(visit.hub.zone):%H:%M:%S}" if since else "—",
     }
     return visit.show("report.html", problem=problem, names=names, **values)
+
+
+def _findings(seen: Seen, language: str) -> Mapping[str, Any]:
+    """What the part of the page about the study needs."""
+    kept = seen.found.triage if seen.found else None
+    hits = kept.found["hits"] if kept else []
+    text = spoken(seen.report.content) if seen.report else ""
+    statements = kept.found["statements"] if kept else []
+    return {
+        "found": seen.found,
+        "labels": {hit["value"]: event_name(hit["value"], language) for hit in hits},
+        "said": [{**s, "words": text[s["start"] : s["end"]]} for s in statements],
+    }
 
 
 def change(visit: Visit) -> Response:
@@ -126,16 +146,17 @@ def _seen(unit: Unit, visit: Visit) -> Seen:
     report = reports.get(unit, visit.part("id"))
     streams = [("inbound", arrived.id), ("report", arrived.report_id)]
     told = sender_checks.results(unit, arrived.report_id) if report and report.sender else {}
-    codes = [report.area] if report and report.area else []
+    codes = [report.where] if report and report.where else []
     return Seen(
         report=report,
         arrived=arrived,
         holder=name_of(unit, report.claimed_by, visit.language, {}) if report and report.claimed_by else "",
-        place=areas.names(unit, codes).get(report.area if report else "", ("", "")),
+        place=areas.names(unit, codes).get(report.where if report else "", ("", "")),
         moments=timeline(unit, streams, visit.language),
         divisions=areas.listing(unit),
         sender_results={"dkim": [], "spf": None, "dmarc": None, "repeats": "", **told},
         scans=scans.of_report(unit, arrived.report_id) if report else {},
+        found=found_of(unit, report, visit.language) if report else None,
         notices=promises.of_report(unit, arrived.report_id),
     )
 
@@ -159,7 +180,7 @@ def _may(report: Report, person: Person) -> set[str]:
         wanted.add("take_over")
     found = {name for name in wanted if MOVES.allows(report.state, name)}
     may_draft = person.roles & {Role.OFFICER, Role.APPROVER}
-    open_acts = {"classify", "draft"} if may_draft else {"classify"}
+    open_acts = {"classify", "place", "draft"} if may_draft else {"classify", "place"}
     return found | (open_acts if report.state is not State.CLOSED else set())
 
 
@@ -169,6 +190,14 @@ def _plain(visit: Visit) -> Mapping[str, Any]:
 
 def _with_reason(visit: Visit) -> Mapping[str, Any]:
     return {"reason": visit.form.first("reason")}
+
+
+def _place(visit: Visit) -> Mapping[str, Any]:
+    return {
+        "candidate": visit.form.number("candidate"),
+        "seen": visit.form.first("seen")[:12],
+        "area": visit.form.first("place_area")[:20],
+    }
 
 
 def _classification(visit: Visit) -> Mapping[str, Any]:
@@ -186,6 +215,7 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "take_over": (duty.take_over, _with_reason),
     "verify": (duty.verify, _plain),
     "classify": (duty.classify, _classification),
+    "place": (whereabouts.choose, _place),
     "close": (duty.close, _with_reason),
     "reopen": (duty.reopen, _plain),
     "clock_call": (clocks.log_call, clocks.stop_of(Duty.PHONE)),

@@ -1,0 +1,51 @@
+"""Who studies reports, and by which steps, in their order."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from domain.report import Report
+from duty.clocks import ClockStep, Setting, Suggestion
+from hub.settings import Settings
+from intake import gazetteer, triage
+from intake.atlas import Atlas
+from intake.steps import Kinds, Whereabouts
+from intake.study import Step, Student
+from store.database import Store
+from store.unit import Unit
+
+
+def student(
+    settings: Settings,
+    *,
+    store: Store,
+    clock: Callable[[], datetime],
+    bell: Callable[[str, str], None],
+    on_bug: Callable[[str, Exception], object],
+    reports_up: Setting,
+) -> Student:
+    """The student of this hub. Rules of the deployment that do not fit are found here, at the start: BadInput(bad_rules)."""
+    return Student(
+        store=store, clock=clock, steps=steps(settings, clock, reports_up), bell=bell, on_bug=on_bug
+    )
+
+
+def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting) -> Sequence[Step]:
+    """Where it may be, what it tells of, which clocks run by that."""
+    atlas = Atlas(clock=clock, rules=gazetteer.manners(settings.rules_dir))
+    rules = triage.rules(settings.rules_dir)
+    return (
+        Whereabouts(atlas=atlas),
+        Kinds(atlas=atlas, rules=rules),
+        ClockStep(setting=reports_up, suggest=suggestion(rules)),
+    )
+
+
+def suggestion(rules: triage.Rules) -> Callable[[Unit, Report], Suggestion]:
+    """Event type and grade as the text says them now: a clock does not wait for what an earlier step will have written."""
+
+    def suggest(_unit: Unit, report: Report) -> Suggestion:
+        found = triage.triage(report.content, rules, has_place=True, event_code=report.event_code)
+        grades = [found.grade.grade] if found.grade else []
+        return found.event_code, min([*grades, *([found.level] if found.level else [])], default=None)
+
+    return suggest
