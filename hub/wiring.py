@@ -4,7 +4,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,7 @@ from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
 from intake.study import Student
+from intake.uploads import Uploads
 from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
 from outbox.window import Courier
@@ -48,6 +49,7 @@ from store import figures, shelf
 from store import hub as hub_row
 from store.blobs import Blobs
 from store.database import Store
+from store.parts import Parts
 
 SmtpDoor = email.Door  # its name for those who open it and may not name a wire
 
@@ -66,6 +68,7 @@ class Hub:
     spool: Spool
     filing: Filing
     media: Media
+    uploads: Uploads
     scanner: Scanner
     student: Student
     peers: Around  # what takes in their bulletins
@@ -84,8 +87,9 @@ class Hub:
     health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
-    refused: Counter[str]  # calls of webhooks that this process turned away, by reason, for /metrics
-    stopping: threading.Event  # set when the process leaves: what would never end by itself ends now
+    refused: Counter[str] = field(default_factory=Counter)  # calls of webhooks turned away here, by reason, for /metrics
+    # set when the process leaves: what would never end by itself ends now
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def lanes(self) -> frozenset[str]:
@@ -155,13 +159,14 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         spool=spool,
         filing=filing,
         media=media,
+        uploads=(uploads := _uploads(settings, store, blobs, pool, clock)),
         scanner=scanner,
         student=student,
         peers=around,
         reports_up=_reports_up(settings),
         checker=checker,
         outgoing=outgoing,
-        jobs=peers_in.with_peers(jobs_of(filing, media, scanner, student, outgoing, checker), around),
+        jobs=_jobs(around, uploads, jobs_of(filing, media, scanner, student, outgoing, checker)),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=sms_door(settings),
@@ -173,8 +178,18 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         health=health,
         clock=clock,
         zone=ZoneInfo(settings.zone),
-        refused=Counter(),
-        stopping=threading.Event(),
+    )
+
+
+def _jobs(around: peers_in.Around, uploads: Uploads, jobs: Jobs) -> Jobs:
+    return replace(peers_in.with_peers(jobs, around), attach_upload=uploads.attach)
+
+
+def _uploads(
+    settings: Settings, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime]
+) -> Uploads:
+    return Uploads(
+        store=store, blobs=blobs, pool=pool, parts=Parts(settings.data_dir / "uploads"), clock=clock
     )
 
 

@@ -10,7 +10,7 @@ from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import is_code
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Inbound, Report, State
-from intake import bounces, calls, chat_commands, rings, threads
+from intake import bounces, calls, chat_commands, follow_ups, rings, threads
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
@@ -82,6 +82,10 @@ class Filing:
         self, unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime
     ) -> "list[tuple[str, str]] | None":
         """Enter it; its sender is looked at later, for that waits for name servers."""
+        if follow_ups.followed(arrived.inbound):
+            if follow_ups.join(unit, arrived, content, at):
+                return [("study_report", follow_ups.followed(arrived.inbound))]
+            content = follow_ups.linked(unit, arrived, content)
         jobs = _enter(unit, arrived, found, content, self.acknowledger, at)
         if jobs is not None and self.looks_at_senders and arrived.inbound.channel == "email":
             sender_checks.open_one(unit, arrived.report_id, at)

@@ -266,7 +266,8 @@ def by_report(unit: Unit, report_id: str) -> sa.Row[tuple[str, str, str]] | None
     """(id, code, state) of the message that became, or will become, report `report_id`."""
     i = t.inbound.c
     return unit.row(
-        sa.select(i.id, i.code, i.state, i.received_at, i.channel, i.organisation, i.raw_sha256, i.media_type)
+        sa.select(i.id, i.code, i.state, i.received_at, i.channel, i.organisation, i.raw_sha256, i.media_type,
+                  i.handling)
         .where(i.report == report_id)
     )  # fmt: skip
 

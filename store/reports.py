@@ -209,6 +209,16 @@ def claimed(unit: Unit, holder: str = "") -> list[Report]:
     return _opened(unit, unit.rows(query.order_by(r.claimed_at, r.id)))
 
 
+def version(unit: Unit, report_id: str, n: int) -> tuple[Content, str, datetime] | None:
+    """(what version `n` says, who wrote it, when), None when there is none."""
+    v = t.report_version.c
+    row = unit.row(sa.select(v.content, v.by, v.at).where(v.report == report_id, v.n == n))
+    if row is None:
+        return None
+    key = unit.vault.key(unit.connection, report_id)
+    return _content(json.loads(key.open("report_version.content", row.content))), row.by, row.at
+
+
 def versions(unit: Unit, report_id: str) -> int:
     """How many versions there are."""
     v = t.report_version.c

@@ -4,13 +4,14 @@ import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
 from domain import clock as clocks
-from domain import parcel, release, report
+from domain import further, parcel, release, report
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, ring, shift, slip
 from store.tables_files import scan
+from store.tables_further import follow_up, upload
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
@@ -19,10 +20,10 @@ from store.tables_people import api_key, login_failure, login_link, person, sess
 from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "landmark", "login_failure",
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "follow_up", "landmark", "login_failure",
            "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process",
            "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
-           "sender_check", "session", "shift", "silence", "slip", "study"]  # fmt: skip
+           "sender_check", "session", "shift", "silence", "slip", "study", "upload"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -439,6 +440,7 @@ root = Table(
 APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
 MACHINES = {
     "inbound": report.ARRIVALS,
+    "upload": further.UPLOADS,
     "media": report.MEDIA,
     "scan": report.SCANS,
     "report": report.MOVES,

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from approval import desk as approval_desk
 from domain.errors import Unavailable
+from domain.further import UploadState
 from domain.handling import Mode
 from duty import addressbook
 from duty import clocks as duty_clocks
@@ -37,7 +38,7 @@ from simulators.telegram import TelegramSimConfig
 from simulators.telegram import app as telegram_app
 from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
-from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study
+from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study, uploads
 from store.unit import Unit
 from tocsin import chat_line, demo, keeper, sockets, welcome
 from tocsin.alone import alone
@@ -341,6 +342,7 @@ def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
     studies = [("study_report", row_id) for row_id in study.due(unit, at)]
     files = [("scan_file", row_id) for row_id in scans.due(unit, at)]
+    files += [("attach_upload", row_id) for row_id in uploads.due(unit, UploadState.WHOLE, at)]
     told = [("read_bulletin", row_id) for row_id in arrivals.due(unit, at)]
     told += [("pull_peer", row_id) for row_id in peers.due(unit, at)]
     return filings + [("fetch_media", row_id) for row_id in media.due(unit, at)] + studies + files + told
@@ -409,6 +411,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
+        Chore(name="uploads", every=timedelta(minutes=1), run=hub.uploads.tidy),
         Chore(
             name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())
         ),

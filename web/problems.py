@@ -36,6 +36,7 @@ _BY_CODE = {
     "bad_content_encoding": 415,
     "too_many_tries": 429,
     "revision_changed": 412,
+    "bad_tus_version": 412,
     "idempotency_key_reused": 422,
     "bad_classification": 422,
     "bad_place": 422,

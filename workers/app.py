@@ -126,7 +126,7 @@ def start_workers(
     few = max(threads // 2, 2)
     sizes = {
         ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay", "publish"): few,
-        ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media",): 2, ("scan_file",): 1,
+        ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media", "attach_upload"): 2, ("scan_file",): 1,
         ("read_bulletin",): 1, ("pull_peer",): 2,
         ("check_sender",): few,
     }  # fmt: skip

@@ -14,6 +14,7 @@ from web.api import (
     changes,
     citizen,
     clocks,
+    follow_ups,
     recipients,
     reference,
     release_acts,
@@ -22,6 +23,7 @@ from web.api import (
     report_acts,
     reports,
     shifts,
+    uploads,
 )
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
@@ -29,7 +31,7 @@ from web.live import Live
 
 ROOMS = (
     arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts, release_endings, recipients,
-    changes, reference,
+    changes, reference, follow_ups, uploads,
 )  # fmt: skip
 
 

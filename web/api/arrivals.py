@@ -1,7 +1,5 @@
 """POST /v1/reports and POST /v1/calls: kept with their answer in one transaction, filed afterwards."""
 
-import json
-
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
@@ -36,7 +34,7 @@ async def report(request: Request) -> JSONResponse:
         raise BadInput("application/json or multipart/form-data", code="bad_media_type")
     if kind == "application/json":
         raw, value = await json_object(request)
-        told, stored_as = _canonical(value), kind
+        told, stored_as = slips.canonical_bytes(value), kind
         body = checked(slips.ReportBody, value)
         slips.check(body)
     else:
@@ -64,12 +62,7 @@ async def call(request: Request) -> JSONResponse:
     slips.check(body)
     inbound = _inbound(request, caller, "phone", raw, "application/json", sender=body.caller,
                        handling=slips.handling_of(body))  # fmt: skip
-    return await _keep(request, caller, inbound, fingerprint(_canonical(value)))
-
-
-def _canonical(value: object) -> bytes:
-    """The same object, the same bytes, however its sender spaced and ordered it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return await _keep(request, caller, inbound, fingerprint(slips.canonical_bytes(value)))
 
 
 def _inbound(

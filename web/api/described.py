@@ -92,3 +92,18 @@ def file_body(media_type: str, field: str) -> dict[str, Any]:
         "requestBody": {"required": True, "content": content},
         "parameters": [{**_KEY, "required": True}],
     }
+
+
+def headers_of(*names: str, needs_key: bool = False, body: str = "") -> dict[str, Any]:
+    """A request whose headers say it all; `body`: the media type of the bytes that follow them."""
+    told: list[dict[str, Any]] = [
+        {"name": name, "in": "header", "required": name != "Upload-Metadata", "schema": {"type": "string"}}
+        for name in names
+    ]
+    made: dict[str, Any] = {"parameters": told + ([{**_KEY, "required": True}] if needs_key else [])}
+    if body:
+        made["requestBody"] = {
+            "required": True,
+            "content": {body: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    return made

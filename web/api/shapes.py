@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from domain.report import Arrival, Report, ScanState
+from domain.report import Arrival, Content, Report, ScanState
 from domain.sender import SenderCheck
 from store.scans import Scan
 
@@ -72,20 +72,7 @@ def report(found: Report) -> dict[str, Any]:
         "revision": found.revision,
         "received_at": instant(found.received_at),
         "filed_at": instant(found.filed_at),
-        "text": content.text,
-        "language": content.language,
-        "facts": {
-            name: [{"value": f.value, "origin": f.origin, "note": f.note} for f in facts]
-            for name, facts in content.facts.items()
-        },
-        "attachments": [
-            {
-                "sha256": a.sha256, "name": a.name, "media_type": a.media_type,
-                "declared_type": a.declared_type, "size": a.size, "is_inline": a.is_inline,
-                "href": f"{place}/attachments/{a.sha256}",
-            }
-            for a in content.attachments
-        ],
+        **content_of(found.id, content),
         "findings": list(found.findings),
         "trust": found.trust,
         "sender_check": sender(found.sender),
@@ -98,3 +85,28 @@ def report(found: Report) -> dict[str, Any]:
         "merged_into": found.merged_into or None,
         "links": {"self": place, "original": f"{place}/original", "journal": f"/v1/journal/report/{found.id}"},
     }  # fmt: skip
+
+
+def content_of(report_id: str, content: Content) -> dict[str, Any]:
+    """What one version says."""
+    place = f"/v1/reports/{report_id}"
+    return {
+        "text": content.text,
+        "language": content.language,
+        "facts": {
+            name: [{"value": f.value, "origin": f.origin, "note": f.note} for f in facts]
+            for name, facts in content.facts.items()
+        },
+        "attachments": [
+            {
+                "sha256": a.sha256,
+                "name": a.name,
+                "media_type": a.media_type,
+                "declared_type": a.declared_type,
+                "size": a.size,
+                "is_inline": a.is_inline,
+                "href": f"{place}/attachments/{a.sha256}",
+            }
+            for a in content.attachments
+        ],
+    }

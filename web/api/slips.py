@@ -1,5 +1,6 @@
 """The bodies that bring something in: a department's report and a call slip."""
 
+import json
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -71,7 +72,7 @@ def from_form(fields: dict[str, str]) -> dict[str, Any]:
 
 def check(body: ReportBody | CallBody, *, has_files: bool = False) -> None:
     """What no type can say. Raises BadInput(bad_fields)."""
-    flaws = _of_position(body) if isinstance(body, ReportBody) else []
+    flaws = of_position(body.lat, body.lon) if isinstance(body, ReportBody) else []
     is_abandoned = isinstance(body, CallBody) and body.is_abandoned
     if not (body.text.strip() or body.place.strip() or has_files or is_abandoned):
         flaws.append(Flaw("/text", "place or text is needed"))
@@ -86,11 +87,16 @@ def check(body: ReportBody | CallBody, *, has_files: bool = False) -> None:
         raise BadInput("the report does not fit", code="bad_fields", flaws=flaws)
 
 
-def _of_position(body: ReportBody) -> list[Flaw]:
+def canonical_bytes(value: object) -> bytes:
+    """The same object, the same bytes, however its sender spaced and ordered it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def of_position(lat: float | None, lon: float | None) -> list[Flaw]:
     """Both or neither, and not (0, 0): that lies in the Gulf of Guinea and is what a device without a fix sends."""
-    if (body.lat is None) is not (body.lon is None):
-        return [Flaw("/lat" if body.lat is None else "/lon", "lat and lon go together")]
-    if body.lat == body.lon == 0:
+    if (lat is None) is not (lon is None):
+        return [Flaw("/lat" if lat is None else "/lon", "lat and lon go together")]
+    if lat == lon == 0:
         return [Flaw("/lat", "0, 0 is no position")]
     return []
 

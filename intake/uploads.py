@@ -1,0 +1,144 @@
+"""Files that are sent in parts to a report: announced, grown, and attached when they are whole (tus 1.0.0)."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from channels.codecs import files
+from channels.codecs.mail_files import display_name
+from domain.errors import BadInput, Conflict, HubError, NotFound
+from domain.further import UploadState
+from domain.handling import Handling
+from domain.ids import mint
+from domain.report import Attachment
+from intake import reading as readings
+from sandbox.pool import Pool
+from store import blobs as blob_book
+from store import journal, reports, uploads
+from store.blobs import Blobs
+from store.database import Store
+from store.parts import Parts
+from store.unit import Unit
+from store.uploads import Upload
+
+LARGEST = 64 << 20  # bytes: a minute of a telephone's video; it is held in memory once, while it is looked at
+LASTS = timedelta(days=7)  # without a part; a boat comes home within a week, a forgotten file goes
+AT_ONCE = 10  # open uploads of one report; more are a client that forgets where it was
+WAIT = timedelta(seconds=5)  # until the report is filed, or the sandbox breathes again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploads:
+    """What uploading needs; built once by the wiring."""
+
+    store: Store
+    blobs: Blobs
+    pool: Pool
+    parts: Parts
+    clock: Callable[[], datetime]
+
+    def announce(self, unit: Unit, report_id: str, client: str, length: int, name: str, kind: str) -> Upload:
+        """Enter a file that will come. Raises BadInput(too_large), Conflict(too_many_uploads)."""
+        at = self.clock()
+        if length > LARGEST:
+            raise BadInput(f"at most {LARGEST} bytes", code="too_large")
+        if uploads.open_of(unit, report_id) >= AT_ONCE:
+            raise Conflict(f"at most {AT_ONCE} uploads of one report at once", code="too_many_uploads")
+        made = Upload(
+            id=mint("upl", at), report=report_id, client=client, name=name[:200], declared_type=kind[:120],
+            length=length, got=0, state=UploadState.OPEN, sha256="", next_due=at + LASTS,
+        )  # fmt: skip
+        uploads.begin(unit, made, at)
+        # a stream of its own: that of the report begins when it is filed, which may be later
+        detail = {"report": report_id, "size": length}
+        journal.append(unit, "upload", made.id, "upload", by=client, at=at, detail=detail, is_first=True)
+        self.parts.begin(
+            made.id
+        )  # before the COMMIT: a file without a row is nothing, a row without one is stuck
+        return made
+
+    def grown(self, before: Upload, got: int) -> UploadState:
+        """`got` bytes of it are durable now; when they are all, it is a blob and waits to be attached."""
+        at = self.clock()
+        if got < before.length:
+            self.store.run(lambda unit: uploads.grow(unit, before, got, until=at + LASTS, at=at))
+            return UploadState.OPEN
+        sha256 = self.blobs.put(self.parts.read(before.id))
+        self.store.run(lambda unit: _complete(unit, before, sha256, at))
+        self.parts.drop(before.id)
+        return UploadState.WHOLE
+
+    def give_up(self, before: Upload) -> None:
+        """Its sender wants it no more, or has forgotten it. Raises Conflict when it is whole already."""
+        at = self.clock()
+        if before.state is not UploadState.OPEN or not self.store.run(
+            lambda unit: uploads.move(unit, before, "give_up", at)
+        ):
+            raise Conflict("the upload is whole", code="upload_whole")
+        self.parts.drop(before.id)
+
+    def tidy(self) -> None:
+        """Give up what nobody has added to for a week."""
+        at = self.clock()
+        for upload_id in self.store.read(lambda unit: uploads.due(unit, UploadState.OPEN, at)):
+            found = self.store.read(partial(uploads.get, upload_id=upload_id))
+            with contextlib.suppress(Conflict):
+                if found:
+                    self.give_up(found)
+
+    def attach(self, upload_id: str) -> bool:
+        """Look at a whole file in the sandbox, and give it to its report. Safe to run twice and side by side."""
+        at = self.clock()
+        mine = self.store.read(lambda unit: uploads.get(unit, upload_id))
+        if mine is None or mine.state is not UploadState.WHOLE:
+            return False
+        try:
+            file = self._examined(mine)
+            return self.store.run(lambda unit: _attach(unit, mine, file, at))
+        except HubError:  # not filed yet, or no child starts
+            self.store.run(lambda unit: uploads.postpone(unit, mine.id, at + WAIT))
+            return False
+
+    def _examined(self, mine: Upload) -> dict[str, Any]:
+        data = self.blobs.get(mine.sha256)
+        told: Mapping[str, Any] = {"media_type": files.UNKNOWN}
+        with contextlib.suppress(BadInput):  # what kills the parser is kept unopened
+            told = self.pool.run(files.inspect, data).value
+        media_type = str(told["media_type"])
+        return {"name": display_name(mine.name, media_type, 1), "media_type": media_type, "size": len(data),
+                "exif": told.get("exif") or {}}  # fmt: skip
+
+
+def _complete(unit: Unit, before: Upload, sha256: str, at: datetime) -> None:
+    report = reports.get(unit, before.report)
+    handling = report.handling if report else Handling.SENSITIVE
+    blob_book.note(unit, sha256, before.length, handling, at)
+    if not uploads.move(unit, before, "complete", at, sha256=sha256):
+        raise Conflict("the upload has moved", code="upload_moved")
+
+
+def _attach(unit: Unit, mine: Upload, file: Mapping[str, Any], at: datetime) -> bool:
+    report = reports.get(unit, mine.report, lock=True)
+    if report is None:
+        raise NotFound("the report is not filed yet")
+    if not uploads.move(unit, mine, "attach_upload", at):
+        return False
+    attachment = Attachment(
+        sha256=mine.sha256, name=file["name"], media_type=file["media_type"], declared_type=mine.declared_type,
+        size=file["size"],
+    )  # fmt: skip
+    facts = {name: tuple(values) for name, values in report.content.facts.items()}
+    for name, values in readings.picture_facts([file]).items():
+        facts[name] = facts.get(name, ()) + values
+    attachments = report.content.attachments
+    if attachment.sha256 not in {a.sha256 for a in attachments}:
+        attachments += (attachment,)
+    reports.revise(
+        unit, report, replace(report.content, facts=facts, attachments=attachments), by="system", at=at
+    )
+    journal.append(unit, "report", report.id, "attach_upload", by=mine.client, at=at,
+                   detail={"upload": mine.id, "sha256": mine.sha256, "size": mine.length})  # fmt: skip
+    return True
