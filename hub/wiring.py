@@ -87,7 +87,9 @@ class Hub:
     health: Health
     clock: Callable[[], datetime]
     zone: ZoneInfo
-    refused: Counter[str] = field(default_factory=Counter)  # calls of webhooks turned away here, by reason, for /metrics
+    refused: Counter[str] = field(
+        default_factory=Counter
+    )  # calls of webhooks turned away here, by reason, for /metrics
     # set when the process leaves: what would never end by itself ends now
     stopping: threading.Event = field(default_factory=threading.Event)
 
