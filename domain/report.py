@@ -126,7 +126,7 @@ PROGRESS = {
 class Inbound:
     """One message exactly as a door received it; never edited afterwards."""
 
-    channel: str  # the door: phone | email | sms | api | web
+    channel: str  # the door: phone | email | sms | api | web | voice | fax | peer
     external_id: str  # unique per channel; the key against repeats
     raw: bytes
     media_type: str

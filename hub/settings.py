@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     smtp_port: int = Field(2525, ge=0, le=65535, description="SMTP door; 0 takes a free one")
     smtp_certificate: Path | None = Field(None, description="PEM chain; with the key it turns STARTTLS on")
     smtp_key: Path | None = Field(None, description="PEM key of the SMTP certificate")
+    fax_dir: Path | None = Field(None, description="folder into which a fax server drops TIFF and PDF files")
+    fax_gateways: str = Field("", description="envelope senders whose mails are faxes, comma separated")
     base_url: str = Field("", description="how officers reach the desk; empty: http://host:port")
     public_url: str = Field("", description="how the public reaches pages and feeds; empty: as base_url")
     files_url: str = Field(

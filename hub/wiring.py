@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from approval.freeze import Place
-from channels import email
+from channels import email, fax
 from channels.broadcast import Broadcast
 from channels.cap_feed import CapFeed
 from channels.contract import Publisher, Wire
@@ -32,6 +32,7 @@ from hub.wires import SmsDoor, VoiceDoor, mail_wires, media_host, return_path, s
 from intake import desk, secret_link
 from intake import scan as scanning
 from intake.acknowledge import Acknowledger
+from intake.fax_folder import FaxFolder
 from intake.filing import Filing
 from intake.media import Media
 from intake.poll import Poller
@@ -142,7 +143,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
-        looks_at_senders=checker is not None,
+        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone),
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
@@ -286,7 +287,10 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
 def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
     """The SMTP door of this hub, not yet open; over a socket that is kept open elsewhere, or its own."""
 
-    async def take(inbound: Inbound) -> str:
+    gateways = {name.strip().lower() for name in hub.settings.fax_gateways.split(",")} - {""}
+
+    async def take(mail: Inbound) -> str:
+        inbound = fax.of_gateway(mail, gateways)
         hub.room.admit(len(inbound.raw))
         kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
         if kept.is_fresh:
@@ -312,6 +316,15 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
         bound=bound,
         is_open=lambda: hub.room.is_open,
     )
+
+
+def fax_folder(hub: Hub) -> FaxFolder | None:
+    """Where a fax server drops its files; None when no folder is set."""
+    settings = hub.settings
+    if settings.fax_dir is None:
+        return None
+    return FaxFolder(directory=settings.fax_dir, store=hub.store, blobs=hub.blobs, spool=hub.spool, clock=hub.clock,
+                     zone=hub.zone, largest=settings.max_body_bytes, admit=hub.room.admit, bell=hub.bell)  # fmt: skip
 
 
 def _is_reached(settings: Settings, mode: Mode) -> bool:

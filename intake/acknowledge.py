@@ -171,6 +171,8 @@ class Acknowledger:
         A number that somebody typed gets one only as a mobile of the region: whoever fills in a form must not
         make us pay for calls to premium and foreign numbers (PROMISES H27).
         """
+        if inbound.channel == "fax":
+            return "", ""  # a gateway is no reader, and a fax machine none of texts
         if inbound.channel == "sms":
             found = phone(inbound.sender, region=self.region)
             return "sms", found.e164 if found and found.kind == "mobile" else ""

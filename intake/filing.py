@@ -1,22 +1,23 @@
 """Behind the door: read a kept message and put it into the queue as a report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, tzinfo
 
 from channels.codecs.return_path import ReturnPath
 from channels.codecs.stop_word import is_stop
 from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import is_code
 from domain.place import canonical
-from domain.report import Arrival, Attachment, Content, Inbound, Report, State
+from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
 from intake import bounces, calls, chat_commands, follow_ups, rings, threads
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
 from intake.reading import Locale, Reading
+from outbox.outgoing import CHINA
 from sandbox.pool import Pool
-from store import audience, inbox, journal, media, pieces, reports, sender_checks, shelf
+from store import audience, faxes, inbox, journal, media, pieces, reports, sender_checks, shelf
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
@@ -40,6 +41,7 @@ class Filing:
     return_path: ReturnPath | None = None  # None: no mail of ours can come back
     acknowledger: Acknowledger | None = None  # None: nobody is written to
     looks_at_senders: bool = False  # DNS can be asked, after filing, whether a mail is from whom it says
+    zone: tzinfo = CHINA  # in which a year of numbered faxes begins
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
 
     def file(self, inbound_id: str) -> str | None:
@@ -86,7 +88,7 @@ class Filing:
             if follow_ups.join(unit, arrived, content, at):
                 return [("study_report", follow_ups.followed(arrived.inbound))]
             content = follow_ups.linked(unit, arrived, content)
-        jobs = _enter(unit, arrived, found, content, self.acknowledger, at)
+        jobs = _enter(unit, arrived, found, content, self.acknowledger, at, self.zone)
         if jobs is not None and self.looks_at_senders and arrived.inbound.channel == "email":
             sender_checks.open_one(unit, arrived.report_id, at)
         return jobs
@@ -166,6 +168,7 @@ def _enter(
     content: Content,
     acknowledger: Acknowledger | None,
     at: datetime,
+    zone: tzinfo,
 ) -> list[tuple[str, str]] | None:
     """One transaction: arrival filed, report, version, blobs, acknowledgement, media to fetch, journal.
 
@@ -187,11 +190,17 @@ def _enter(
     if _is_only_a_stop(unit, arrived, content.text, at):
         return None
     content = rings.with_ring(unit, arrived.inbound, content)
+    number = _numbered(unit, arrived, zone, at)
+    if number:
+        content = replace(content, facts={**content.facts, "received_number": (number,)})
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
     threads.begin(unit, arrived, here, at)
+    if number:
+        year, _, n = number.value.partition("-")
+        faxes.keep_number(unit, report.id, int(year), int(n))
     if reason := _reason_to_shelve(content.findings):
         shelf.put(unit, "inbound", reason, origin=arrived.report_id, at=at)
     parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
@@ -222,6 +231,14 @@ def _settle(
     language = notice_texts.language_for(found.language or "und")
     reply = chat_commands.do(unit, arrived, found.command, found.argument, language, at)
     return acknowledger.answer(unit, arrived, reply, language, at) if acknowledger else ""
+
+
+def _numbered(unit: Unit, arrived: Arrived, zone: tzinfo, at: datetime) -> Fact | None:
+    """The number of an incoming fax within its year; only once its arrival is ours, so that no number is lost."""
+    if arrived.inbound.channel != "fax":
+        return None
+    year = arrived.inbound.received_at.astimezone(zone).year
+    return Fact(value=f"{year}-{faxes.take_number(unit, year):04}", origin="parser")
 
 
 def _reason_to_shelve(findings: Sequence[str]) -> str:

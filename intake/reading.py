@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from channels.codecs import (
     bulletin_file,
+    fax_pages,
     mail,
     slip,
     smpp_deliver,
@@ -93,6 +94,10 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
         return telegram_update.read, {}
     if inbound.media_type == smpp_deliver.MEDIA_TYPE:
         return smpp_deliver.read, {"alphabet": inbound.meta.get("alphabet", "")}
+    if inbound.channel == "fax" and inbound.media_type == "message/rfc822":
+        return fax_pages.read_mail, {"envelope_from": inbound.sender}
+    if inbound.channel == "fax":
+        return fax_pages.read, {"name": inbound.meta.get("name", "")}
     if inbound.channel == "sms":
         return twilio_form.read, {}
     if inbound.channel == "voice":
@@ -111,6 +116,7 @@ def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Read
         "web": _web,
         "voice": _voice,
         "peer": _peer,
+        "fax": _fax,
     }
     return by_door.get(inbound.channel, _slip)(inbound, parsed, locale)
 
@@ -150,6 +156,22 @@ def _mail(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Readin
         files=tuple(parsed["attachments"]),
         findings=(*findings, "unverified_sender"),
     )
+
+
+def _fax(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """The number first, whoever says so: a fax machine says what its owner typed into it."""
+    is_mail = inbound.media_type == "message/rfc822"
+    gathered = _Gathered()
+    if parsed["number"]:
+        gathered.number(parsed["number"], "gateway" if is_mail else "file", locale)
+    gathered.add("pages", parsed["pages"] or "", "parser")
+    if not is_mail:
+        gathered.add("subject", inbound.meta.get("name", ""), "file")
+        return Reading(text="", facts=gathered.done(), files=tuple(parsed["files"]),
+                       findings=(*parsed["findings"], "no_readable_text", "unverified_sender"))  # fmt: skip
+    found = _mail(inbound, parsed, locale)
+    facts = {**found.facts, **gathered.done()}
+    return replace(found, facts=facts)
 
 
 def _sms(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:

@@ -15,6 +15,7 @@ from store.unit import Unit
 
 _PLACE = "scan.found"
 WITHOUT = ("image/", "audio/", "video/")  # hold neither files nor words that are read here
+PAGED = "image/tiff"  # but pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Scan:
 def expect(unit: Unit, report_id: str, attachments: Sequence[Attachment], at: datetime) -> None:
     """Enter the files of a report that are to be looked into; those that are entered already stay as they are."""
     for attachment in attachments:
-        if not attachment.media_type.startswith(WITHOUT):
+        if attachment.media_type == PAGED or not attachment.media_type.startswith(WITHOUT):
             row = {"id": mint("scn", at), "report": report_id, "sha256": attachment.sha256,
                    "state": ScanState.PENDING.value, "next_due": at, "changed_at": at}  # fmt: skip
             unit.add_once(scan, row)

@@ -10,6 +10,7 @@ from store.columns import META, Instant, Json, one_of
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, ring, shift, slip
+from store.tables_fax import fax, fax_year
 from store.tables_files import scan
 from store.tables_further import follow_up, upload
 from store.tables_lookup import look_up, provider, silence
@@ -20,9 +21,9 @@ from store.tables_people import api_key, login_failure, login_link, person, sess
 from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "follow_up", "landmark", "login_failure",
-           "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process",
-           "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year", "follow_up",
+           "landmark", "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll",
+           "process", "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
            "sender_check", "session", "shift", "silence", "slip", "study", "upload"]  # fmt: skip
 
 hub = Table(

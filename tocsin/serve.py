@@ -27,7 +27,7 @@ from hub import anchor, birth, hold
 from hub.health import Trouble
 from hub.log import log, where
 from hub.settings import Settings
-from hub.wiring import Hub, build, now, smtp_door
+from hub.wiring import Hub, build, fax_folder, now, smtp_door
 from intake import bulletins
 from intake.desk import drain
 from outbox import publish, sweep
@@ -370,6 +370,11 @@ def _spool_chore(hub: Hub) -> Chore:
     return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
 
 
+def _fax_chores(hub: Hub) -> list[Chore]:
+    folder = fax_folder(hub)
+    return [Chore(name="fax", every=timedelta(seconds=2), run=folder.look)] if folder else []
+
+
 def _refreshing(hub: Hub) -> Callable[[], None]:
     """Keeps the public files up to date: all of them at first, so that a site is there from the start.
 
@@ -408,6 +413,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
         _spool_chore(hub),
         chat_line.chore(hub),
+        *_fax_chores(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),

@@ -6,7 +6,7 @@ A seal is told to be there and never claimed to be genuine: nothing here verifie
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from channels.codecs import document_ofd, document_office, document_old, document_pdf
+from channels.codecs import document_ofd, document_office, document_old, document_pdf, fax_pages
 from channels.codecs.charsets import decode
 from channels.codecs.document_said import Said, Seal
 from channels.codecs.html_text import safe_html, text_of
@@ -65,6 +65,10 @@ def _pgp_message(_data: bytes) -> Said:
     raise BadInput("encrypted to somebody's key", code="document_encrypted")
 
 
+def _tiff(data: bytes) -> Said:
+    return Said(tool="pillow-tiff", pages=fax_pages.count(data), reason="pictures_only")
+
+
 READERS: Mapping[str, Callable[[bytes], Said]] = {
     "text/plain": _plain,
     "text/calendar": _plain,
@@ -80,6 +84,7 @@ READERS: Mapping[str, Callable[[bytes], Said]] = {
     "application/x-ole-storage": document_old.unknown_ole,
     "application/vnd.ms-powerpoint": document_old.ppt,
     "application/rtf": document_old.rtf,
+    "image/tiff": _tiff,
     "application/pkcs7-mime": _cms,
     "application/pgp-signature": _pgp_signature,
     "application/pgp-keys": _pgp_keys,

@@ -43,6 +43,18 @@ def thumbnail(visit: Visit) -> Response:
     return Response(picture.jpeg, 200, headers, media_type="image/jpeg")
 
 
+def page(visit: Visit) -> Response:
+    """One page of a fax or a PDF, of our own making; never a byte of the sender's (H37)."""
+    file, number = _file(visit), visit.part("n")
+    if not (number.isascii() and number.isdigit() and len(number) <= 3):
+        raise NotFound("no such page")
+    picture = visit.hub.thumbnails.page(file.sha256, int(number))
+    if not picture.jpeg:
+        raise NotFound("no such page")
+    headers = {**HEADERS, "Content-Security-Policy": _ALONE, "Content-Disposition": "inline"}
+    return Response(picture.jpeg, 200, headers, media_type="image/jpeg")
+
+
 def handed_out(
     visit: Visit, what: str, row_id: str, *, name: str, sha256: str, body: Callable[[], bytes]
 ) -> Response:

@@ -81,6 +81,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/reports/{id}/attachments/{sha256}": files.attachment,
         "/console/reports/{id}/attachments/{sha256}/preview": files.preview,
         "/console/reports/{id}/attachments/{sha256}/thumbnail": files.thumbnail,
+        "/console/reports/{id}/attachments/{sha256}/pages/{n}": files.page,
         "/console/recipients": recipients.show_list,
         "/console/bulletins": bulletins.listed,
         "/console/bulletins/{id}": bulletins.show_bulletin,

@@ -1,0 +1,33 @@
+"""Faxes that a fax server drops as files, or a gateway sends as mails."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from domain.report import Inbound
+
+CHANNEL = "fax"
+
+
+def dropped(raw: bytes, *, name: str, day: str, at: datetime) -> Inbound:
+    """A file of the drop folder. The same bytes on one day are one fax: servers write a file again when they restart."""
+    return Inbound(
+        channel=CHANNEL, external_id=external_id(raw, day), raw=raw, media_type="application/octet-stream",
+        received_at=at, meta={"name": name[:200]},
+    )  # fmt: skip
+
+
+def external_id(raw: bytes, day: str) -> str:
+    """By which the door knows a file again."""
+    return f"{hashlib.sha256(raw).hexdigest()}:{day}"
+
+
+def of_gateway(mail: Inbound, gateways: Collection[str]) -> Inbound:
+    """The mail as a fax when its envelope is that of a gateway, else as it is.
+
+    Whoever can forge that envelope can send us a fax under any number as well: what is in it proves nothing.
+    """
+    if mail.channel == "email" and mail.sender.lower() in gateways:
+        return replace(mail, channel=CHANNEL)
+    return mail
