@@ -192,7 +192,8 @@ def _judge_one(unit: Unit, task: Task, said: _Said, at: datetime) -> Verdict:
     looks = task.looks + 1
     verdict, one = (Verdict.UNDER_WAY, None) if said.listed is None else judge(unit, task, said.listed)
     is_shown = verdict in (Verdict.FOUND, Verdict.ABSENT_ONCE)
-    if task.may_double and not task.is_double and looks >= DOUBTS and not is_shown:
+    is_wanted = task.may_double and not task.is_double and looks >= DOUBTS and not is_shown
+    if is_wanted and lookups.may_leave(unit, task, at):
         return _double(unit, task, looks, at)
     if said.listed is None:
         again = said.wait or min(timedelta(seconds=10) * (1 << min(looks, 10)), LONGEST_WAIT)
@@ -273,6 +274,9 @@ def _double(unit: Unit, task: Task, looks: int, at: datetime) -> Verdict:
 
 def _repeat(unit: Unit, task: Task, is_alike: bool, at: datetime) -> Verdict:
     """Once, by a wire that cannot be asked: where its repeat reads as the same message, or the release says so."""
+    if not lookups.may_leave(unit, task, at):  # it stays unsure: nothing has shown that nobody has it
+        lookups.close(unit, task.key, Verdict.UNCLEAR, at)
+        return Verdict.UNCLEAR
     if not is_alike and task.may_double and not task.is_double:
         return _double(unit, task, task.looks, at)
     if task.repeats or not is_alike:

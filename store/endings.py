@@ -10,6 +10,7 @@ from store import chains, parcels, promises
 from store import tables as t
 from store.columns import Instant
 from store.promises import Dispatch
+from store.tables_lookup import look_up
 from store.unit import Unit
 
 WALKED = 18 * BATCH  # deliveries of the warning looked at in one transaction: 9,000 take well under 0.2 s
@@ -129,13 +130,21 @@ def _taken(dispatch: Dispatch) -> sa.Select[tuple[str]]:
 def _reached_by(dispatches: list[str]) -> sa.Select[tuple[str]]:
     p, d = t.parcel_row.alias("later_parcel"), t.delivery.alias("later")
     query = sa.select(d.c.address).join(p, p.c.id == d.c.parcel)
-    return query.where(p.c.dispatch.in_(dispatches), d.c.state.in_([s.value for s in REACHED]))
+    return query.where(p.c.dispatch.in_(dispatches), _may_have(d))
 
 
 def _reached(dispatch: Dispatch) -> sa.Select[Any]:
     p, d = t.parcel_row.c, t.delivery.c
     query = sa.select(p.n, d.seq, d.recipient, d.address).join(t.parcel_row, p.id == d.parcel)
-    return query.where(p.dispatch == dispatch.ends, d.state.in_([s.value for s in REACHED]))
+    return query.where(p.dispatch == dispatch.ends, _may_have(t.delivery))
+
+
+def _may_have(d: Any) -> sa.ColumnElement[bool]:
+    """Who is reached; and who was sent it again unproven, however that attempt ended: the one before may have arrived."""
+    y = look_up.c
+    again = sa.or_(y.is_double, y.verdict == "repeated")
+    is_open = sa.exists().where(y.parcel == d.c.parcel, y.seq == d.c.seq, again)
+    return sa.or_(d.c.state.in_([s.value for s in REACHED]), is_open)
 
 
 def _fill(

@@ -223,6 +223,20 @@ def rivals(unit: Unit, task: Task) -> list[tuple[str, int, DeliveryState, bytes]
     return sorted(found.values(), key=lambda one: one[:2])
 
 
+def may_leave(unit: Unit, task: Task, at: datetime) -> bool:
+    """Whether send_again() would queue it: neither stopped nor over, and its parcel not given up.
+
+    Ask before a repeat that nothing has proven: what may have arrived must not become "stopped" or "expired".
+    """
+    query = sa.select(t.parcel_row.c.state, t.dispatch.c.expires)
+    query = query.join(t.dispatch, t.dispatch.c.id == t.parcel_row.c.dispatch)
+    row = unit.row(query.where(t.parcel_row.c.id == task.parcel))
+    over = (ParcelState.STOPPED.value, ParcelState.BURIED.value)
+    if row is None or row.state in over or row.expires <= at:
+        return False
+    return not (task.is_recallable and bool(task.release) and promises.has_tombstone(unit, task.release))
+
+
 def send_again(unit: Unit, task: Task, action: str, at: datetime) -> DeliveryState:
     """Move an unsure delivery along `action` and on to where its parcel stands; the state it ends in.
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from channels.twilio_sms import TwilioSms, parse_status, verify
-from outbox import deliver, receipts
+from outbox import deliver, progress, receipts
 from outbox.breaker import OPENS_AFTER, Standing
 from outbox.lookup import APART, FIRST_LOOK, SILENT_FOR, Lookups
 from outbox.pace import Pace
@@ -356,6 +356,34 @@ def test_r4_f21_a_list_that_lags_or_fails_leads_to_no_second_call(house, provide
     provider.obey(Plan(**QUIET))
     house.go_on(lambda: house.rows() == {"sent": 1})
     assert len(provider.calls()) == 1
+
+
+@pytest.mark.parametrize("may_double", [True, False])
+def test_r4_f21_what_nothing_proves_is_sent_once_more_only_where_the_approval_says_so(
+    house, provider, may_double
+) -> None:
+    """The list never answers: by the ledger nobody is called a third time, and what may have come twice is counted."""
+    provider.obey(Plan(seed=17, weights=AMBIGUOUS, listing=Listing.ERROR, **QUIET))
+    subscribe(house.store, house.clock(), phones(120))
+    release, _ = approve(house.store, house.clock(), repeat_unsure=may_double)
+    for _ in range(60):
+        run_all(house.out)
+        house.lookups.run()
+        house.clock.ahead += timedelta(seconds=15)
+    assert not {"queued", "sending"} & set(house.rows())
+    begun = Counter(call.tag for call in provider.calls() if call.act != Act.THROTTLE)
+    first = {call.tag: call for call in reversed(provider.calls()) if call.act != Act.THROTTLE}
+    again = {tag for tag, count in begun.items() if count > 1}
+    assert again == ({tag for tag, call in first.items() if call.is_ambiguous} if may_double else set())
+    assert max(begun.values()) == (2 if may_double else 1)
+    twice = {tag for tag, count in taken(provider).items() if count > 1}
+    found = house.store.read(lambda unit: progress.summary(unit, release))["channels"]["sms"]
+    assert found["doubled"] == len(again) >= len(twice)
+    assert len(twice) > 3 or not may_double
+    assert house.known() <= set(taken(provider))
+    assert (
+        set(taken(provider)) - house.known() <= house.unsure() | again
+    )  # those are marked, and hear the ending
 
 
 def test_f22_a_name_that_does_not_resolve_and_a_port_nobody_serves_leave_everything_queued(

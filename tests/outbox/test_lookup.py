@@ -23,7 +23,7 @@ from tests.outbox.outbox_kit import (
     subscribe,
 )
 from tests.outbox.test_deliver_slices import open_parcel
-from tests.outbox.test_endings import end
+from tests.outbox.test_endings import CORRECTION, end
 
 ONE = phones(1)[0]
 
@@ -391,14 +391,26 @@ def test_r4_what_the_list_shows_is_believed_and_nothing_is_doubled(dear) -> None
     assert marks(dear) == 0
 
 
-def test_r4_a_recalled_release_is_not_sent_once_more(dear, store) -> None:
+def test_r4_a_recalled_release_is_not_sent_once_more_and_who_may_have_it_hears_its_end(dear, store) -> None:
     dear.wire.fails = Unsure("no list")
     dear.look(FIRST_LOOK)
     end(store, dear.clock.at, dear.release)
-    dear.look(APART)
+    dear.look(APART)  # before the ending has looked whom it goes to
     dear.send()
-    assert len(dear.wire.started) == 1
-    assert [row[0] for row in dear.one()] == ["stopped"]
+    assert [row[0] for row in dear.one()] == ["unsure", "accepted"], "nothing has shown that nobody has it"
+    assert dear.wire.payloads == {f"{CORRECTION} sms zh-CN".encode()}
+    assert len(dear.wire.started) == 2
+
+
+def test_r4_r10_who_was_sent_it_again_unproven_hears_its_end_however_that_ended(dear, store) -> None:
+    dear.wire.fails = Unsure("no list")
+    dear.look(FIRST_LOOK)
+    dear.look(APART)
+    assert dear.verdicts() == ["doubled"]
+    end(store, dear.clock.at, dear.release)  # it waits for its second attempt, and never gets it
+    dear.send()
+    assert [row[0] for row in dear.one()] == ["stopped", "accepted"]
+    assert dear.wire.payloads == {f"{CORRECTION} sms zh-CN".encode()}
 
 
 def test_r4_a_wire_that_cannot_be_asked_repeats_only_what_says_so(store, at, tmp_path) -> None:
