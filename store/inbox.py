@@ -262,6 +262,13 @@ def reprocess(unit: Unit, inbound_id: str, *, by: str, at: datetime) -> bool:
     return True
 
 
+def digests(unit: Unit, inbound_ids: Sequence[str]) -> dict[str, str]:
+    """id -> SHA-256 of the bytes of each message."""
+    i = t.inbound.c
+    query = sa.select(i.id, i.raw_sha256).where(i.id.in_(inbound_ids))
+    return {row.id: row.raw_sha256 for row in unit.rows(query)} if inbound_ids else {}
+
+
 def by_report(unit: Unit, report_id: str) -> sa.Row[tuple[str, str, str]] | None:
     """(id, code, state) of the message that became, or will become, report `report_id`."""
     i = t.inbound.c

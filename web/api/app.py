@@ -15,6 +15,7 @@ from web.api import (
     citizen,
     clocks,
     follow_ups,
+    imports,
     recipients,
     reference,
     release_acts,
@@ -31,7 +32,7 @@ from web.live import Live
 
 ROOMS = (
     arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts, release_endings, recipients,
-    changes, reference, follow_ups, uploads,
+    changes, reference, follow_ups, imports, uploads,
 )  # fmt: skip
 
 

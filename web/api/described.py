@@ -107,3 +107,9 @@ def headers_of(*names: str, needs_key: bool = False, body: str = "") -> dict[str
             "content": {body: {"schema": {"type": "string", "format": "binary"}}},
         }
     return made
+
+
+def rows_body(*media_types: str) -> dict[str, Any]:
+    """The body of a POST that is a table or one JSON object a line; it needs no key, its rows have their own."""
+    content = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
+    return {"requestBody": {"required": True, "content": content}}
