@@ -16,6 +16,7 @@ from domain.harm_words import (
     NOBODY_ZH,
     OVERRIDE,
     SHORT,
+    SOME_ZH,
     UNKNOWN,
     ZH,
     ZH_PATTERN,
@@ -24,6 +25,7 @@ from domain.harm_words import (
 from domain.numerals import Count, count
 
 READ_MAX = 20_000  # characters of a text that are looked through
+NEAR = 3  # letters between a number of households and what happened to them
 STATEMENTS = 200  # numbers in one text; a longer list is a table and no report
 
 
@@ -78,6 +80,10 @@ def casualties(text: str) -> Casualties:
 def _stated(text: str) -> Iterator[Statement]:
     for found in ZH_PATTERN.finditer(text):
         yield from _chinese(found, text)
+    for found in SOME_ZH.finditer(text):
+        yield from _statements(
+            found, text, _harms(found.groupdict(), "x"), Count(low=1, high=None), is_household=False
+        )
     if any("a" <= c <= "z" for c in text[:READ_MAX].lower()):
         for found in EN_PATTERN.finditer(text):
             yield from _english(found, text)
@@ -91,11 +97,23 @@ def _chinese(found: "re.Match[str]", text: str) -> Iterator[Statement]:
     number = count(found, prefix)
     if number is None:
         return
+    if "以上" in found[0] or text.startswith("以上", found.end()):
+        number = replace(number, high=None)
     unit = groups[f"{prefix}unit"] if prefix != "c" else "人"
+    is_household = unit in ("户", "家", "家人")
+    if is_household and prefix == "x" and _gap(found) > NEAR:
+        return  # 一户人家烧炭中毒: one family is told of, not a number
     harms = [SHORT[groups["short"][-1]]] if prefix == "c" else _harms(groups, prefix)
     if prefix != "c" and groups[f"{prefix}_both"]:
         harms, number = [Harm.DEAD, Harm.INJURED], replace(number, low=0, high=number.most)
-    yield from _statements(found, text, harms, number, is_household=unit in ("户", "家", "家人"))
+    yield from _statements(found, text, harms, number, is_household=is_household)
+
+
+def _gap(found: "re.Match[str]") -> int:
+    """Letters between 2户 and 被埋."""
+    starts = [found.start(f"x_{harm.value}") for harm in Harm]
+    verb = max(starts) if max(starts) >= 0 else found.end() - len("伤亡")
+    return verb - found.end("xunit")
 
 
 def _english(found: "re.Match[str]", text: str) -> Iterator[Statement]:

@@ -67,7 +67,8 @@ ZH_PATTERN = re.compile(
 )
 _PEOPLE = (
     r"(?:\s+(?:more|others?|people|persons?|workers?|miners?|men|man|women|woman|children|child|residents?|villagers?|students?"
-    r"|passengers?|drivers?|tourists?|of them|households?|families|family))*"
+    r"|passengers?|drivers?|tourists?|of them|households?|families|family|firefighters?|pupils?|staff|employees|sailors?|crew"
+    r"|members?|hikers?|climbers?|fishermen|guests?|patients?|elderly|girls?|boys?|babies|soldiers?|officers?|civilians?))*"
 )
 _BEING = (
     r"(?:\s+(?:were|are|was|is|have|has|had|been|be|feared|believed|reported|reportedly|confirmed|presumed|still|now|already"
@@ -81,8 +82,12 @@ EN_PATTERN = re.compile(
     rf"{expression('z', 'en')}",
     re.IGNORECASE,
 )
+SOME_ZH = re.compile(
+    "(?<![没否无])有(?:人员|人|群众|工人|村民|居民|学生|乘客|老人|孩子|登山者|游客)(?:[^，。；、！？,;!?\n0-9]{0,3}?)"
+    f"(?:{_kinds(ZH, 'x')})"
+)  # 有人被埋: one at least
 NOBODY_ZH = re.compile(
-    "(?:暂?无|暂?未|尚无|尚未|没有?|未见|无一)(?:造成|发现|接到|发生|出现|收到|报告|有)?"
+    "(?<!有)(?:暂?无|暂?未|尚无|尚未|没有?|未见|无一)(?:造成|发现|接到|发生|出现|收到|报告|有)?"
     "(?P<who>任何人员|人员|人|群众|任何人|任何)?的?"
     "(?P<what>(?:伤亡|死亡|受伤|被困|失联|失踪|遇难|死|伤)"
     "(?:(?:和|或|、|及|与)?(?:伤亡|死亡|受伤|被困|失联|失踪|财产损失))*)"

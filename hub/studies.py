@@ -8,8 +8,9 @@ from duty.clocks import ClockStep, Setting, Suggestion
 from hub.settings import Settings
 from intake import gazetteer, triage
 from intake.atlas import Atlas
-from intake.steps import Kinds, Whereabouts
+from intake.steps import Kinds, Whereabouts, with_documents
 from intake.study import Step, Student
+from store import scans
 from store.database import Store
 from store.unit import Unit
 
@@ -43,8 +44,9 @@ def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting
 def suggestion(rules: triage.Rules) -> Callable[[Unit, Report], Suggestion]:
     """Event type and grade as the text says them now: a clock does not wait for what an earlier step will have written."""
 
-    def suggest(_unit: Unit, report: Report) -> Suggestion:
-        found = triage.triage(report.content, rules, has_place=True, event_code=report.event_code)
+    def suggest(unit: Unit, report: Report) -> Suggestion:
+        content = with_documents(report.content, scans.texts(unit, report.id))
+        found = triage.triage(content, rules, has_place=True, event_code=report.event_code)
         grades = [found.grade.grade] if found.grade else []
         return found.event_code, min([*grades, *([found.level] if found.level else [])], default=None)
 

@@ -23,6 +23,7 @@ _WEIGHT = {
     "place": 1.0,
     "subject": 0.95,
     "text": 0.9,
+    "document": 0.85,
 }  # who is asked for the place names it; a text also tells of others
 _LOCAL = re.compile(
     r"(?:[\u4e00-\u9fff0-9A-Za-z]{1,8}?(?:村委会|村|社区|小区|组|屯|寨|路|街|大道|巷|弄|号|大桥|桥|隧道|水库|煤矿|矿|学校|医院|广场|市场))+"
@@ -48,7 +49,9 @@ class _Said:
 
 def locate(content: Content, gazetteer: Gazetteer) -> Located:
     """Every candidate place of a report; any text will do, and none raises."""
-    places = [*_given(content, gazetteer), *_named(content, gazetteer)]
+    given = list(_given(content, gazetteer))
+    known = {p.code for p in given if p.kind is Kind.AREA}
+    places = [*given, *(p for p in _named(content, gazetteer) if p.code not in known)]
     places.sort(key=lambda p: -p.score)
     kept = tuple(places[:KEPT])
     return Located(places=kept, area=_agreed(kept))
@@ -61,12 +64,14 @@ def in_text(text: str, gazetteer: Gazetteer) -> Located:
 
 def _given(content: Content, gazetteer: Gazetteer) -> Iterable[Place]:
     """What was said as a code or in degrees."""
-    for fact in content.facts.get("area", ()):
-        if code := _code(fact.value):
+    keyed = [f for f in content.facts.get("place", ()) if f.origin == "keypad"]  # its note holds the digits
+    for fact in (*content.facts.get("area", ()), *keyed):
+        digits = fact.note if fact.origin == "keypad" and fact.note else fact.value
+        if code := _code(digits):
             lat, lon = gazetteer.points.get(code, (None, None))
             yield Place(
                 kind=Kind.AREA, code=code, name=gazetteer.name(code), lat=lat, lon=lon, accuracy=radius(code),
-                origin=fact.origin, score=1.0, words=fact.value[:40], source="area", why=(Why.GIVEN,),
+                origin=fact.origin, score=1.0, words=digits[:40], source="area", why=(Why.GIVEN,),
             )  # fmt: skip
     for fact in content.facts.get("position", ()):
         if point := position.read(fact.value, fact.note):
@@ -134,16 +139,16 @@ def _texts(content: Content) -> Iterable[tuple[str, str, str]]:
         for fact in content.facts.get(name, ()):
             yield name, fact.origin, normalize("NFC", fact.value[:READ_MAX])
     yield "text", "text", normalize("NFC", content.text[:READ_MAX])
+    for fact in content.facts.get("document", ()):
+        yield "document", fact.origin, normalize("NFC", fact.value[:READ_MAX])
 
 
 def _outermost(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:
-    """长沙 is the city, not also the county of that name in it."""
+    """A short form means the largest of that name: 长沙 the city and not its county, 河北 the province and no district."""
     if len(senses) == 1 or not all(s.is_weak for s in senses):
         return senses
-    return tuple(
-        s for s in senses
-        if not any(o.code != s.code and level(o.code) < level(s.code) and lies_in(s.code, o.code) for o in senses)
-    )  # fmt: skip
+    largest = min(level(s.code) for s in senses)
+    return tuple(s for s in senses if largest > 4 or level(s.code) == largest)
 
 
 def _weighed(

@@ -1,23 +1,24 @@
 """The steps of the study that find out where a report may be and what it tells of."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from domain.casualties import Casualties
 from domain.harm_words import Harm
 from domain.numerals import Count
-from domain.report import Report
+from domain.report import Content, Fact, Report
 from intake.atlas import Atlas
 from intake.locate import Located, locate
 from intake.study import Rings
 from intake.triage import Rules, Triage, triage
-from store import journal, places, reports, triages
+from store import journal, places, reports, scans, triages
 from store.database import Store
 from store.unit import Unit
 
 BY = "system"  # who says so in the journal
+DOCUMENTS = 10  # of a report that are read
 HITS = 20  # rules that are kept with a report; more hit only in texts made for it
 
 
@@ -29,8 +30,8 @@ class Whereabouts:
     name: str = "place"
 
     def look(self, store: Store, report: Report) -> Located:
-        """All candidates of the latest version."""
-        return locate(report.content, self.atlas.gazetteer(store))
+        """All candidates of the latest version and its documents."""
+        return locate(whole(store, report), self.atlas.gazetteer(store))
 
     def write(self, unit: Unit, report: Report, found: Located, at: datetime) -> Rings:
         """Candidates as they are now; the journal says when the area became another."""
@@ -51,9 +52,10 @@ class Kinds:
     name: str = "kind"
 
     def look(self, store: Store, report: Report) -> tuple[Triage, int]:
-        """Of the latest version, with its number."""
-        has_place = bool(report.where or locate(report.content, self.atlas.gazetteer(store)).places)
-        found = triage(report.content, self.rules, has_place=has_place, event_code=report.event_code)
+        """Of the latest version and its documents, with its number."""
+        content = whole(store, report)
+        has_place = bool(report.where or locate(content, self.atlas.gazetteer(store)).places)
+        found = triage(content, self.rules, has_place=has_place, event_code=report.event_code)
         return found, store.read(lambda unit: reports.versions(unit, report.id))
 
     def write(self, unit: Unit, report: Report, found: tuple[Triage, int], at: datetime) -> Rings:
@@ -83,6 +85,17 @@ class Kinds:
         return ()
 
 
+def whole(store: Store, report: Report) -> Content:
+    """What a report says with the words of the documents that came with it (详见附件)."""
+    return with_documents(report.content, store.read(lambda unit: scans.texts(unit, report.id)))
+
+
+def with_documents(content: Content, texts: Sequence[str]) -> Content:
+    """`content` with further facts `document`."""
+    documents = tuple(Fact(value=text, origin="document") for text in texts[:DOCUMENTS])
+    return replace(content, facts={**content.facts, "document": documents}) if documents else content
+
+
 def shown(found: Triage) -> Mapping[str, Any]:
     """A triage as JSON: what is sealed with the report and what pages and programs show."""
     return {
@@ -92,7 +105,7 @@ def shown(found: Triage) -> Mapping[str, Any]:
         "people": {harm.value: _count(count) for harm, count in found.casualties.numbers.items()},
         "households": {harm.value: _count(count) for harm, count in found.casualties.households.items()},
         "statements": [
-            {"harm": s.harm.value, **_count(s.count), "start": s.start, "end": s.end,
+            {"harm": s.harm.value, **_count(s.count), "words": found.text[s.start : s.end], "start": s.start, "end": s.end,
              "is_household": s.is_household, "is_superseded": s.is_superseded}
             for s in found.casualties.statements[:HITS]
         ],

@@ -49,6 +49,7 @@ class Triage:
     grade: Suggestion | None
     known: frozenset[str]  # elements that the report holds
     progress: Hit | None
+    text: str  # what was read; where words stand is counted in it
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -98,13 +99,15 @@ def triage(content: Content, found: Rules, *, has_place: bool, event_code: str =
         grade=suggest(harmed),
         known=frozenset(known | _known(content, harmed, code or event_code, has_place=has_place)),
         progress=progress[0] if progress else None,
+        text=text,
     )
 
 
 def spoken(content: Content) -> str:
-    """What is read for rules: subject, place and text, a line each; offsets of hits count in it."""
+    """What is read for rules: subject, place, text and documents, a line each."""
     lines = [f.value for name in ("subject", "place") for f in content.facts.get(name, ())]
-    return normalize("NFC", "\n".join([*lines, content.text])[:READ_MAX])
+    documents = [f.value for f in content.facts.get("document", ())]
+    return normalize("NFC", "\n".join([*lines, content.text, *documents])[:READ_MAX])
 
 
 def _known(content: Content, harmed: Casualties, code: str, *, has_place: bool) -> set[str]:

@@ -23,7 +23,7 @@ from store import migrate as migration
 from store import people as people_book
 from store import roots
 from templates import guard as template_guard
-from tocsin import cli_cap, cli_demo, cli_operate, serve
+from tocsin import cli_cap, cli_demo, cli_operate, cli_places, serve
 from tocsin import demo as demo_data
 from tocsin.given import DataDir, Json, settings_of
 from tocsin.people import SCOPES, add_person, new_key, new_link
@@ -35,7 +35,8 @@ journal_app = typer.Typer(no_args_is_help=True, help="The hash-chained journal."
 template_app = typer.Typer(no_args_is_help=True, help="Templates of messages.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 for name, sub in (("user", user_app), ("demo", cli_demo.app), ("cap", cli_cap.app), ("journal", journal_app),
-                  ("template", template_app), ("config", config_app)):  # fmt: skip
+                  ("template", template_app), ("config", config_app),
+                  ("areas", cli_places.area_app), ("landmarks", cli_places.landmark_app)):  # fmt: skip
     app.add_typer(sub, name=name)
 app.add_typer(cli_operate.app)
 

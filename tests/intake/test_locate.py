@@ -96,6 +96,23 @@ def test_a_code_from_the_keypad_is_a_place(gazetteer) -> None:
     assert len(found.places) == 1
 
 
+def test_a_call_that_keyed_the_area_in_and_named_it_has_one_place(gazetteer) -> None:
+    facts = {
+        "place": (
+            Fact(value="青石县", origin="keypad", note="990103"),
+            Fact(value="青石县那边", origin="speech"),
+        )
+    }
+    found = locate(Content(text="", language="zh", facts=facts), gazetteer)
+    assert [(p.code, p.origin, p.score) for p in found.places] == [("990103000000", "keypad", 1.0)]
+
+
+def test_words_of_documents_are_read_behind_the_text(gazetteer) -> None:
+    facts = {"document": (Fact(value="青石县大坪镇滑坡", origin="document"),)}
+    found = locate(Content(text="详见附件", language="zh", facts=facts), gazetteer)
+    assert (found.area, found.places[0].source) == ("990103101000", "document")
+
+
 def test_a_landmark_is_found_by_its_other_name(gazetteer) -> None:
     place = in_text("青石坝漫水了", gazetteer).places[0]
     assert (place.kind, place.name, place.lat, place.accuracy) == (Kind.LANDMARK, "青石水库", 30.41, 200)

@@ -7,9 +7,9 @@ import pytest
 from domain.report import Fact
 from domain.whereabouts import Kind, Place
 from intake.atlas import FRESH, Atlas
-from intake.steps import Kinds, Whereabouts, people_of
+from intake.steps import Kinds, Whereabouts, people_of, with_documents
 from intake.study import Student
-from intake.triage import rules
+from intake.triage import rules, triage
 from store import journal, landmarks, places, reports, triages
 from store.reports import Filter
 from tests.outbox.outbox_kit import Standing
@@ -129,6 +129,14 @@ def test_a_study_that_runs_again_writes_the_same_and_no_further_entry(store, stu
     )
     acts = [e.act for e in store.read(lambda u: journal.entries(u, "report", report))]
     assert (acts.count("locate"), acts.count("suggest")) == (1, 1)
+
+
+def test_documents_that_came_with_it_are_read_too(store, student, at) -> None:
+    report = filed(store, at, "详见附件")
+    row = store.read(lambda u: reports.get(u, report))
+    read = with_documents(row.content, ["甲一区大坪村三组滑坡，死亡2人"])
+    assert triage(read, RULES, has_place=True).grade.grade == 4
+    assert with_documents(row.content, []) is row.content
 
 
 def test_words_of_a_report_are_sealed_in_what_was_found(store, student, at) -> None:

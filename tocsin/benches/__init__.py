@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tocsin.benches import delays, doors, filing, out, postgres, queue_page
+from tocsin.benches import study as studies
 from tocsin.benches.figure import PAIRS, Figure
 from tocsin.benches.place import opened
 
@@ -54,6 +55,8 @@ def benches(sizes: Sizes) -> dict[str, Bench]:
                           run=partial(out.http, size=max(sizes.recipients // 10, 100), pairs=pairs)),
         "queue_page": Bench(names=("queue_page",), steps=-(-max(sizes.reports - queue_page.OPEN_ONES, 0) // 10_000),
                             run=partial(queue_page.queue, count=sizes.reports)),
+        "study": Bench(names=("study_place", "study_kind", "study_names"), steps=2,
+                       run=partial(studies.study, count=sizes.mails)),
     }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from domain.person import Person, Role
 from domain.report import MOVES, Report, State
 from duty import reports as duty
 from duty import whereabouts
-from intake.triage import spoken
 from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
@@ -88,12 +87,10 @@ def _findings(seen: Seen, language: str) -> Mapping[str, Any]:
     """What the part of the page about the study needs."""
     kept = seen.found.triage if seen.found else None
     hits = kept.found["hits"] if kept else []
-    text = spoken(seen.report.content) if seen.report else ""
-    statements = kept.found["statements"] if kept else []
     return {
         "found": seen.found,
         "labels": {hit["value"]: event_name(hit["value"], language) for hit in hits},
-        "said": [{**s, "words": text[s["start"] : s["end"]]} for s in statements],
+        "said": kept.found["statements"] if kept else [],
     }
 
 
