@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import resource
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import walkers
+from tests.faults.lines import events
 from tests.faults.walkers import DOORS
 from tests.walks.houses import House, house, ready, states, until
 from tocsin.keeper import Keeper
@@ -23,13 +25,13 @@ AREA = "990101"  # 20 recipients
 
 
 @contextlib.contextmanager
-def limited(process: "subprocess.Popen[bytes]") -> Iterator[Callable[[bool], None]]:
-    """Called with True the process gets no further thread and no child, with False it gets them again."""
+def limited(process: "subprocess.Popen[bytes]") -> Iterator[Callable[[int | None], None]]:
+    """Called with a number, process and children get no thread beyond so many; with None they get them again."""
     if os.geteuid() != 0:
         soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NPROC)
 
-        def by_limit(is_on: bool) -> None:
-            resource.prlimit(process.pid, resource.RLIMIT_NPROC, (1 if is_on else soft, hard))
+        def by_limit(most: int | None) -> None:
+            resource.prlimit(process.pid, resource.RLIMIT_NPROC, (soft if most is None else most, hard))
 
         yield by_limit
         return
@@ -39,8 +41,8 @@ def limited(process: "subprocess.Popen[bytes]") -> Iterator[Callable[[bool], Non
     group.mkdir()
     (group / "cgroup.procs").write_text(str(process.pid))
 
-    def by_group(is_on: bool) -> None:
-        (group / "pids.max").write_text("1" if is_on else "max")
+    def by_group(most: int | None) -> None:
+        (group / "pids.max").write_text("max" if most is None else str(most))
 
     try:
         yield by_group
@@ -86,13 +88,13 @@ def test_f31_without_threads_some_hear_503_nobody_is_lost_and_the_hub_lives(tmp_
         release, digest = _submitted(made)
         work = {f"{door} t-{n}": n for n in range(AT_ONCE) for door in DOORS}
         with limited(process) as limit:
-            limit(True)
+            limit(1)
             made.api("POST", f"/v1/releases/{release}/approve", {"digest": digest}, key="approver")
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as senders:
                 codes = Counter(senders.map(lambda one: _knock(made, *one), work.items()))
             assert process.poll() is None
             ready(made)
-            limit(False)
+            limit(None)
         assert codes.keys() <= {"", "503", "451"}, codes
         assert codes["503"] > 0, codes
         assert codes[""] >= AT_ONCE, "the webhook needs no thread, and those that there are go on"
@@ -108,6 +110,26 @@ def test_f31_without_threads_some_hear_503_nobody_is_lost_and_the_hub_lives(tmp_
         assert set(sent.values()) == {1}
         assert made.api("GET", "/v1/shelf")["data"] == [], "no parser is blamed for what the machine refused"
         assert process.poll() is None
+
+
+@pytest.mark.faults
+def test_f31_a_hub_that_gets_no_thread_at_its_start_is_tried_ever_more_rarely_and_starts_when_it_may(
+    tmp_path,
+) -> None:
+    with house(tmp_path / "data") as made:
+        made.start("kept", "keep", "web")
+        ready(made)
+        with limited(made.processes["kept"]) as limit:
+            limit(3)  # the keeper and a child with hardly a thread
+            pid = int(events(made, "kept", "keeper.ready")[0]["pid"])
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: len(events(made, "kept", "keeper.waits")) >= 3, "it is tried again and again", 240)
+            waits = [row["ms"] for row in events(made, "kept", "keeper.waits")]
+            assert waits[:3] == [200, 1000, 2000]
+            assert len(events(made, "kept", "keeper.ready")) == 1
+            limit(None)
+            until(lambda: len(events(made, "kept", "keeper.ready")) == 2, "it starts when it may", 120)
+            ready(made)
 
 
 def test_f31_the_pause_before_a_start_grows_to_half_a_minute_and_no_further() -> None:
