@@ -36,6 +36,7 @@ class Trouble(StrEnum):
     CLOCK_OFF = "clock_off"
     STREAM_HELD = "stream_held"
     NETWORK_OUT = "network_out"
+    CHANNEL_SILENT = "channel_silent"
     PEER_SILENT = "peer_silent"
     DOOR_DEAF = "door_deaf"
     DOOR_LOSS = "door_loss"
@@ -47,7 +48,7 @@ TABLE = (  # the rows of the table that the desk and the manual print; its words
 )  # fmt: skip
 COLUMNS = ("intake", "approval", "release", "recall", "public")
 SHARED = frozenset({Trouble.DATABASE_DOWN, Trouble.NO_WORKER, Trouble.PROVIDER_FAILING, Trouble.JOURNAL_LATE,
-                    Trouble.STREAM_HELD, Trouble.DOOR_DEAF, Trouble.DOOR_LOSS})  # fmt: skip
+                    Trouble.STREAM_HELD, Trouble.DOOR_DEAF, Trouble.DOOR_LOSS, Trouble.CHANNEL_SILENT})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,11 @@ class Keys:
         return hmac.new(self.cursor, b"tocsin return path 1", hashlib.sha256).digest()
 
     @property
+    def proof(self) -> bytes:
+        """MACs the marks of synthetic reports, and makes the key by which they come to the API."""
+        return hmac.new(self.cursor, b"tocsin proof 1", hashlib.sha256).digest()
+
+    @property
     def receipt(self) -> bytes:
         """MACs the secret links of citizens; derived, so that a hub of an earlier version needs no new file."""
         return hmac.new(self.cursor, b"tocsin receipt 1", hashlib.sha256).digest()

@@ -11,8 +11,9 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hub.health import LATE, Seen, Trouble
+from hub.proofs import CHANNELS
 from hub.wiring import Hub
-from store import figures, lookups, processes, providers
+from store import figures, lookups, processes, proofs, providers
 from store.figures import Figures, Strain
 from store.processes import Process
 
@@ -25,6 +26,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_process_seen_age_seconds": "Since the last heartbeat of a process that has not left.",
     "tocsin_reports": "Reports of the queue by state.",
     "tocsin_mail_senders": "Mails by what the look at their sender came to.",
+    "tocsin_channel_heard_age_seconds": "Since a channel was last heard: by a real report, and by a synthetic one.",
     "tocsin_releases": "Releases by state.",
     "tocsin_inbound_messages": "Messages that doors have kept.",
     "tocsin_inbound_unfiled": "Messages that are not in the queue yet.",
@@ -75,6 +77,7 @@ class _Reading(Collector):
             lambda unit: (figures.figures(unit), processes.listing(unit, at - 2 * LATE))
         )
         yield _gauge("tocsin_process_seen_age_seconds", _heartbeats(running, at), "kind", "host", "pid")
+        yield from _of_channels(hub, at)
         yield from _of_providers(hub, at)
         yield from _of_strain(seen.strain, at)
         yield from _of_rows(found, at)
@@ -83,6 +86,15 @@ class _Reading(Collector):
 def _of_machine(seen: Seen) -> Iterator[Metric]:
     yield _gauge("tocsin_spool_frames", {(): seen.spooled})
     yield _gauge("tocsin_disk_free_bytes", {(name,): p.free for name, p in seen.places.items()}, "place")
+
+
+def _of_channels(hub: Hub, at: datetime) -> Iterator[Metric]:
+    heard, real = hub.store.read(
+        lambda unit: (proofs.all_of(unit, CHANNELS), proofs.last_real(unit, CHANNELS))
+    )
+    ages = {(channel, "real"): _age(moment, at) for channel, moment in real.items()}
+    ages |= {(one.channel, "proof"): _age(one.proved_at, at) for one in heard if one.proved_at}
+    yield _gauge("tocsin_channel_heard_age_seconds", ages, "channel", "kind")
 
 
 def _of_providers(hub: Hub, at: datetime) -> Iterator[Metric]:

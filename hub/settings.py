@@ -159,6 +159,15 @@ class Settings(BaseSettings):
     peer_ca: Path | None = Field(
         None, description="PEM of the authority of peers' servers; empty: the system's"
     )
+    proof_minutes: int = Field(
+        0,
+        ge=0,
+        le=1440,
+        description="minutes between synthetic reports through each door; 0: none (the demo has 5)",
+    )
+    proof_url: str = Field(
+        "", description="where this machine reaches the web doors for them; empty: http://host:port"
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="opens /metrics as a bearer; empty: only this machine may read it"
     )

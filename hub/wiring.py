@@ -19,13 +19,14 @@ from domain.report import Inbound
 from duty import thumbnails
 from duty.clocks import Setting
 from duty.thumbnails import Thumbnails
-from hub import birth, keys, network, peers_in, refusals, senders, studies, wiring_chat
+from hub import birth, keys, network, peers_in, proofs, refusals, senders, studies, wiring_chat
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.health import Health, Trouble
 from hub.jobs import jobs_of
 from hub.log import log, where
 from hub.peers_in import Around
+from hub.proofs import Prober
 from hub.room import Room
 from hub.settings import Settings
 from hub.wires import SmsDoor, VoiceDoor, mail_wires, media_host, return_path, sms_door, sms_wires, voice_door
@@ -70,6 +71,7 @@ class Hub:
     filing: Filing
     media: Media
     uploads: Uploads
+    prober: Prober
     scanner: Scanner
     student: Student
     peers: Around  # what takes in their bulletins
@@ -144,6 +146,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
         looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone),
+        proof_key=made.proof,
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
@@ -163,6 +166,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         filing=filing,
         media=media,
         uploads=(uploads := _uploads(settings, store, blobs, pool, clock)),
+        prober=proofs.prober(
+            settings, made, store, clock=clock, token=proofs.api_token(made, is_live=mode is Mode.LIVE)
+        ),
         scanner=scanner,
         student=student,
         peers=around,
@@ -231,6 +237,7 @@ def _health(
     """The look at everything, which asks neighbours that its room may not know."""
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
     health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
+    health.join(Trouble.CHANNEL_SILENT, proofs.all_heard(store, settings, clock))
     heard = wiring_chat.hearing(wires, settings, store, clock)
     health.join(Trouble.DOOR_DEAF, heard.is_good)
     health.join(Trouble.DOOR_LOSS, heard.is_whole)

@@ -10,7 +10,7 @@ from domain.errors import BadInput, HubError, NotFound, Tampered
 from domain.events import is_code
 from domain.place import canonical
 from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
-from intake import bounces, calls, chat_commands, follow_ups, rings, threads
+from intake import bounces, calls, chat_commands, follow_ups, proofs, rings, threads
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
@@ -40,6 +40,7 @@ class Filing:
     clock: Callable[[], datetime]
     return_path: ReturnPath | None = None  # None: no mail of ours can come back
     acknowledger: Acknowledger | None = None  # None: nobody is written to
+    proof_key: bytes = b""  # makes the marks of synthetic reports; b"": there are none
     looks_at_senders: bool = False  # DNS can be asked, after filing, whether a mail is from whom it says
     zone: tzinfo = CHINA  # in which a year of numbered faxes begins
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
@@ -57,7 +58,10 @@ class Filing:
             reason = error.code
             self.store.run(lambda unit: self._set_aside(unit, inbound_id, reason))
             return None
-        if arrived is None or arrived.state is not Arrival.RECEIVED or self._is_trapped(arrived):
+        if arrived is None or arrived.state is not Arrival.RECEIVED:
+            return None
+        mark = proofs.mark_of(self.proof_key, arrived.inbound)
+        if mark is None and self._is_trapped(arrived):
             return None
         if calls.is_piece(arrived.inbound):
             return self._heard(arrived)
@@ -75,6 +79,9 @@ class Filing:
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
+        if mark is not None and proofs.says_nothing_else(mark, content):
+            self.store.run(lambda unit: proofs.settle(unit, arrived, mark, at))
+            return None
         jobs = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))
         for job, row_id in jobs or ():
             self.bell(job, row_id)

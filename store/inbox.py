@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.handling import Handling
 from domain.ids import short_code
+from domain.proof import looks_like_one
 from domain.report import ARRIVALS, MOVES, PROGRESS, Arrival, Inbound, Kept, Progress, State
 from store import bulk, journal, shelf
 from store import tables as t
@@ -172,7 +173,8 @@ def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]
 
 def _first(one: Arriving) -> journal.First:
     detail = {"report": one.minted.report_id, "raw_sha256": one.sha256}
-    return journal.First(kind="inbound", entity=one.minted.inbound_id, act="receive",
+    act = journal.PROOF if looks_like_one(one.inbound.raw) else "receive"
+    return journal.First(kind="inbound", entity=one.minted.inbound_id, act=act,
                          by=f"door:{one.inbound.channel}", at=one.at, detail=detail)  # fmt: skip
 
 

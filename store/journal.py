@@ -15,6 +15,7 @@ from store import tables as t
 from store.unit import Unit
 
 GENESIS = "0" * 64
+PROOF = "receive_proof"  # a message that holds a mark of domain/proof is taken: told to no stream; its report would be
 # Built once: composing them for each entry took a tenth of what keeping a message costs.
 _PLAIN = t.journal.insert()
 _NUMBERED = t.journal.insert().values(xid=stream.numbered(sa.func.pg_current_xact_id()))

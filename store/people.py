@@ -116,6 +116,11 @@ def add_key(
     unit.execute(t.api_key.insert(), row)
 
 
+def has_key(unit: Unit, key_id: str) -> bool:
+    """Whether an API key has this id, in force or not."""
+    return unit.row(sa.select(t.api_key.c.id).where(t.api_key.c.id == key_id)) is not None
+
+
 def key(unit: Unit, token: str) -> sa.Row[Any] | None:
     """The row of an API key in force (id, name, organisation, person, scopes), or None."""
     k = t.api_key.c

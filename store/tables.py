@@ -9,7 +9,7 @@ from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
-from store.tables_desk import operation, process, ring, shift, slip
+from store.tables_desk import operation, process, proof, ring, shift, slip
 from store.tables_fax import fax, fax_year
 from store.tables_files import scan
 from store.tables_further import follow_up, upload
@@ -23,7 +23,7 @@ from store.tables_study import study
 
 __all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year", "follow_up",
            "landmark", "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll",
-           "process", "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
+           "process", "proof", "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
            "sender_check", "session", "shift", "silence", "slip", "study", "upload"]  # fmt: skip
 
 hub = Table(
@@ -143,6 +143,7 @@ report_row = Table(
           postgresql_where=sa.text("claimed_by IS NOT NULL"), sqlite_where=sa.text("claimed_by IS NOT NULL")),
     Index("ix_report_organisation", "organisation", "received_at", "id"),
     Index("ix_report_newest", "received_at", "id"),
+    Index("ix_report_channel", "channel", "received_at"),
     one_of("handling", Handling),
     one_of("state", report.State),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),

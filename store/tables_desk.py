@@ -38,6 +38,17 @@ ring = Table(
     Index("ix_ring_newest", "rang_at"),
 )
 
+proof = Table(
+    "proof",
+    META,
+    Column("channel", sa.String(20), primary_key=True),
+    Column("proof", sa.String(40), nullable=False),  # the last synthetic report that was sent
+    Column("sent_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("answer", sa.String(40), nullable=False, server_default=""),
+    Column("proved_at", Instant),  # when one was filed last
+)
+
 shift = Table(
     "shift",
     META,

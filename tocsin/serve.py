@@ -416,6 +416,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         *_fax_chores(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),
         Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
+        Chore(name="proofs", every=timedelta(seconds=5), run=hub.prober.begin),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
         Chore(name="uploads", every=timedelta(minutes=1), run=hub.uploads.tidy),
         Chore(
@@ -435,6 +436,7 @@ def _with_simulator(settings: Settings, made: demo.Secrets, port: int) -> Settin
             "twilio_base_url": f"http://127.0.0.1:{port}",
             "twilio_webhook_url": f"{settings.site}/hooks/sms/twilio",
             "twilio_status_url": f"{settings.site}/hooks/dlr/twilio",
+            "proof_minutes": settings.proof_minutes if "proof_minutes" in settings.model_fields_set else 5,
             "cti_token": hashlib.sha256(f"cti {made.auth_token}".encode()).hexdigest(),
             "twilio_voice_url": f"{settings.site}/hooks/voice/twilio",
         }

@@ -16,7 +16,7 @@ from typing import Any
 from domain.errors import BadInput, HubError, Unavailable
 from hub.log import log
 from hub.wiring import Hub
-from store import stream
+from store import journal, stream
 from store.stream import Cursor
 
 POLL = 0.1  # s between looks at the journal while somebody listens: half of what an eye notices
@@ -41,6 +41,11 @@ class Entry:
     entity: str
     act: str
     sent: bytes  # the event as it goes over the wire
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anybody at the desk hears of it."""
+        return self.kind in KINDS and self.act != journal.PROOF
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

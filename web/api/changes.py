@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from domain.errors import BadInput, NotAllowed
 from domain.person import Scope
 from hub.wiring import Hub
-from store import inbox, stream
+from store import inbox, journal, stream
 from store.stream import Cursor
 from store.unit import Unit
 from web import live
@@ -43,7 +43,9 @@ async def events(
         if cursor > stream.head(unit):
             raise BadInput("this cursor is ahead of the journal", code="bad_cursor")
         rows = stream.after(unit, cursor, limit)
-        return rows, [row for row in rows if _is_shown(unit, caller, row.kind, row.entity)]
+        return rows, [
+            row for row in rows if row.act != journal.PROOF and _is_shown(unit, caller, row.kind, row.entity)
+        ]
 
     rows, shown = await anyio.to_thread.run_sync(hub.store.read, work)
     reached = Cursor(rows[-1].xid, rows[-1].seq) if rows else cursor
@@ -85,7 +87,7 @@ async def _reader(request: Request) -> Caller:
 
 
 async def _chosen(hub: Hub, caller: Caller, batch: Sequence[Entry]) -> Sequence[Entry]:
-    wanted = [entry for entry in batch if entry.kind in KINDS]
+    wanted = [entry for entry in batch if entry.is_told]
     if caller.sees_all or not wanted:
         return wanted
 

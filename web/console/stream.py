@@ -12,7 +12,7 @@ from hub.wiring import Hub
 from store import people
 from web import problems
 from web.events import EventStream
-from web.live import KINDS, Entry, Live, begin
+from web.live import Entry, Live, begin
 from web.page import HEADERS
 from web.sessions import current, token_of
 
@@ -60,4 +60,4 @@ class StreamDoor:
 
 
 async def _chosen(batch: Sequence[Entry]) -> Sequence[Entry]:
-    return [entry for entry in batch if entry.kind in KINDS]
+    return [entry for entry in batch if entry.is_told]

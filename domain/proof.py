@@ -1,0 +1,43 @@
+"""The mark of a synthetic report: it proves that a channel is alive, and that nobody but this hub has sent it."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+_BEGIN = "tocsin-proof-"
+_MARK = re.compile(_BEGIN.encode() + rb"([a-z]{2,8})-(prf_[0-9A-HJKMNP-TV-Z]{26})-([0-9a-f]{24})(?![0-9a-f])")
+LOOKED_AT = 64 << 10  # bytes: ours are under 4 KB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A mark of ours."""
+
+    channel: str
+    proof: str
+    text: str  # the whole mark; the report says this and nothing else
+
+
+def mark(key: bytes, channel: str, proof: str) -> str:
+    """What the report of proof `proof` says; letters, digits, hyphens and one underscore, so that no door changes it."""
+    return f"{_BEGIN}{channel}-{proof}-{_mac(key, channel, proof)}"
+
+
+def found(key: bytes, channel: str, raw: bytes) -> Mark | None:
+    """The mark that a message of `channel` holds; None for none, and for one that another has made or moved here."""
+    for match in _MARK.finditer(raw[:LOOKED_AT]):
+        named, proof = match[1].decode(), match[2].decode()
+        if named == channel and hmac.compare_digest(match[3].decode(), _mac(key, channel, proof)):
+            return Mark(channel=channel, proof=proof, text=match[0].decode())
+    return None
+
+
+def looks_like_one(raw: bytes) -> bool:
+    """Whether the bytes hold the shape of a mark, whoever made it."""
+    return _BEGIN.encode() in raw[:LOOKED_AT]
+
+
+def _mac(key: bytes, channel: str, proof: str) -> str:
+    said = f"tocsin proof 1\0{channel}\0{proof}".encode()
+    return hmac.new(key, said, hashlib.sha256).hexdigest()[:24]

@@ -1,0 +1,208 @@
+"""Proof of life: a synthetic report goes through every real door and is seen nowhere but where it was looked for."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain import proof
+from domain.ids import mint
+from domain.proof import found, mark
+from hub import metrics
+from hub import proofs as prober_of
+from hub.banners import changes
+from hub.health import Trouble
+from hub.proofs import Prober
+from hub.wiring import Hub, smtp_door
+from store import proofs, shelf
+from store import tables as t
+from tests.servers import free_port
+from tests.web.api_world import NUMBER, SMS_URL, World, served, signed, sms_form, world
+from tests.web.console_browser import enter, words
+
+PROVED = {"email", "web", "api", "sms", "voice"}
+
+
+@contextmanager
+def _mail_door(hub: Hub) -> Iterator[None]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    door = smtp_door(hub)
+    asyncio.run_coroutine_threadsafe(door.start(), loop).result(20)
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(door.stop(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+@contextmanager
+def _open(directory: Path, at: datetime, **more: Any) -> Iterator[World]:
+    web, smtp = free_port(), free_port()
+    with (
+        world(
+            directory, at, port=web, smtp_port=smtp, proof_minutes=5, base_url="https://hub.example", **more
+        ) as made,
+        served(made.hub, port=web),
+        _mail_door(made.hub),
+    ):
+        yield made
+
+
+@pytest.fixture
+def hall(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
+    with _open(tmp_path / "data", at, url=database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def quick(sqlite_model: Path, tmp_path: Path, at: datetime) -> Iterator[World]:
+    with world(tmp_path / "data", at, model=sqlite_model, proof_minutes=5) as made:
+        yield made
+
+
+def _heard(made: World) -> dict[str, proofs.Heard]:
+    return {one.channel: one for one in made.hub.store.read(lambda unit: proofs.all_of(unit, PROVED))}
+
+
+def test_every_channel_is_proved_through_its_door_and_nothing_of_it_is_seen_anywhere(hall: World) -> None:
+    officer = enter(hall, "officer")
+    before = hall.get("officer", "/v1/events?limit=500").json()["data"]
+    assert hall.hub.prober.send() == dict.fromkeys(PROVED, "ok")
+    assert hall.count(t.inbound) == len(PROVED)
+    hall.file_all()
+    assert {one.channel for one in _heard(hall).values() if one.proved_at == hall.clock()} == PROVED
+    assert (
+        hall.count(t.report_row) == hall.count(t.media) == hall.count(t.dispatch) == hall.count(t.shelf) == 0
+    )
+    assert {row.state for row in hall.hub.store.read(lambda unit: unit.rows(t.inbound.select()))} == {"filed"}
+    assert hall.get("officer", "/v1/events?limit=500").json()["data"] == before
+    assert hall.get("officer", "/v1/reports").json()["data"] == []
+    page = officer.get("/console").text
+    assert "tocsin-proof" not in page and "待处理 0" in words(page)
+    assert "tocsin-proof" not in officer.get("/console/find?q=tocsin-proof").text.replace(
+        'value="tocsin-proof"', ""
+    )
+    shown = words(officer.get("/console/degraded").text)
+    assert shown.count("正常") >= len(PROVED) and "静默" not in shown
+
+
+def test_a_proof_is_sent_once_by_whoever_is_first_and_again_when_it_is_due(hall: World) -> None:
+    other = replace(hall.hub.prober, _running=threading.Lock())
+    assert hall.hub.prober.send() and not other.send()
+    hall.clock.forward(minutes=4)
+    assert not other.send()
+    hall.clock.forward(minutes=1)
+    assert set(other.send()) == PROVED
+
+
+def test_r22_a_channel_that_goes_silent_is_a_named_trouble_until_it_is_heard_again(hall: World) -> None:
+    hub = hall.hub
+    ways = dict(hub.prober.ways)
+
+    def closed(_mark: str, _name: str) -> str:
+        raise ConnectionRefusedError
+
+    broken: Prober = replace(hub.prober, ways={**ways, "email": closed}, _running=threading.Lock())
+    assert broken.send() == {**dict.fromkeys(PROVED, "ok"), "email": "ConnectionRefusedError"}
+    hall.file_all()
+    assert Trouble.CHANNEL_SILENT not in hub.health.look().troubles  # a minute's grace
+    hall.clock.forward(seconds=61)
+    quiet = hub.health.look()
+    assert Trouble.CHANNEL_SILENT in quiet.troubles
+    assert [
+        c.has_begun for c in changes((), quiet.troubles, hall.clock()) if c.trouble is Trouble.CHANNEL_SILENT
+    ] == [True]
+    officer = enter(hall, "officer")
+    shown = officer.get("/console/degraded").text
+    assert 'data-channel="email" data-state="silent"' in shown and "ConnectionRefusedError" in shown
+    assert "有接报渠道没有送达自检信息" in words(officer.get("/console").text)
+    shown = metrics.text(hub).decode()
+    assert 'tocsin_trouble{trouble="channel_silent"} 1.0' in shown
+    assert 'tocsin_channel_heard_age_seconds{channel="sms",kind="proof"} 61.0' in shown
+    hall.clock.forward(minutes=4)
+    assert hub.prober.send()["email"] == "ok"
+    hall.file_all()
+    assert Trouble.CHANNEL_SILENT not in hub.health.look().troubles
+    hall.clock.forward(minutes=6, seconds=1)  # nobody proves any more
+    assert Trouble.CHANNEL_SILENT in hub.health.look().troubles
+
+
+def _mark(made: World, channel: str = "sms", key: bytes = b"") -> str:
+    return mark(key or made.hub.keys.proof, channel, mint("prf", made.clock()))
+
+
+TEXTS = {
+    "a word more": lambda made: f"{_mark(made)} 河东村着火了",
+    "another hub's": lambda made: _mark(made, key=b"another hub"),
+    "another channel's": lambda made: _mark(made, "email"),
+    "a digit more": lambda made: f"{_mark(made)}0",
+    "cut": lambda made: _mark(made)[:-1],
+    "the beginning of one": lambda _made: "tocsin-proof-sms-",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_r1_whatever_only_looks_like_a_proof_is_a_report(name: str, quick: World) -> None:
+    text = TEXTS[name](quick)
+    assert quick.client.post("/hooks/sms/twilio", **signed(SMS_URL, sms_form(body=text))).status_code == 200
+    quick.file_all()
+    (report,) = quick.get("officer", "/v1/reports").json()["data"]
+    assert report["text"] == text
+    told = quick.get("officer", "/v1/events?limit=500").json()["data"]
+    assert ("report", "file") in {(entry["kind"], entry["act"]) for entry in told}
+
+
+def test_a_proof_that_somebody_repeats_is_no_report_and_swallows_none(quick: World) -> None:
+    text = _mark(quick)
+    for n in range(3):
+        quick.client.post("/hooks/sms/twilio", **signed(SMS_URL, sms_form(n, body=text)))
+    quick.client.post("/hooks/sms/twilio", **signed(SMS_URL, sms_form(9, body=f"{text}\n有人被困")))
+    quick.file_all()
+    (report,) = quick.get("officer", "/v1/reports").json()["data"]
+    assert "有人被困" in report["text"]
+    assert quick.hub.store.read(shelf.count) == 0
+
+
+def test_without_the_setting_nothing_is_sent_and_nothing_is_missed(
+    tmp_path: Path, sqlite_model: Path, at: datetime
+) -> None:
+    with world(tmp_path / "data", at, model=sqlite_model) as made:
+        assert made.hub.prober.ways == {} and made.hub.prober.send() == {}
+        assert prober_of.channels(made.hub.settings) == ()
+        made.clock.forward(days=1)
+        assert Trouble.CHANNEL_SILENT not in made.hub.health.look().troubles
+        assert "没有自检" in words(enter(made, "officer").get("/console/degraded").text)
+
+
+def test_the_key_of_synthetic_reports_opens_nothing_else(quick: World) -> None:
+    hub = quick.hub
+    token = prober_of.api_token(hub.keys, is_live=False)
+    hub.store.run(lambda unit: prober_of.keep_key(unit, token, "x", quick.clock()))
+    hub.store.run(lambda unit: prober_of.keep_key(unit, token, "x", quick.clock()))
+    for path in ("/v1/reports", "/v1/releases", "/v1/events", "/v1/shelf"):
+        assert quick.client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+
+def test_a_mark_is_found_in_every_form_that_a_door_keeps() -> None:
+    key, at = b"k", datetime.fromisoformat("2026-11-23T06:05:00+00:00")
+    for channel in PROVED:
+        text = mark(key, channel, mint("prf", at + timedelta(hours=1)))
+        assert len(text) <= 76  # one line of a mail, one name of a caller
+        for raw in (
+            text,
+            f'{{"text": "{text}"}}',
+            f"Body={text}&From=%2B1",
+            f"Subject: {text}\r\n\r\n{text}\r\n",
+        ):
+            assert found(key, channel, raw.encode()).text == text
+        assert found(key, "phone", text.encode()) is None
+        assert proof.looks_like_one(text.encode()) and not proof.looks_like_one(NUMBER.encode())
