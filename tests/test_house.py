@@ -124,3 +124,9 @@ def test_migrations_are_one_chain_in_the_order_of_their_numbers() -> None:
         }
         assert (said["revision"], said["down_revision"]) == (file.name[1:5], chain[-1]), file.name
         chain.append(said["revision"])
+
+
+def test_the_table_of_words_can_be_read() -> None:
+    tomllib.loads(
+        (ROOT / "templates/locale/codes.toml").read_text()
+    )  # two hands may have added one word each
