@@ -204,7 +204,6 @@ def _enter(
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
-    threads.begin(unit, arrived, here, at)
     if number:
         year, _, n = number.value.partition("-")
         faxes.keep_number(unit, report.id, int(year), int(n))
@@ -217,6 +216,7 @@ def _enter(
         detail={"inbound": arrived.id, "code": report.code, "channel": report.channel,
                 "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
+    threads.begin(unit, arrived, here, at)
     return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited),
             ("study_report", report.id)]  # fmt: skip
 
