@@ -36,8 +36,9 @@ class CapFeed:
     name = "cap_feed"
     channel = "cap_feed"
 
-    def __init__(self, *, mode: Mode) -> None:
-        self._mode = mode
+    def __init__(self, *, mode: Mode, sign: Callable[[bytes], str] | None = None) -> None:
+        """`sign` makes the line that lies beside each CAP file, for peers that have pinned our key."""
+        self._mode, self._sign = mode, sign
         self._program = versions.of_program()
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
@@ -75,6 +76,10 @@ class CapFeed:
                 body = partial(entry.payloads.__getitem__, key)
                 yield File(path=f"public/cap/{name}.xml", body=body, media_type=CAP_TYPE,
                            version=entry.hashes.get(key, version), about=entry.release_id)  # fmt: skip
+                if self._sign is not None:
+                    line = partial(_signed, self._sign, body)
+                    yield File(path=f"public/cap/{name}.xml.sig", body=line, media_type="text/plain",
+                               version=versions.of(entry.hashes.get(key, version), "sig"), about=entry.release_id)  # fmt: skip
 
     def _feeds(self, found: Sequence[Item]) -> Iterator[tuple[Feed, Division | None]]:
         """The first list is of all; an area without a list has never had a release."""
@@ -126,6 +131,10 @@ class CapFeed:
         listed = [(i.name, known[i.entry.release_id], i.before, i.after, i.earlier) for i in items]
         version = versions.of(self._program, self._mode.value, base, path, listed, more)
         return File(path=path, body=make, media_type=media_type, is_index=True, version=version)
+
+
+def _signed(sign: Callable[[bytes], str], body: Callable[[], bytes]) -> bytes:
+    return sign(body()).encode() + b"\n"
 
 
 def _about(division: Division) -> dict[str, object]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channels import closed_list
+from channels.codecs import bulletin_seal
 from channels.codecs.markup import FEED_BYTES
 from channels.egress import Egress
 from domain.errors import HubError, Refused
 from domain.handling import Mode
+from hub.keys import Keys
 from hub.settings import Settings
 from intake.bulletins import Reader
 from intake.pull import Get, Puller
@@ -82,6 +84,12 @@ def all_answer(store: Store, clock: Callable[[], datetime]) -> Callable[[], bool
             return True
 
     return answer
+
+
+def signer(made: Keys) -> Callable[[bytes], str]:
+    """Signs what is published, for everybody."""
+    key = made.bulletin
+    return lambda data: bulletin_seal.sign(data, key)
 
 
 def with_peers(jobs: Jobs, around: Around) -> Jobs:

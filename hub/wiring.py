@@ -141,7 +141,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)
     texts = wiring_chat.lines(settings, mode, intake, sms_wires(settings, mode))
     wires = [*texts, *mail_wires(settings, mode, path, clock)]
-    outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock)
+    sign = peers_in.signer(made)
+    outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock, sign=sign)
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
@@ -341,9 +342,12 @@ def _is_reached(settings: Settings, mode: Mode) -> bool:
 
 def _outgoing(
     settings: Settings, mode: Mode, wires: list[Wire], *, store: Store, bell: Bell,
-    clock: Callable[[], datetime],
+    clock: Callable[[], datetime], sign: Callable[[bytes], str],
 ) -> Outgoing:  # fmt: skip
-    publishers: list[Publisher] = [CapFeed(mode=mode), WebNotice(mode=mode, zone=ZoneInfo(settings.zone))]
+    publishers: list[Publisher] = [
+        CapFeed(mode=mode, sign=sign),
+        WebNotice(mode=mode, zone=ZoneInfo(settings.zone)),
+    ]
     publishers.append(Broadcast(mode=mode, zone=ZoneInfo(settings.zone)))
     channels = [wire.channel for wire in wires]
     return Outgoing(

@@ -29,11 +29,11 @@ def propose(unit: Unit, bulletin_id: str, at: datetime) -> int:
     new = bulletins.get(unit, bulletin_id)
     if new is None or not new.is_in_force(at):
         return 0
-    others = bulletins.in_force(unit, at, limit=LOOKED_AT)
+    others = bulletins.comparable(unit, new, at, limit=LOOKED_AT)
     found = [
         (sum(WEIGHTS[name] * value for name, value in reasons.items()), other, reasons)
         for other in others
-        if other.sender != new.sender and (reasons := compared(new, other)) is not None
+        if (reasons := compared(new, other)) is not None
     ]
     likely = sorted((one for one in found if one[0] >= LIKELY), key=lambda one: (-one[0], one[1].id))
     return sum(

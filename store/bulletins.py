@@ -140,6 +140,18 @@ def in_force(unit: Unit, at: datetime, *, limit: int) -> list[Bulletin]:
     return page(unit, Filter(view="force"), at, limit=limit)
 
 
+def comparable(unit: Unit, one: Bulletin, at: datetime, *, limit: int) -> list[Bulletin]:
+    """What is in force of other senders at a time with `one`, and may be of its kind; the newest first."""
+    kinds = [b.event == one.event, b.category == one.category]
+    if one.event_code:  # cn.eips: the class of the event, 11B of 11B03
+        kinds.append(sa.and_(b.event_scheme == one.event_scheme, b.event_code.startswith(one.event_code[:3])))
+    query = sa.select(bulletin).where(
+        *_wanted(Filter(view="force"), at), b.sender != one.sender, b.starts_at <= one.expires,
+        b.expires >= one.starts_at, sa.or_(*kinds),
+    )  # fmt: skip
+    return [_bulletin(row) for row in unit.rows(query.order_by(b.received_at.desc()).limit(limit))]
+
+
 def counts(unit: Unit, at: datetime, most: int = 10_000) -> dict[str, int]:
     """View -> how many, counted up to `most`."""
     found = {}

@@ -20,7 +20,7 @@ FRESH = "public, max-age=15, stale-if-error=86400"
 FOR_EVER = (
     "public, max-age=31536000, immutable"  # R18: the bytes of an alert never change; its state is elsewhere
 )
-_ALERT = re.compile(r"/public/cap/[^/]+\.xml")
+_ALERT = re.compile(r"/public/cap/[^/]+\.xml(\.sig)?")
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".xml": "application/cap+xml",  # CAP 1.2 §3.3.1: every .xml of ours is an alert
@@ -29,6 +29,7 @@ _TYPES = {
     ".geojson": "application/geo+json",
     ".json": "application/json",
     ".css": "text/css; charset=utf-8",
+    ".sig": "text/plain; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
