@@ -260,6 +260,8 @@ def _link(unit: Unit, bulletin_id: str, at: datetime) -> None:
 
 def _end(unit: Unit, old: Bulletin, new: Bulletin, at: datetime) -> bool:
     """`new` ends `old`; False when it may not: another sender, an earlier message, a peer that is not believed."""
+    # Hubs of our kind freeze the Cancel with its warning, at one time; a Cancel itself is never ended by one like it.
+    is_cancel = new.msg_type == "Cancel" and old.msg_type != "Cancel"
     may = (
         new.msg_type in _ENDS
         and new.state is Standing.CURRENT
@@ -268,7 +270,7 @@ def _end(unit: Unit, old: Bulletin, new: Bulletin, at: datetime) -> bool:
         and (old.peer == new.peer or new.seal == "verified")  # who claims a sender's name is not that sender
         and old.sent is not None
         and new.sent is not None
-        and old.sent < new.sent  # so no message ends itself, and no two each other
+        and (old.sent < new.sent or (old.sent == new.sent and is_cancel))  # so no two end each other
     )
     is_open = (b.id == old.id, b.ended_by.is_(None))
     if (

@@ -76,6 +76,12 @@ def test_an_update_ends_what_it_refers_to_and_a_cancel_ends_the_update(store, en
         ]
 
 
+def test_a_cancel_of_the_same_second_ends_its_alert(store, enter, at) -> None:
+    first = enter(said("a", at))[1]
+    cancel = enter(said("c", at, msg_type="Cancel", references=((SENDER, "a", at),)))[1]
+    assert get(store, first).ended_by == cancel
+
+
 def test_what_ends_an_alert_may_come_before_it(store, enter, at) -> None:
     cancel = enter(said("c", at, msg_type="Cancel", references=((SENDER, "a", at - HOUR),)))[1]
     first = enter(said("a", at - HOUR))[1]
