@@ -21,7 +21,7 @@ SMALL = (
     "1",
     "--json",
 )
-NAMES = ["mail_2k", "mail_100k", "webhooks", "filing", "visible", "first_call", "first_byte", "out", "memory",
+NAMES = ["mail_2k", "mail_100k", "webhooks", "bulletins", "filing", "visible", "first_call", "first_byte", "out", "memory",
          "out_http", "queue_page"]  # fmt: skip
 
 

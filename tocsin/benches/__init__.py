@@ -46,6 +46,8 @@ def benches(sizes: Sizes) -> dict[str, Bench]:
         "mail_100k": Bench(names=("mail_100k",), steps=pairs,
                            run=partial(doors.mails, size=102_400, count=max(sizes.mails // 4, 20), pairs=pairs)),
         "webhooks": Bench(names=("webhooks",), steps=pairs, run=partial(doors.webhooks, count=sizes.posts, pairs=pairs)),
+        "bulletins": Bench(names=("bulletins",), steps=pairs,
+                           run=partial(doors.bulletins, count=sizes.posts // 2, pairs=pairs)),
         "filing": Bench(names=("filing",), steps=pairs, run=partial(filing.filing, count=sizes.mails // 2, pairs=pairs)),
         "visible": Bench(names=("visible",), steps=1, run=partial(delays.visible, seconds=sizes.seconds)),
         "approval": Bench(names=("first_call", "first_byte"), steps=-(-sizes.approvals // 10),

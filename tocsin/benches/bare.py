@@ -51,7 +51,7 @@ class _Forgetful:
         self._store = store
 
     async def item(self, _many: Callable[..., Sequence[Any]], item: Any) -> Any:
-        return item.minted
+        return item.minted if hasattr(item, "minted") else (item.id, True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

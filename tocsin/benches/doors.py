@@ -56,6 +56,28 @@ def webhooks(place: Place, count: int, pairs: int, step: Callable[[], None]) -> 
                  against="the same door that checks the signature and keeps nothing", reach=reach, is_ratio=True)  # fmt: skip
 
 
+def bulletins(place: Place, count: int, pairs: int, step: Callable[[], None]) -> Iterator[Figure]:
+    """Alerts pushed by a peer over 32 kept connections: durable before each answer, read afterwards."""
+    settings, bare_port = place.settings, free_port("127.0.0.1")
+    elsewhere = {**place.environment, "TOCSIN_PORT": str(bare_port),
+                 "TOCSIN_ALLOWED_HOSTS": f"127.0.0.1:{settings.port}"}  # fmt: skip
+    with ExitStack() as running:
+        running.enter_context(place.process("tocsin", "web", port=settings.port))
+        running.enter_context(place.process(_BARE, "hooks", port=bare_port, environment=elsewhere))
+
+        def run(port: int) -> float:
+            asked = [
+                load.bulletin_post(f"{place.url}/v1/bulletins", place.keys["officer"]) for _ in range(count)
+            ]
+            return load.posts_per_second(port, asked, CALLERS)
+
+        ours, bare = partial(run, settings.port), partial(run, bare_port)
+        _warm(ours, bare)
+        value, ceiling, runs = in_turn(ours, bare, pairs, step)
+    yield Figure(name="bulletins", store=place.store, value=value, unit="posts/s", ceiling=ceiling, runs=runs,
+                 against="the same door that looks up the key and keeps nothing", reach=0.6, is_ratio=True)  # fmt: skip
+
+
 def _warm(*each: Callable[[], float]) -> None:
     for run in each:
         run()

@@ -78,6 +78,26 @@ def signed_post(url: str, form: dict[str, str], token: str) -> bytes:
     return head.encode() + body
 
 
+def bulletin_post(url: str, token: str) -> bytes:
+    """The request of a peer that pushes an alert of 2 KB which no other one repeats."""
+    name = f"bench-{time.time_ns():016x}-{next(_serial)}"
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?><alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">'
+        f"<identifier>{name}</identifier><sender>bench.example</sender><sent>2026-11-23T06:05:00+00:00</sent>"
+        "<status>Test</status><msgType>Alert</msgType><scope>Public</scope><info><language>zh-CN</language>"
+        "<category>Met</category><event>暴雨</event><urgency>Immediate</urgency><severity>Severe</severity>"
+        f"<certainty>Likely</certainty><headline>暴雨橙色预警</headline><description>{'预计有大暴雨。' * 60}</description>"
+        "<area><areaDesc>甲一区</areaDesc><geocode><valueName>GB/T2260</valueName><value>990101</value></geocode></area>"
+        "</info></alert>"
+    ).encode()
+    host, _, path = url.removeprefix("http://").partition("/")
+    head = (
+        f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/cap+xml\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 def posts_per_second(port: int, requests: Sequence[bytes], connections: int) -> float:
     """Send prepared requests over that many kept connections; every one must be answered with a 2xx."""
     return asyncio.run(_posts(port, requests, connections))
