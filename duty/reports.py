@@ -101,6 +101,32 @@ def reopen(unit: Unit, report_id: str, *, by: Person, at: datetime, revision: in
     return _move(unit, report, "reopen", by, at, claimed_by=by.id, claimed_at=at, closed_reason="")
 
 
+def merge(
+    unit: Unit, report_id: str, *, into: str, by: Person, at: datetime, revision: int | None = None
+) -> Report:
+    """归并: it only repeats another report, which goes on for both; of one that is merged itself nothing is made.
+
+    What they have in common is an incident (duty/incidents.py), which every report keeps its own life in.
+    """
+    first, second = sorted((report_id, into))
+    both = {name: _locked(unit, name, by, None) for name in (first, second)}
+    report, other = _held(unit, report_id, by, revision), both[into]
+    if report_id == into or other.state is State.MERGED:
+        raise BadInput(
+            "it cannot be merged into this one", code="bad_merge", flaws=[Flaw("/into", "is merged itself")]
+        )
+    merged = _move(unit, report, "merge", by, at, told={"into": into}, merged_into=into)
+    journal.append(unit, "report", into, "take_in", by=by.id, at=at, detail={"report": report_id})
+    return merged
+
+
+def unmerge(unit: Unit, report_id: str, *, by: Person, at: datetime, revision: int | None = None) -> Report:
+    """It says more than the other: it stands for itself again, with whoever says so."""
+    report = _locked(unit, report_id, by, revision)
+    return _move(unit, report, "unmerge", by, at, merged_into="", claimed_by=by.id, claimed_at=at,
+                 told={"of": report.merged_into})  # fmt: skip
+
+
 def draft_fields(report: Report) -> Mapping[str, Any]:
     """What a draft made from this report begins with."""
     return {

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from domain.report import Report
 from duty.clocks import ClockStep, Setting, Suggestion
 from hub.settings import Settings
 from intake import gazetteer, triage
 from intake.atlas import Atlas
+from intake.same.step import Sameness
 from intake.steps import Kinds, Whereabouts, with_documents
 from intake.study import Step, Student
+from intake.thread import Threading
 from store import scans
 from store.database import Store
 from store.unit import Unit
@@ -31,13 +34,15 @@ def student(
 
 
 def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting) -> Sequence[Step]:
-    """Where it may be, what it tells of, which clocks run by that."""
+    """Where it may be, what it tells of, which clocks run by that, what it follows, and which others tell of the same."""
     atlas = Atlas(clock=clock, rules=gazetteer.manners(settings.rules_dir))
     rules = triage.rules(settings.rules_dir)
     return (
         Whereabouts(atlas=atlas),
         Kinds(atlas=atlas, rules=rules),
         ClockStep(setting=reports_up, suggest=suggestion(rules)),
+        Threading(domain=settings.mail_domain),
+        Sameness(zone=ZoneInfo(settings.zone)),
     )
 
 

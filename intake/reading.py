@@ -146,6 +146,9 @@ def _mail(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Readin
     gathered.add("name", parsed["from_name"], "header")
     gathered.add("subject", parsed["subject"], "header")
     gathered.add("time", parsed["date"], "header", note="claimed by the sender")
+    gathered.add("message_id", parsed["message_id"], "header")
+    for name in dict.fromkeys((*parsed["references"], parsed["in_reply_to"])):
+        gathered.add("answers", name, "header")
     gathered.positions(parsed["attachments"])
     findings = list(parsed["findings"])
     if inbound.meta.get("bare_newline") and "bare_newline" not in findings:

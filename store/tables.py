@@ -5,6 +5,7 @@ from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
 from domain import clock as clocks
 from domain import further, parcel, release, report
+from domain import incident as incidents
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_chat import correspondent, piece, poll
@@ -13,6 +14,7 @@ from store.tables_desk import operation, process, proof, ring, shift, slip
 from store.tables_fax import fax, fax_year
 from store.tables_files import scan
 from store.tables_further import follow_up, upload
+from store.tables_incidents import incident, likeness, report_incident, sketch, sketch_key, thread
 from store.tables_lookup import look_up, provider, silence
 from store.tables_mail import mail_seal, sender_check
 from store.tables_media import media
@@ -21,10 +23,13 @@ from store.tables_people import api_key, login_failure, login_link, person, sess
 from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year", "follow_up",
-           "landmark", "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll",
-           "process", "proof", "provider", "report_place", "report_question", "report_timing", "report_triage", "ring", "scan",
-           "sender_check", "session", "shift", "silence", "slip", "study", "upload"]  # fmt: skip
+__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year",
+           "follow_up", "incident", "landmark", "likeness", "login_failure", "login_link", "look_up",
+           "mail_seal", "media", "operation", "person", "piece", "poll", "process", "proof", "provider",
+           "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",
+           "scan", "sender_check", "session", "shift", "silence", "sketch", "sketch_key", "slip", "study",
+           "thread", "upload"]  # fmt: skip
+
 
 hub = Table(
     "hub",
@@ -446,6 +451,8 @@ MACHINES = {
     "media": report.MEDIA,
     "scan": report.SCANS,
     "report": report.MOVES,
+    "incident": incidents.MOVES,
+    "thread": incidents.THREADS,
     "release": release.MOVES,
     "dispatch": parcel.DISPATCHES,
     "parcel": parcel.PARCELS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tocsin.benches import delays, doors, filing, out, postgres, queue_page
+from tocsin.benches import dedupe, delays, doors, filing, out, postgres, queue_page
 from tocsin.benches import study as studies
 from tocsin.benches.figure import PAIRS, Figure
 from tocsin.benches.place import opened
@@ -21,6 +21,7 @@ class Sizes:
 
     recipients: int = 100_000
     reports: int = 1_000_000
+    open_reports: int = 100_000
     mails: int = 1_000  # in one run
     posts: int = 2_000
     approvals: int = 100
@@ -59,6 +60,10 @@ def benches(sizes: Sizes) -> dict[str, Bench]:
                             run=partial(queue_page.queue, count=sizes.reports)),
         "study": Bench(names=("study_place", "study_kind", "study_names"), steps=2,
                        run=partial(studies.study, count=sizes.mails)),
+        "dedupe": Bench(names=("dedupe_recall_tuned", "dedupe_precision_tuned", "dedupe_recall_held_out",
+                               "dedupe_precision_held_out", "dedupe_time"),
+                        steps=1 + -(-sizes.open_reports // 10_000),
+                        run=partial(dedupe.dedupe, count=sizes.open_reports)),
     }  # fmt: skip
 
 

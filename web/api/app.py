@@ -16,6 +16,7 @@ from web.api import (
     clocks,
     follow_ups,
     imports,
+    incidents,
     recipients,
     reference,
     release_acts,
@@ -31,8 +32,8 @@ from web.api.idempotent import InFlight
 from web.live import Live
 
 ROOMS = (
-    arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts, release_endings, recipients,
-    changes, reference, follow_ups, imports, uploads,
+    arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts,
+    release_endings, recipients, changes, reference, follow_ups, imports, uploads, incidents,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from web.api.reports import bad_query
 from web.api.shapes import instant
 
 router = APIRouter(tags=["reference"])
-KINDS = ("inbound", "report", "release")  # streams about people and keys are the auditor's only
+KINDS = ("inbound", "report", "release", "incident")  # streams about people and keys are the auditor's only
 
 
 @router.get("/me", responses=READS)

@@ -11,7 +11,7 @@ from domain.errors import BadInput, Conflict
 from domain.ids import is_id
 from domain.person import Person, Role
 from domain.report import Report, State
-from store import areas, inbox, journal, reports, shelf
+from store import areas, inbox, incidents, journal, reports, shelf, threads
 from store.unit import Unit
 from web.console.history import event_name, name_of
 from web.console.visit import Visit
@@ -20,6 +20,7 @@ from web.page import go
 PAGE = 50  # rows: what an officer scrolls through before he filters
 REFRESH = 20  # s between reloads without JavaScript; nothing can be typed on that page
 NAMED = 100  # rows asked for by name at once; a page that missed more reads the list
+EACH = "&each=1"
 TITLE = 80  # characters of a text that has no subject
 OPEN = (State.FILED, State.CLAIMED, State.VERIFIED)
 VIEWS: Mapping[str, tuple[str, ...]] = {
@@ -39,6 +40,9 @@ class Row:
     event: str
     holder: str
     is_out: bool = False  # no longer of the view that asks; shown in place until the page is left
+    incident: str = ""  # that it is of
+    told: int = 0  # how many reports of that incident there are
+    following: int = 0  # 续报 that came
 
 
 def queue(visit: Visit) -> Response:
@@ -49,8 +53,8 @@ def queue(visit: Visit) -> Response:
     last = None if values["rows"] else next(iter(visit.read(_newest)), None)
     return visit.show(
         "queue.html", here="/console", view=view, channel=channel, views=list(VIEWS), channels=CHANNELS,
-        refresh=0 if before else REFRESH, is_first=not before, last=last,
-        list_at=f"/console/rows?view={view}&channel={channel}", **values,
+        refresh=0 if before else REFRESH, is_first=not before, last=last, is_each=_is_each(visit),
+        list_at=f"/console/rows?view={view}&channel={channel}{EACH if _is_each(visit) else ''}", **values,
     )  # fmt: skip
 
 
@@ -143,7 +147,7 @@ def _listed(
     found = reports.page(unit, wanted, limit=PAGE + 1, before=before)
     last = found[PAGE - 1] if len(found) > PAGE else None
     return {
-        "rows": _rows(unit, visit, found[:PAGE], wanted),
+        "rows": _gathered(_rows(unit, visit, found[:PAGE], wanted), is_each=_is_each(visit)),
         "older": f"{last.received_at.isoformat()}~{last.id}" if last else "",
         **_counts(unit, visit),
     }
@@ -172,7 +176,32 @@ def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Fil
     places = areas.names(unit, {r.where for r in found if r.where})
     known: dict[str, str] = {}
     made = [_row(unit, report, places, visit.language, known) for report in found]
-    return [replace(row, is_out=not reports.fits(row.report, wanted)) for row in made]
+    names = [report.id for report in found]
+    of = incidents.of_reports(unit, names, seen_by=visit.person)
+    sizes = incidents.sizes(unit, list(set(of.values())), seen_by=visit.person)
+    following = threads.counts(unit, names, seen_by=visit.person)
+    return [
+        replace(row, is_out=not reports.fits(row.report, wanted), incident=of.get(row.report.id, ""),
+                told=sizes.get(of.get(row.report.id, ""), 0), following=following.get(row.report.id, 0))
+        for row in made
+    ]  # fmt: skip
+
+
+def _is_each(visit: Visit) -> bool:
+    """Whether every report is a line of its own, also those of one incident."""
+    return visit.query("each") == "1"
+
+
+def _gathered(made: Sequence[Row], *, is_each: bool) -> list[Row]:
+    """The newest report of each incident stands for those of it that are on this page, unless one is in other hands."""
+    seen: set[tuple[str, str, str]] = set()
+    shown = []
+    for row in made:
+        what = (row.incident, row.report.state.value, row.report.claimed_by)
+        if is_each or not row.incident or what not in seen:
+            shown.append(row)
+        seen.add(what)
+    return shown
 
 
 def _row(

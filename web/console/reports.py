@@ -17,7 +17,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import clocks
+from web.console import clocks, incidents
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -75,6 +75,8 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
     values |= clocks.on_report(visit, seen.report)
+    report = seen.report
+    values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
     since = seen.report.claimed_at
     names = {
         "who": seen.holder or "—",
