@@ -94,7 +94,8 @@ class ZipFile:
             fields = dict(_extras(extra))
             size, packed, offset = _sizes64(fields.get(_SIZES64, b""), size, packed, offset)
             yield Entry(
-                raw_name=name, name=_name(name, bool(flags & _UTF8), fields.get(_UNICODE_PATH, b"")), packed=packed,
+                raw_name=name, packed=packed,
+                name=_name(name, fields.get(_UNICODE_PATH, b""), is_utf8=bool(flags & _UTF8), is_unix=made_by >> 8 == _UNIX),
                 size=size, method=method, is_encrypted=bool(flags & _ENCRYPTED) or method == AES,
                 is_symlink=made_by >> 8 == _UNIX and (attributes >> 16) & _KIND == _SYMLINK,
                 offset=offset + self._shift,
@@ -230,23 +231,24 @@ def _sizes64(field: bytes, size: int, packed: int, offset: int) -> tuple[int, in
 
 
 _HIGH = re.compile(rb"[\x80-\xff]")
+_EASTERN = re.compile("[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]")  # three bytes each in UTF-8
 
 
-def _name(raw: bytes, is_utf8: bool, unicode_path: bytes) -> str:
-    """As the one who packed it saw it: by the Unicode path of the same name, by the flag, else as his Windows wrote it.
+def _name(raw: bytes, unicode_path: bytes, *, is_utf8: bool, is_unix: bool) -> str:
+    """As the one who packed it saw it: by the Unicode path of the same name, by the flag, else as his system wrote it.
 
-    Without the flag APPNOTE D.1 means code page 437, which no Chinese program ever wrote.
+    Without the flag APPNOTE D.1 means code page 437, which no Chinese program ever wrote. macOS and Linux write UTF-8
+    without it; of what Windows wrote, two letters of GBK can be valid UTF-8 by chance, in which no Chinese letter is.
     """
     if unicode_path[:1] == b"\x01" and unicode_path[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
         return unicode_path[5:].decode("utf-8", "replace")
     if is_utf8 or not _HIGH.search(raw):
         return raw.decode("utf-8", "replace")
     try:
-        return raw.decode(
-            "utf-8"
-        )  # macOS and Linux write it without the flag; GBK names are hardly ever valid UTF-8
+        name = raw.decode("utf-8")
     except UnicodeDecodeError:
         return _legacy(raw)
+    return name if is_unix or _EASTERN.search(name) else _legacy(raw)
 
 
 def _legacy(raw: bytes) -> str:

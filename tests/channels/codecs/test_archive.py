@@ -76,6 +76,12 @@ def test_a_chinese_name_is_read_as_it_was_written(pool: Pool, data: bytes) -> No
     assert told.blobs == (WORDS,)
 
 
+@pytest.mark.parametrize("name", ["通知.pdf", "通知/通知.doc"])
+def test_two_letters_of_gbk_that_are_utf_8_by_chance_are_read_as_gbk(pool: Pool, name: str) -> None:
+    name.encode("gbk").decode("utf-8")  # valid, and nonsense
+    assert names(look(pool, kit.gbk_zip({name: WORDS}))) == [name]
+
+
 def test_a_unicode_path_of_another_name_is_not_believed(pool: Pool) -> None:
     lie = kit.gbk_zip({"report.txt": WORDS}, unicode_path=True).replace(b"?" * 10, b"virus.exe!")
     assert names(look(pool, lie)) == ["virus.exe!"]
