@@ -50,11 +50,16 @@ def test_h32_an_unknown_kind_is_kept_on_the_shelf_and_answered(hub) -> None:
     assert (row.reason, reports(hub)) == ("unknown_kind", [])
 
 
-def test_h32_the_same_update_600_times_and_another_under_its_number_is_one_report(hub) -> None:
-    assert {knock(hub, update(1)).status_code for _ in range(600)} == {200}
-    assert knock(hub, update(1, text="别的话")).status_code == 200
-    work(hub)
-    assert [report["text"] for report in reports(hub)] == ["大坪村山塌了"]
+def test_h32_the_same_update_600_times_and_another_under_its_number_is_one_report(
+    sqlite_model, tmp_path, at
+) -> None:
+    with chat_world(
+        tmp_path / "d", at, "http://127.0.0.1:9", model=sqlite_model, telegram_webhook_secret=SECRET
+    ) as hub:
+        assert {knock(hub, update(1)).status_code for _ in range(600)} == {200}
+        assert knock(hub, update(1, text="别的话")).status_code == 200
+        work(hub)
+        assert [report["text"] for report in reports(hub)] == ["大坪村山塌了"]
 
 
 @pytest.mark.parametrize(
