@@ -92,7 +92,7 @@ class Egress:
 
     def _once(self, asked: Asked, deadline: float, known: Mapping[str, str]) -> Fetched | str:
         """The bytes, or where a redirect leads."""
-        with self._connected(asked.place, deadline) as (wire, has_run_out):
+        with self.connected(asked.place, deadline) as (wire, has_run_out):
             try:
                 answer = self._spoken(wire, asked, known)
             except (OSError, HTTPException, ValueError, zlib.error) as error:
@@ -103,7 +103,7 @@ class Egress:
             return answer
 
     @contextlib.contextmanager
-    def _connected(self, place: Place, deadline: float) -> Iterator[tuple[socket.socket, threading.Event]]:
+    def connected(self, place: Place, deadline: float) -> Iterator[tuple[socket.socket, threading.Event]]:
         """A connection that is cut off at the deadline, whoever trickles; the event says that it was."""
         has_run_out = threading.Event()
         with contextlib.ExitStack() as stack:

@@ -38,6 +38,7 @@ class Trouble(StrEnum):
     NETWORK_OUT = "network_out"
     CHANNEL_SILENT = "channel_silent"
     PEER_SILENT = "peer_silent"
+    WEBHOOK_OFF = "webhook_off"
     DOOR_DEAF = "door_deaf"
     DOOR_LOSS = "door_loss"
 

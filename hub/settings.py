@@ -156,6 +156,10 @@ class Settings(BaseSettings):
     peer_networks: str = Field(
         "", description="private networks in which peers may be pulled, e.g. 10.20.0.0/16, comma separated"
     )
+    webhook_networks: str = Field(
+        "",
+        description="private networks in which departments may be called, e.g. 10.30.0.0/16, comma separated",
+    )
     peer_ca: Path | None = Field(
         None, description="PEM of the authority of peers' servers; empty: the system's"
     )
@@ -205,7 +209,7 @@ class Settings(BaseSettings):
             _server(one.strip())
         return value
 
-    @field_validator("peer_networks")
+    @field_validator("peer_networks", "webhook_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         for one in filter(str.strip, value.split(",")):

@@ -19,9 +19,10 @@ from domain.report import Inbound
 from duty import thumbnails
 from duty.clocks import Setting
 from duty.thumbnails import Thumbnails
-from hub import birth, keys, network, peers_in, proofs, refusals, senders, studies, wiring_chat
+from hub import birth, departments, keys, network, peers_in, proofs, refusals, senders, studies, wiring_chat
 from hub import clock as clocks
 from hub.bell import Bell
+from hub.departments import Departments
 from hub.health import Health, Trouble
 from hub.jobs import jobs_of
 from hub.log import log, where
@@ -42,7 +43,6 @@ from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
 from intake.study import Student
-from intake.uploads import Uploads
 from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
 from outbox.window import Courier
@@ -51,7 +51,6 @@ from store import figures, shelf
 from store import hub as hub_row
 from store.blobs import Blobs
 from store.database import Store
-from store.parts import Parts
 
 SmtpDoor = email.Door  # its name for those who open it and may not name a wire
 
@@ -70,7 +69,7 @@ class Hub:
     spool: Spool
     filing: Filing
     media: Media
-    uploads: Uploads
+    departments: Departments  # what they send in parts, and how they are told what becomes of it
     prober: Prober
     scanner: Scanner
     student: Student
@@ -166,7 +165,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         spool=spool,
         filing=filing,
         media=media,
-        uploads=(uploads := _uploads(settings, store, blobs, pool, clock)),
+        departments=(theirs := departments.of(settings, mode, store, blobs, pool, clock)),
         prober=proofs.prober(
             settings, made, store, clock=clock, token=proofs.api_token(made, is_live=mode is Mode.LIVE)
         ),
@@ -176,7 +175,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         reports_up=_reports_up(settings),
         checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(around, uploads, jobs_of(filing, media, scanner, student, outgoing, checker)),
+        jobs=_jobs(around, theirs, jobs_of(filing, media, scanner, student, outgoing, checker)),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=sms_door(settings),
@@ -191,16 +190,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
-def _jobs(around: peers_in.Around, uploads: Uploads, jobs: Jobs) -> Jobs:
-    return replace(peers_in.with_peers(jobs, around), attach_upload=uploads.attach)
-
-
-def _uploads(
-    settings: Settings, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime]
-) -> Uploads:
-    return Uploads(
-        store=store, blobs=blobs, pool=pool, parts=Parts(settings.data_dir / "uploads"), clock=clock
-    )
+def _jobs(around: peers_in.Around, theirs: Departments, jobs: Jobs) -> Jobs:
+    return departments.with_departments(peers_in.with_peers(jobs, around), theirs)
 
 
 def _founded(
@@ -237,6 +228,7 @@ def _health(
 ) -> Health:  # fmt: skip
     """The look at everything, which asks neighbours that its room may not know."""
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
+    health.join(Trouble.WEBHOOK_OFF, departments.are_well(store))
     health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
     health.join(Trouble.CHANNEL_SILENT, proofs.all_heard(store, settings, clock))
     heard = wiring_chat.hearing(wires, settings, store, clock)

@@ -69,6 +69,7 @@ class Jobs:
     scan_file: Callable[[str], None] = lambda _id: None
     fetch_media: Callable[[str], None] = lambda _id: None  # of a hub whose messages name no media
     attach_upload: Callable[[str], object] = lambda _id: None
+    tell_webhook: Callable[[str], object] = lambda _id: None
     study_report: Callable[[str], None] = lambda _id: None
     read_bulletin: Callable[[str], None] = lambda _id: None
     pull_peer: Callable[[str], None] = lambda _id: None

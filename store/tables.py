@@ -22,6 +22,7 @@ from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
+from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 
 __all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year",
            "follow_up", "incident", "landmark", "likeness", "login_failure", "login_link", "look_up",
@@ -448,6 +449,7 @@ APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
 MACHINES = {
     "inbound": report.ARRIVALS,
     "upload": further.UPLOADS,
+    **WEBHOOK_MACHINES,
     "media": report.MEDIA,
     "scan": report.SCANS,
     "report": report.MOVES,

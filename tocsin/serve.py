@@ -21,7 +21,7 @@ from approval import desk as approval_desk
 from domain.errors import Unavailable
 from domain.further import UploadState
 from domain.handling import Mode
-from duty import addressbook
+from duty import addressbook, webhooks
 from duty import clocks as duty_clocks
 from hub import anchor, birth, hold
 from hub.health import Trouble
@@ -342,6 +342,7 @@ def _arrivals_due(unit: Unit, at: datetime) -> list[tuple[str, str]]:
     filings = [("file_report", row_id) for row_id in inbox.due(unit, at)]
     studies = [("study_report", row_id) for row_id in study.due(unit, at)]
     files = [("scan_file", row_id) for row_id in scans.due(unit, at)]
+    files += webhooks.due(unit, at)
     files += [("attach_upload", row_id) for row_id in uploads.due(unit, UploadState.WHOLE, at)]
     told = [("read_bulletin", row_id) for row_id in arrivals.due(unit, at)]
     told += [("pull_peer", row_id) for row_id in peers.due(unit, at)]
@@ -418,7 +419,8 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="sessions", every=timedelta(seconds=1), run=end_idle_sessions),
         Chore(name="proofs", every=timedelta(seconds=5), run=hub.prober.begin),
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
-        Chore(name="uploads", every=timedelta(minutes=1), run=hub.uploads.tidy),
+        Chore(name="webhooks", every=timedelta(seconds=1), run=hub.departments.teller.collect),
+        Chore(name="uploads", every=timedelta(minutes=1), run=hub.departments.uploads.tidy),
         Chore(
             name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())
         ),

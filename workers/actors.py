@@ -13,6 +13,7 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
     "pull_peer": "peers",  # may take a minute
     "fetch_media": "media",  # a slow media host holds up no report
     "attach_upload": "media",
+    "tell_webhook": "webhooks",  # a department that is slow holds up nobody
     "scan_file": "scans",  # a file that takes minutes holds up no other
     "check_sender": "senders",  # waits for name servers
     "relay": "relay",
@@ -23,7 +24,8 @@ QUEUES = {  # job -> queue: a flood of reports never stands before a release (R2
 }
 
 
-PRIORITIES = {"file_report": 10, "study_report": 20, "fetch_media": 20, "attach_upload": 20, "check_sender": 20, "scan_file": 30,
+PRIORITIES = {"file_report": 10, "study_report": 20, "fetch_media": 20, "attach_upload": 20, "tell_webhook": 30,
+              "check_sender": 20, "scan_file": 30,
               "read_bulletin": 20, "pull_peer": 30}  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def start_workers(
     sizes = {
         ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay", "publish"): few,
         ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media", "attach_upload"): 2, ("scan_file",): 1,
-        ("read_bulletin",): 1, ("pull_peer",): 2,
+        ("read_bulletin",): 1, ("pull_peer",): 2, ("tell_webhook",): 2,
         ("check_sender",): few,
     }  # fmt: skip
     pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())

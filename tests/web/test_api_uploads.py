@@ -110,7 +110,7 @@ def test_a_wrong_offset_too_much_and_a_second_sender_are_told_apart(quick: World
     path = begin(quick)
     assert patch(quick, path, 5, b"x").json()["code"] == "upload_offset"
     assert patch(quick, path, 0, DATA + b"x").status_code == 413
-    with quick.hub.uploads.parts.opened(path.rpartition("/")[2], 0):
+    with quick.hub.departments.uploads.parts.opened(path.rpartition("/")[2], 0):
         busy = patch(quick, path, 0, b"x")
     assert (busy.status_code, busy.json()["code"]) == (409, "upload_busy")
     assert patch(quick, path, 0, DATA).status_code == 204
@@ -176,6 +176,6 @@ def test_what_is_given_up_or_forgotten_goes_and_what_waits_for_its_report_stays(
     attach(quick)
     assert quick.get("department", early).json()["state"] == "kept"
     quick.clock.at += timedelta(days=8)
-    quick.hub.uploads.tidy()
+    quick.hub.departments.uploads.tidy()
     assert quick.get("department", late).json()["state"] == "given_up"
     assert list((quick.hub.settings.data_dir / "uploads").iterdir()) == []

@@ -26,6 +26,7 @@ from web.api import (
     reports,
     shifts,
     uploads,
+    webhooks,
 )
 from web.api.bodies import known_query
 from web.api.idempotent import InFlight
@@ -33,7 +34,7 @@ from web.live import Live
 
 ROOMS = (
     arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts,
-    release_endings, recipients, changes, reference, follow_ups, imports, uploads, incidents,
+    release_endings, recipients, changes, reference, follow_ups, imports, uploads, incidents, webhooks,
 )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ async def begin(request: Request, report_id: str) -> Response:
         known = inbox.by_report(unit, report_id)
         if known is None or not caller.may_know(known.organisation):
             raise NotFound("no such report")
-        made = hub.uploads.announce(
+        made = hub.departments.uploads.announce(
             unit,
             report_id,
             caller.key_id,
@@ -115,10 +115,10 @@ async def go_on(request: Request, upload_id: str) -> Response:
         )
     if offset != found.got:
         raise Conflict(f"the upload ends at {found.got}", code="upload_offset")
-    with hub.uploads.parts.opened(upload_id, found.got) as file:
+    with hub.departments.uploads.parts.opened(upload_id, found.got) as file:
         got, error = await _written(request, file, found)
-        await anyio.to_thread.run_sync(hub.uploads.parts.sync, file)
-        state = await anyio.to_thread.run_sync(hub.uploads.grown, found, got)
+        await anyio.to_thread.run_sync(hub.departments.uploads.parts.sync, file)
+        state = await anyio.to_thread.run_sync(hub.departments.uploads.grown, found, got)
     if state is UploadState.WHOLE:
         hub.bell("attach_upload", upload_id)
     if error is not None:
@@ -133,7 +133,7 @@ async def give_up(request: Request, upload_id: str) -> Response:
     """Forget a file that is not whole."""
     _must_speak_tus(request)
     found = await _own(request, upload_id)
-    await anyio.to_thread.run_sync(hub_of(request).uploads.give_up, found)
+    await anyio.to_thread.run_sync(hub_of(request).departments.uploads.give_up, found)
     return Response(status_code=204, headers=TOLD)
 
 
