@@ -74,7 +74,10 @@ def _given(content: Content, gazetteer: Gazetteer) -> Iterable[Place]:
                 origin=fact.origin, score=1.0, words=digits[:40], source="area", why=(Why.GIVEN,),
             )  # fmt: skip
     for fact in content.facts.get("position", ()):
-        if point := position.read(fact.value, fact.note):
+        named = (
+            "" if fact.origin == "exif" else fact.note
+        )  # a picture's note is its name, which a stranger gave it
+        if point := position.read(fact.value, named):
             code = nearest(point.lat, point.lon, gazetteer)
             datum = "" if point.given_as is position.Datum.WGS84 else point.given_as.value
             yield Place(

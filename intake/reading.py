@@ -17,6 +17,7 @@ from channels.codecs import (
     twilio_voice_form,
 )
 from domain.piece import Piece
+from domain.position import Datum, note
 from domain.report import Fact, Inbound
 from intake.normalise import clean, position
 from intake.phones import phone
@@ -275,6 +276,13 @@ def _moment(given: object) -> str:
         return ""
 
 
+def _datum(fields: Mapping[str, Any]) -> str:
+    """Which system a program says its degrees are of, and how good they are."""
+    named = next((d for d in Datum if d.value == fields.get("datum")), Datum.WGS84)
+    accuracy = fields.get("accuracy")
+    return note(named, accuracy if isinstance(accuracy, int | float) else None)
+
+
 def _peer(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
     """A bulletin of another authority, of which an officer made a report."""
     fields: Mapping[str, Any] = parsed["fields"]
@@ -305,7 +313,7 @@ def _slip(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Readin
     told = fields.get("told")
     gathered.add("told", ", ".join(map(str, told)) if isinstance(told, list) else told, origin)
     if fields.get("lat") not in (None, "") and fields.get("lon") not in (None, ""):
-        gathered.add("position", f"{fields['lat']},{fields['lon']}", origin)
+        gathered.add("position", f"{fields['lat']},{fields['lon']}", origin, note=_datum(fields))
     gathered.positions(parsed["files"])
     findings = (
         ["abandoned_call"] if str(fields.get("is_abandoned", "")).lower() in ("true", "1", "on") else []

@@ -89,6 +89,12 @@ def test_a_position_names_its_system_its_accuracy_and_the_division_around_it(gaz
     assert moved.lat != plain.lat
 
 
+def test_the_name_of_a_picture_names_no_system(gazetteer) -> None:
+    facts = {"position": (Fact(value="30.405,113.51", origin="exif", note="BD-09 ±5 m.jpg"),)}
+    place = locate(Content(text="", language="und", facts=facts), gazetteer).places[0]
+    assert (place.lat, place.lon, place.accuracy, place.origin) == (30.405, 113.51, 100, "exif")
+
+
 def test_a_code_from_the_keypad_is_a_place(gazetteer) -> None:
     facts = {"area": (Fact(value="990103", origin="keypad"), Fact(value="no code", origin="keypad"))}
     found = locate(Content(text="", language="und", facts=facts), gazetteer)

@@ -137,6 +137,25 @@ def test_v1_shows_what_was_found_and_takes_a_confirmation(quick) -> None:
     assert quick.post("auditor", f"{at}/place", body).status_code in (401, 403)
 
 
+def test_degrees_of_a_chinese_map_are_named_by_the_sender_and_shown_in_wgs84(quick) -> None:
+    given = {
+        "text": "路面塌陷",
+        "lat": 31.17530398364597,
+        "lon": 121.531541859215,
+        "datum": "GCJ-02",
+        "accuracy": 30,
+    }
+    answer = quick.post("department", "/v1/reports", given)
+    assert answer.status_code == 201
+    quick.file_all()
+    at = answer.json()["links"]["self"]
+    quick.hub.student.study(at.rpartition("/")[2])
+    (place,) = quick.get("department", at).json()["found"]["places"]
+    assert (place["detail"], place["accuracy"], place["code"][:2]) == ("GCJ-02", 30, "31")
+    assert place["position"]["lat"] == pytest.approx(31.1774276, abs=1e-6)
+    assert quick.post("department", "/v1/reports", {**given, "datum": "Mars"}, key="two").status_code == 400
+
+
 def test_a_report_that_was_not_studied_says_so(quick, officer) -> None:
     report = call(quick, text="甲一区着火")
     assert "尚未分析，稍后自动显示。" in words(officer.get(f"/console/reports/{report}").text)

@@ -40,6 +40,11 @@ class ReportBody(Body):
     area: Annotated[str, Field(max_length=14, description="division code")] = ""
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
     lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    datum: Annotated[
+        Literal["WGS-84", "GCJ-02", "BD-09"],
+        Field(description="of lat and lon; Chinese maps give GCJ-02, Baidu's BD-09"),
+    ] = "WGS-84"
+    accuracy: Annotated[float, Field(gt=0, lt=10_000_000, description="m")] | None = None
 
 
 class CallBody(Body):
