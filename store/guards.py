@@ -67,6 +67,26 @@ def kept_columns(table: str, columns: Iterable[str], dialect: str) -> Iterator[s
     )
 
 
+def words_of_signed(table: str, dialect: str) -> Iterator[str]:
+    """SQL that refuses to change `words` of a row whose state is no draft any more."""
+    if dialect == "sqlite":
+        yield (
+            f"CREATE TRIGGER {table}_signed BEFORE UPDATE OF words ON {table}"
+            " WHEN OLD.state <> 'draft' AND NEW.words IS NOT OLD.words"
+            f" BEGIN SELECT RAISE(ABORT, '{table} is signed'); END"
+        )
+        return
+    yield (
+        f"CREATE FUNCTION {table}_signed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE EXCEPTION '{table} is signed' USING ERRCODE = 'check_violation'; END $$"
+    )
+    yield (
+        f"CREATE TRIGGER {table}_signed BEFORE UPDATE ON {table} FOR EACH ROW"
+        " WHEN (OLD.state <> 'draft' AND NEW.words IS DISTINCT FROM OLD.words)"
+        f" EXECUTE FUNCTION {table}_signed()"
+    )
+
+
 def move_rows(machine: str, pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Rows of `moves` for one machine."""
     return [{"machine": machine, "before": a, "after": b} for a, b in sorted(pairs)]

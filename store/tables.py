@@ -3,11 +3,13 @@
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
+from domain import brief as briefs
 from domain import clock as clocks
 from domain import further, parcel, release, report
 from domain import incident as incidents
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
+from store.tables_briefs import brief, year_number
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, proof, ring, shift, slip
@@ -24,13 +26,12 @@ from store.tables_places import landmark, report_place, report_question, report_
 from store.tables_study import study
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 
-__all__ = ["META", "api_key", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year",
+__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "fax", "fax_year",
            "follow_up", "incident", "landmark", "likeness", "login_failure", "login_link", "look_up",
            "mail_seal", "media", "operation", "person", "piece", "poll", "process", "proof", "provider",
            "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",
            "scan", "sender_check", "session", "shift", "silence", "sketch", "sketch_key", "slip", "study",
-           "thread", "upload"]  # fmt: skip
-
+           "thread", "upload", "year_number"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -461,4 +462,5 @@ MACHINES = {
     "delivery": parcel.DELIVERIES,
     **PEER_MACHINES,
     "clock": clocks.CLOCKS,
+    "brief": briefs.BRIEFS,
 }

@@ -25,6 +25,10 @@ DESK = (
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),
     Screen("officer", "/console/clocks", "/console/clocks"),
+    Screen("officer", "/console/briefs", "/console/briefs"),
+    Screen("officer", "/console/briefs/new?report={phone}&kind=first", "/console/briefs/new"),
+    Screen("officer", "{brief}", "/console/briefs/{id}"),
+    Screen("officer", "{brief}/print", "/console/briefs/{id}/print", is_bilingual=False),
     Screen("officer", "/console/clocks/late", "/console/clocks/late"),
     Screen("approver", "/console/clocks/rules", "/console/clocks/rules"),
     Screen("officer", "/console/calls/new", "/console/calls/new"),
@@ -66,6 +70,7 @@ NO_SCREENS = {
     "/console/{style:str}.css", "/console/static/{script:str}", "/console/stream",
     "/console/rows", "/console/counts", "/console/slips/held",  # pieces of the pages above
     f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_R}/attachments/{{sha256}}/preview",
+    "/console/briefs/{id}/pdf",
     f"{_R}/attachments/{{sha256}}/thumbnail", f"{_L}/artefacts/{{artefact}}",  # downloads
 }  # fmt: skip
 CITIZENS = tuple(Screen("", path) for path in ("/report", "/report/state", "/report/r/{key}", "/report/s/{key}",

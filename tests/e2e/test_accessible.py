@@ -53,11 +53,12 @@ def found(hub: HubProcess, rooms: dict[str, Page]) -> dict[str, str]:
     made = fill(hub)
     month = datetime.now().astimezone().strftime("%Y/%m")
     slips = {"kept": _slip(rooms["officer"], "保存"), "slip": _slip(rooms["officer"], "挂起")}
+    brief = {"brief": _brief(rooms["officer"], made["phone"])}
     lists = {
         "bad_list": _list(rooms["admin"], GOOD.replace("990101", "998877")),
         "good_list": _list(rooms["admin"], GOOD),
     }
-    return {**made, **slips, **lists, "month": month, "link": hub.link("officer2")}
+    return {**made, **slips, **brief, **lists, "month": month, "link": hub.link("officer2")}
 
 
 def test_every_page_of_the_desk_is_among_the_screens(
@@ -102,6 +103,14 @@ def _slip(page: Page, button: str) -> str:
     page.locator("#f-place").fill("江滨路88号")
     page.get_by_role("button", name=button, exact=True).click()
     expect(page.locator("#code" if button == "保存" else "#held a").first).to_be_visible()
+    return page.url.partition("?done")[0]
+
+
+def _brief(page: Page, report: str) -> str:
+    """A report upwards as a draft; its address."""
+    page.goto(f"/console/briefs/new?report={report}&kind=first")
+    page.get_by_role("button", name="保存草稿").click()
+    expect(page.locator("#h-acts")).to_be_visible()
     return page.url.partition("?done")[0]
 
 

@@ -24,6 +24,7 @@ FIXED = {  # what a constraint over several columns asks for
     "hub": {"one": 1, "mode": "demo"},
     "release": {"colour": "red"},
     "recipient": {"until": None},
+    "report_place": {"chosen_by": None, "chosen_at": None},
 }
 OLDER = [step for step in migrate.steps() if step != migrate.steps()[-1]]
 
@@ -135,16 +136,23 @@ def _fill(url: str) -> dict[str, sa.Table]:
             words = _words(inspector, name)
             for n in range(1 if name in ALONE else ROWS):
                 row = {column.name: _value(column, n, words) for column in table.columns}
-                c.execute(table.insert(), row | FIXED.get(name, {}))
+                fixed = _bulletin(n) if name == "bulletin" else FIXED.get(name, {})
+                c.execute(table.insert(), row | fixed)
     engine.dispose()
     return tables
+
+
+def _bulletin(n: int) -> dict[str, str]:
+    """One in two stands apart, with the reason that its constraint asks for."""
+    state, apart = ("apart", "status") if n % 2 else ("current", "")
+    return {"mode": "demo", "status": "Test", "state": state, "apart": apart}
 
 
 def _words(inspector: sa.Inspector, table: str) -> dict[str, list[str]]:
     """column -> the words that its constraint allows."""
     found = {}
     for check in inspector.get_check_constraints(table):
-        words = re.findall(r"'([a-z_]+)'", check["sqltext"])
+        words = re.findall(r"'([a-z0-9_]+)'", check["sqltext"])
         if words:
             found[str(check["name"]).removeprefix(f"ck_{table}_")] = words
     return found
@@ -189,5 +197,6 @@ def _move(unit, machine: str, before: str, after: str) -> None:
     assert row is not None, f"no {machine} is {before}"
     here = [column == value for column, value in zip(table.primary_key.columns, row, strict=True)]
     savepoint = unit.connection.begin_nested()
-    unit.execute(table.update().where(*here).values(state=after))
+    beside = {"apart": "" if after == "current" else "status"} if machine == "bulletin" else {}
+    unit.execute(table.update().where(*here).values(state=after, **beside))
     savepoint.rollback()

@@ -140,8 +140,8 @@ def test_a_rain_warning_holds_the_eight_elements_of_article_64() -> None:
         "en": ["2:05 pm", "Valid until 8:05 pm on 23 November"],
     }
     for language in LANGUAGES:
-        sms, email, web, script, _, description, instruction = texts(RAIN, Purpose.MAIN, language)
-        for text in (sms, email, web, description + instruction):
+        sms, email, post, web, script, _, description, instruction = texts(RAIN, Purpose.MAIN, language)
+        for text in (sms, email, post, web, description + instruction):
             words = said[language] + written[language] + measures[language]
             assert [w for w in words if w.lower() not in " ".join(text.lower().split())] == []
         words = said[language] + heard[language] + measures[language]
@@ -294,8 +294,8 @@ def test_a_script_of_a_demo_or_exercise_says_so_first_and_last_and_never_ends_th
 def test_every_text_of_a_demo_or_exercise_starts_and_ends_with_the_mark(mode: Mode) -> None:
     for template, purpose, language in product(ALL, Purpose, LANGUAGES):
         mark = MARKS[mode][language]
-        sms, email, web, _, *feed = texts(template, purpose, language, mode=mode)
-        for text in (sms, email, web, *feed):
+        sms, email, post, web, _, *feed = texts(template, purpose, language, mode=mode)
+        for text in (sms, email, post, web, *feed):
             bare = re.sub(r"<[^>]*>", "", text).strip()
             assert bare.startswith(mark)
             assert bare.endswith(mark)
@@ -318,8 +318,8 @@ def test_a_value_is_data_and_is_printed_as_it_stands(template: Template) -> None
     seen = {"zh-CN": 0, "en": 0}
     for purpose, language in product(Purpose, LANGUAGES):
         given = {"issuer": NASTY, "areas": [NASTY]}
-        sms, email, web, script, *feed = texts(template, purpose, language, fields=fields, **given)
-        for text in (sms, script, *feed):
+        sms, email, post, web, script, *feed = texts(template, purpose, language, fields=fields, **given)
+        for text in (sms, post, script, *feed):
             assert "49" not in text
         assert NASTY in sms and NASTY in script and NASTY in " ".join(email.split())
         assert "{{7*7}}{% x %}%s &lt;b&gt;&#39;&amp;" in web

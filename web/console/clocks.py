@@ -176,7 +176,7 @@ def stop_of(default: Duty) -> Any:
         form = visit.form
         return {
             "whom": form.first("whom"), "who": form.first("who"), "note": form.first("note"),
-            "said_at": _instant(form.first("said_at"), visit.hub.zone, "said_at"), "duty": _duty(form.first("duty"), default),
+            "said_at": instant_of(form.first("said_at"), visit.hub.zone, "said_at"), "duty": _duty(form.first("duty"), default),
         }  # fmt: skip
 
     return read
@@ -190,7 +190,7 @@ def waived(visit: Visit) -> Mapping[str, Any]:
 def instants(visit: Visit) -> Mapping[str, Any]:
     """What the form of the report's instants holds."""
     zone = visit.hub.zone
-    found: dict[str, Any] = {name: _instant(visit.form.first(name), zone, name) for name in _INSTANTS}
+    found: dict[str, Any] = {name: instant_of(visit.form.first(name), zone, name) for name in _INSTANTS}
     return found | {"is_sensitive": bool(visit.form.first("is_sensitive"))}
 
 
@@ -198,7 +198,8 @@ def _duty(text: str, default: Duty) -> Duty:
     return Duty(text) if text in list(Duty) else default
 
 
-def _instant(text: str, zone: tzinfo, name: str) -> datetime | None:
+def instant_of(text: str, zone: tzinfo, name: str) -> datetime | None:
+    """What a field for a time holds, in the hub's zone; None when it is empty. Raises BadInput."""
     if not text.strip():
         return None
     try:

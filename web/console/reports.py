@@ -17,7 +17,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import clocks, incidents
+from web.console import briefs, clocks, incidents
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -74,7 +74,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         **_findings(seen, visit.language),
         "flaw_names": {f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
     }  # fmt: skip
-    values |= clocks.on_report(visit, seen.report)
+    values |= clocks.on_report(visit, seen.report) | briefs.on_report(visit, seen.report)
     report = seen.report
     values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
     since = seen.report.claimed_at
@@ -220,5 +220,6 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "clock_call": (clocks.log_call, clocks.stop_of(Duty.PHONE)),
     "clock_sign": (clocks.sign_for, clocks.stop_of(Duty.WRITTEN)),
     "clock_waive": (clocks.waive, clocks.waived),
+    "urged": (briefs.urged, briefs.order),
     "clock_times": (clocks.set_times, clocks.instants),
 }

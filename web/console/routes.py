@@ -9,6 +9,7 @@ from hub.wiring import Hub
 from templates import pages, sheet
 from web.auth import Doorkeeper
 from web.console import (
+    briefs,
     bulletins,
     calls,
     clocks,
@@ -38,6 +39,8 @@ ACTS = {
     "/console/shelf/{id}/take_up": queue.take_up,
     "/console/shelf/{id}/reread": bulletins.reread,
     "/console/clocks/rules/{id}/{act}": clocks.decide,
+    "/console/briefs": briefs.create,
+    "/console/briefs/{id}/{act}": briefs.change,
     "/console/shift/on": shifts.sign_on,
     "/console/shift/off": shifts.sign_off,
     "/console/slips/{id}": slips.save,
@@ -69,6 +72,11 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/rows": queue.rows,
         "/console/counts": queue.counts,
         "/console/shift": shifts.show,
+        "/console/briefs": briefs.listed,
+        "/console/briefs/new": briefs.new,
+        "/console/briefs/{id}": briefs.show,
+        "/console/briefs/{id}/print": briefs.printed,
+        "/console/briefs/{id}/pdf": briefs.as_pdf,
         "/console/clocks": clocks.show,
         "/console/clocks/late": clocks.late,
         "/console/clocks/rules": clocks.rules,
