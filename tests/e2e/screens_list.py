@@ -40,6 +40,8 @@ DESK = (
     Screen("officer", "/console/reports/{closed}", _R),
     Screen("auditor", "/console/reports/{web}", _R),
     Screen("officer", "/console/reports/rep_none", _R),
+    Screen("officer", "/console/incidents", "/console/incidents"),
+    Screen("officer", "/console/incidents/inc_none", "/console/incidents/{id}"),
     Screen("admin", "/console/recipients", "/console/recipients"),
     Screen("admin", "{good_list}", "/console/imports/{id}"),
     Screen("admin", "{bad_list}", "/console/imports/{id}"),

@@ -46,6 +46,8 @@ ACTS = {
     "/console/slips/{id}": slips.save,
     "/console/slips/{id}/dismiss": slips.dismiss,
     "/console/reports/{id}/{act}": reports.change,
+    "/console/reports/{id}/related/{act}": incidents.relate,
+    "/console/incidents/{id}/{act}": incidents.change,
     "/console/imports/{id}/{act}": recipients.decide,
     "/console/bulletins/{id}/{act}": bulletins.change,
     "/console/bulletins/{id}/pairs/{pair}/{act}": bulletins.decide,
