@@ -24,7 +24,7 @@ test: $(VENV)/.dev servers
 # TOCSIN_FAULT_SEED=107 make faults: the run that this seed stands for, again.
 faults: $(VENV)/.dev
 	@tests/install_servers.sh strace gcc
-	$(BIN)/pytest -q -s tests/faults -m faults
+	$(BIN)/pytest -q -s tests -m faults
 
 # The README's pictures, anew: a demo hub is filled and its screens are visited.
 pictures: $(VENV)/.dev servers

@@ -122,3 +122,22 @@ def _psql(server: str, statement: str) -> None:
     with engine.connect() as c:
         c.exec_driver_sql(statement)
     engine.dispose()
+
+
+# What these rooms do on PostgreSQL is tried by `make faults`; `make test` tries them on SQLite, and the rest on both.
+LONG_ON_POSTGRES = frozenset({
+    "test_chat_reports", "test_poll", "test_sms_parts", "test_pull", "test_fax", "test_scan", "test_chat_warnings",
+    "test_api_bulletins", "test_api_follow_ups", "test_api_imports", "test_api_uploads", "test_api_webhooks",
+    "test_chat_door", "test_console_briefs", "test_console_bulletins", "test_console_clocks", "test_console_findings",
+    "test_console_scans", "test_doors_cti", "test_doors_voice", "test_downloads", "test_incidents", "test_proofs",
+    "test_call_kills", "test_fax_folder_killed", "test_thread_limit", "test_bulletins", "test_calls_in_flight",
+    "test_peers_walk", "test_steps", "test_thread", "test_console_endings", "test_console_reports", "test_console_shift",
+})  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the PostgreSQL half of those rooms as part of the long run."""
+    for item in items:
+        if item.path.stem in LONG_ON_POSTGRES and "postgres" in item.name:
+            item.add_marker(pytest.mark.faults)

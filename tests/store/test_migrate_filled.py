@@ -28,7 +28,8 @@ FIXED = {  # what a constraint over several columns asks for
     "report_place": {"chosen_by": None, "chosen_at": None},
     "report_triage": {"level": None},
 }
-OLDER = [step for step in migrate.steps() if step != migrate.steps()[-1]]
+# Those that hubs stand at, and of the ones that came together each fifth: a database never stood between them.
+OLDER = [s for s in migrate.steps()[:-1] if s <= "0012" or int(s) % 5 == 0]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
