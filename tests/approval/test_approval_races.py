@@ -66,7 +66,7 @@ def test_r7_h85_one_of_fifty_approvers_wins_and_all_tries_are_known(stores, stor
     winners = [o for o in outcomes if not isinstance(o, Exception)]
     assert [w.state for w in winners] == [State.APPROVED]
     assert all(isinstance(o, IllegalMove | Conflict) for o in outcomes if isinstance(o, Exception))
-    assert len(store.read(lambda u: promises.of_release(u, release.id))) == 9
+    assert len(store.read(lambda u: promises.of_release(u, release.id))) == 11
     assert len(store.read(lambda u: releases.votes(u, release.id, release.digest))) == 1
     acts = Counter(e.act for e in store.read(lambda u: journal.entries(u, "release", release.id)))
     assert acts == {"create": 1, "submit": 1, "approve": 1, "refused": HANDS - 1}
@@ -107,4 +107,4 @@ def test_r7_h85_an_approval_and_its_rival_do_not_both_have_their_way(
             assert going == []
         else:
             assert isinstance(other, Refused)
-            assert (now.state, len(going)) == (State.APPROVED, 9)
+            assert (now.state, len(going)) == (State.APPROVED, 11)

@@ -98,4 +98,4 @@ def test_only_an_approval_makes_promises(store, people, areas, at) -> None:
              if a.purpose == "main"]  # fmt: skip
     assert {r.release for r in rows} == {release.id}
     assert {(r.artefact, r.sha256) for r in rows} == {(a.id, a.sha256) for a in mains}
-    assert len(mains) == 9  # SMS, mail, notice and script in two languages, one alert for both
+    assert len(mains) == 11  # SMS, mail, post, notice and script in two languages, one alert for both

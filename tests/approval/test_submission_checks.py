@@ -41,7 +41,7 @@ def test_the_example_of_every_template_may_be_submitted_in_every_mode(
     frozen, flaws, _ = trial(store, people, at, template, mode)
     assert flaws == set()
     # (SMS, mail, notice and script in two languages + 1 alert) x (main, correction, lift)
-    assert len(frozen.artefacts) == 27
+    assert len(frozen.artefacts) == 33
     for artefact in frozen.artefacts:
         if artefact.channel == "cap_feed":
             assert [f for f in validate(artefact.body, as_output=True) if f.is_error] == []

@@ -24,6 +24,9 @@ DESK = (
     Screen("officer", "/console/degraded", "/console/degraded"),
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),
+    Screen("officer", "/console/bulletins", "/console/bulletins"),
+    Screen("officer", "/console/bulletins/bul_none", "/console/bulletins/{id}"),
+    Screen("admin", "/console/peers", "/console/peers"),
     Screen("officer", "/console/clocks", "/console/clocks"),
     Screen("officer", "/console/briefs", "/console/briefs"),
     Screen("officer", "/console/briefs/new?report={phone}&kind=first", "/console/briefs/new"),
@@ -72,7 +75,8 @@ NO_SCREENS = {
     "/console/{style:str}.css", "/console/static/{script:str}", "/console/stream",
     "/console/rows", "/console/counts", "/console/slips/held",  # pieces of the pages above
     f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_R}/attachments/{{sha256}}/preview",
-    "/console/briefs/{id}/pdf",
+    "/console/briefs/{id}/pdf", "/console/bulletins/{id}/original", "/console/calls/{id}/line",
+    f"{_R}/attachments/{{sha256}}/pages/{{n}}",
     f"{_R}/attachments/{{sha256}}/thumbnail", f"{_L}/artefacts/{{artefact}}",  # downloads
 }  # fmt: skip
 CITIZENS = tuple(Screen("", path) for path in ("/report", "/report/state", "/report/r/{key}", "/report/s/{key}",
