@@ -7,7 +7,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channels.codecs import smpp_deliver, smpp_pdu, sms_parts
@@ -100,19 +100,20 @@ class SmppSms:
     def _cut(self, text: str, item: Item) -> list[Short]:
         dest, dest_ton, dest_npi = _addressed(item.address)
         source, ton, npi = _addressed(self._sender)
-        common = {"source": source, "source_ton": ton, "source_npi": npi, "dest": dest, "dest_ton": dest_ton,
-                  "dest_npi": dest_npi}  # fmt: skip
+        whole = Short(
+            source=source, source_ton=ton, source_npi=npi, dest=dest, dest_ton=dest_ton, dest_npi=dest_npi
+        )
         coding, octets = sms_parts.whole(text)
         # the same for each try of one delivery; of two to one phone at once it differs, all but once in 256
         reference = zlib.crc32(item.delivery_id.encode()) & 0xFF
         if self._long == "payload" and len(sms_parts.cut(text, reference=reference)[1]) > 1:
             tags = {Tag.MESSAGE_PAYLOAD: octets}
-            return [Short(**common, data_coding=coding, tags=tags, registered_delivery=1)]  # type: ignore[arg-type]
+            return [replace(whole, data_coding=coding, tags=tags, registered_delivery=1)]
         coding, parts = sms_parts.cut(text, reference=reference)
         esm_class = sms_parts.UDHI if len(parts) > 1 else 0
         return [
-            Short(
-                **common, esm_class=esm_class, data_coding=coding, message=message,  # type: ignore[arg-type]
+            replace(
+                whole, esm_class=esm_class, data_coding=coding, message=message,
                 registered_delivery=int(n == len(parts)),  # the receipt of the last part stands for the text
             )
             for n, message in enumerate(parts, 1)

@@ -14,7 +14,7 @@ from domain.ids import mint
 from domain.person import Person, Role
 from domain.report import Report
 from duty import clocks
-from store import briefs, journal, reports
+from store import briefs, journal, numbers, reports
 from store.unit import Unit
 
 WHAT = "brief"  # of the numbers of a year
@@ -67,7 +67,7 @@ def sign(unit: Unit, brief_id: str, *, by: Person, at: datetime, zone: tzinfo, r
     if before.author == by.id:
         raise NotAllowed("nobody signs off what he wrote", code="own_work")
     year = at.astimezone(zone).year
-    number = briefs.take_number(unit, WHAT, year)
+    number = numbers.take(unit, WHAT, year)
     after = briefs.move(unit, before, "sign", signed_by=by.id, signed_at=at, year=year, number=number)
     _note(unit, after, "brief_sign", by, at, {"year": year, "number": number})
     return after

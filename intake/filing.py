@@ -17,7 +17,7 @@ from intake.normalise import language
 from intake.reading import Locale, Reading
 from outbox.outgoing import CHINA
 from sandbox.pool import Pool
-from store import audience, faxes, inbox, journal, media, pieces, reports, sender_checks, shelf
+from store import audience, faxes, inbox, journal, media, numbers, pieces, reports, sender_checks, shelf
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
@@ -245,7 +245,7 @@ def _numbered(unit: Unit, arrived: Arrived, zone: tzinfo, at: datetime) -> Fact 
     if arrived.inbound.channel != "fax":
         return None
     year = arrived.inbound.received_at.astimezone(zone).year
-    return Fact(value=f"{year}-{faxes.take_number(unit, year):04}", origin="parser")
+    return Fact(value=f"{year}-{numbers.take(unit, 'fax', year):04}", origin="parser")
 
 
 def _reason_to_shelve(findings: Sequence[str]) -> str:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.brief import BRIEFS, NUMBERED, Brief, Kind, State
 from domain.errors import Conflict
-from store.tables_briefs import brief, year_number
+from store.tables_briefs import brief
 from store.unit import Unit
 
 _PLACE = "brief.words"
@@ -68,15 +67,6 @@ def move(unit: Unit, before: Brief, action: str, **changes: Any) -> Brief:
     if unit.execute(brief.update().where(*seen).values(**values)).rowcount != 1:
         raise Conflict("somebody else has just changed it", code="revision_changed")
     return after
-
-
-def take_number(unit: Unit, what: str, year: int) -> int:
-    """The next number of the year. Given up with the transaction, so that none is ever left out."""
-    insert: Any = (postgresql if unit.is_postgres else sqlite).insert(year_number)
-    statement = insert.values(what=what, year=year, last=1).on_conflict_do_update(
-        index_elements=["what", "year"], set_={"last": year_number.c.last + 1}
-    )
-    return int(unit.scalar(statement.returning(year_number.c.last)) or 0)
 
 
 def _sealed(unit: Unit, made: Brief) -> bytes:

@@ -34,13 +34,3 @@ brief = Table(
     one_of("kind", Kind),
     one_of("state", State),
 )
-
-year_number = (
-    Table(  # the last number given in a year; its row is locked while one is taken, so none is left out
-        "year_number",
-        META,
-        Column("what", sa.String(20), primary_key=True),
-        Column("year", sa.Integer, primary_key=True),
-        Column("last", sa.Integer, nullable=False),
-    )
-)

@@ -89,3 +89,12 @@ process = Table(
     Column("seen_at", Instant, nullable=False),
     Column("left_at", Instant),  # a clean stop
 )
+
+# What was numbered last in a year: its row is locked while one is taken, so none is left out.
+year_number = Table(
+    "year_number",
+    META,
+    Column("what", sa.String(20), primary_key=True),  # fax | brief
+    Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    Column("last", sa.Integer, nullable=False),
+)

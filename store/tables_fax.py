@@ -5,13 +5,6 @@ from sqlalchemy import Column, ForeignKey, Table, UniqueConstraint
 
 from store.columns import META
 
-fax_year = Table(
-    "fax_year",
-    META,
-    Column("year", sa.Integer, primary_key=True, autoincrement=False),
-    Column("last", sa.Integer, nullable=False),
-)
-
 fax = Table(
     "fax",
     META,

@@ -11,10 +11,11 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "fax_year",
+        "year_number",
+        sa.Column("what", sa.String(length=20), nullable=False),
         sa.Column("year", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("last", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("year", name=op.f("pk_fax_year")),
+        sa.PrimaryKeyConstraint("what", "year", name=op.f("pk_year_number")),
     )
     op.create_table(
         "fax",

@@ -1,4 +1,4 @@
-"""Reports upwards, and the numbers of a year."""
+"""Reports upwards."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,13 +46,6 @@ def upgrade() -> None:
     op.create_index("ix_brief_report", "brief", ["report", "created_at"])
     op.create_index("ix_brief_number", "brief", ["year", "number"], unique=True)
     op.create_index("ix_brief_newest", "brief", ["created_at", "id"])
-    op.create_table(
-        "year_number",
-        sa.Column("what", sa.String(length=20), nullable=False),
-        sa.Column("year", sa.Integer(), nullable=False),
-        sa.Column("last", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("what", "year", name=op.f("pk_year_number")),
-    )
     dialect = op.get_context().dialect.name
     moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
     op.bulk_insert(moves, guards.move_rows("brief", MOVES))
