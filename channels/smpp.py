@@ -107,7 +107,7 @@ class SmppSms:
         # the same for each try of one delivery; of two to one phone at once it differs, all but once in 256
         reference = zlib.crc32(item.delivery_id.encode()) & 0xFF
         if self._long == "payload" and len(sms_parts.cut(text, reference=reference)[1]) > 1:
-            tags = {Tag.MESSAGE_PAYLOAD: octets}
+            tags: dict[int, bytes] = {Tag.MESSAGE_PAYLOAD: octets}
             return [replace(whole, data_coding=coding, tags=tags, registered_delivery=1)]
         coding, parts = sms_parts.cut(text, reference=reference)
         esm_class = sms_parts.UDHI if len(parts) > 1 else 0
