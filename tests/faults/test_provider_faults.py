@@ -20,101 +20,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from channels.twilio_sms import TwilioSms, parse_status, verify
+from channels.twilio_sms import parse_status, verify
 from outbox import deliver, progress, receipts
 from outbox.breaker import OPENS_AFTER, Standing
-from outbox.lookup import APART, FIRST_LOOK, SILENT_FOR, Lookups
+from outbox.lookup import APART, FIRST_LOOK, SILENT_FOR
 from outbox.pace import Pace
 from outbox.standing import Standings
 from store import providers
 from store import tables as t
-from store.database import Store
 from tests.faults.plan import Act, Listing, Plan, Step, Told
+from tests.faults.provider_house import ACCOUNT, KNOWN, QUIET, TOKEN, House, taken
 from tests.faults.provider_process import Running, running
-from tests.outbox.outbox_kit import approve, outgoing, phones, run_all, states, subscribe
+from tests.outbox.outbox_kit import approve, phones, run_all, states, subscribe
 from tests.outbox.test_deliver_slices import open_parcel
 from tests.servers import free_port
 from tests.walks.houses import until
-
-ACCOUNT, SECOND, TOKEN = "AC" + "3" * 32, "AC" + "5" * 32, "4" * 32
-KNOWN = {"accepted", "sent", "delivered", "read"}
-QUIET = {"told": {Told.NEVER: 1.0}}
-
-
-class Clock:
-    """The real time, and what a test has stepped it."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-class House:
-    """An outbox whose only wire leads to the provider under test."""
-
-    def __init__(self, store: Store, tmp_path, url: str, *, window: int = 8, timeout: float = 2.0) -> None:
-        self.store, self.clock = store, Clock()
-        self.wire = TwilioSms(
-            account_sid=ACCOUNT, auth_token=TOKEN, sender="+8610690000000", base_url=url, window=window,
-            status_callback_url="http://127.0.0.1:9/dlr", reaches_the_world=False, timeout=timedelta(seconds=timeout),
-        )  # fmt: skip
-        self.out = outgoing(store, self.clock(), tmp_path, wire=self.wire, clock=self.clock)
-        self.lookups = Lookups(self.out)
-
-    def with_spare(self, url: str) -> "House":
-        """The same, with a second provider."""
-        self.spare = TwilioSms(
-            name="twilio_sms_spare", account_sid=SECOND, auth_token=TOKEN, sender="+8610690000001", base_url=url,
-            status_callback_url="http://127.0.0.1:9/dlr", reaches_the_world=False, window=8, timeout=timedelta(seconds=2),
-        )  # fmt: skip
-        paces = {**self.out.paces, self.spare.name: Pace(100_000, burst=1000)}
-        self.out = replace(self.out, spares={"sms": self.spare}, paces=paces)
-        self.lookups, self.standings = Lookups(self.out), Standings(self.out)
-        return self
-
-    def send_more(self, people: int) -> str:
-        """Another warning, to the first `people` of those who are known."""
-        subscribe(self.store, self.clock(), phones(people, 100_000), area="990102")
-        release, _ = approve(self.store, self.clock(), areas=("990102000000",))
-        run_all(self.out)
-        return release
-
-    @property
-    def breaker(self):
-        return self.out.courier.breaker_of(self.wire)
-
-    def send(self, people: int) -> str:
-        subscribe(self.store, self.clock(), phones(people))
-        release, self.dispatches = approve(self.store, self.clock())
-        run_all(self.out)
-        return release
-
-    def go_on(self, until: Callable[[], bool], rounds: int = 60) -> None:
-        """Rounds of the sweep and of look-ups; between them the clock is stepped, never waited for."""
-        for _ in range(rounds):
-            run_all(self.out)
-            self.lookups.run()
-            if until():
-                return
-            self.clock.ahead += timedelta(seconds=15)
-        raise AssertionError(f"never: {self.rows()}")
-
-    def rows(self) -> Counter[str]:
-        query = sa.select(t.delivery.c.state, sa.func.count()).group_by(t.delivery.c.state)
-        return Counter({row[0]: row[1] for row in self.store.read(lambda u: u.rows(query))})
-
-    def known(self) -> set[str]:
-        """Tags of what we say the provider has."""
-        d = t.delivery.c
-        rows = self.store.read(lambda u: u.rows(sa.select(d.parcel, d.seq, d.state)))
-        return {f"{r.parcel}-{r.seq}" for r in rows if r.state in KNOWN}
-
-    def unsure(self) -> set[str]:
-        d = t.delivery.c
-        rows = self.store.read(lambda u: u.rows(sa.select(d.parcel, d.seq).where(d.state == "unsure")))
-        return {f"{r.parcel}-{r.seq}" for r in rows}
 
 
 @pytest.fixture
@@ -128,21 +48,6 @@ def house(store, tmp_path, provider) -> Iterator[House]:
     made = House(store, tmp_path, provider.url)
     yield made
     made.out.courier.close()
-
-
-@pytest.fixture
-def second(tmp_path) -> Iterator[Running]:
-    with running(tmp_path / "second", account_sid=SECOND, auth_token=TOKEN) as made:
-        yield made
-
-
-@pytest.fixture
-def spared(house, second) -> House:
-    return house.with_spare(second.url)
-
-
-def taken(provider: Running) -> Counter[str]:
-    return Counter(call.tag for call in provider.calls() if call.is_taken)
 
 
 def repeated_blindly(provider: Running) -> list[str]:
@@ -216,66 +121,6 @@ def test_f19_a_provider_of_nothing_but_500_is_left_alone_and_tried_again_with_on
     assert house.known() == set(taken(provider))
     assert max(taken(provider).values()) == 1
     Standings(house.out).tell()
-
-
-def test_f19_a_second_provider_takes_what_has_not_begun_and_the_first_is_tried_with_one_call(
-    spared, provider, second
-) -> None:
-    """B carries on within the same turn; what A swallowed is asked of A, and A gets one call at a time until it has healed."""
-    provider.obey(Plan(weights={Act.ERROR_AFTER: 1.0}, **QUIET))
-    release = spared.send(600)
-    calls = len(provider.calls())
-    assert OPENS_AFTER <= calls <= OPENS_AFTER + spared.wire.window  # those in flight when it opened
-    assert states(spared.store, release) == {"unsure": calls, "accepted": 600 - calls}
-    assert set(taken(provider)) == spared.unsure()
-    assert set(taken(second)) == spared.known()
-    assert told(spared) == [("sms", "", "open")]
-    spared.breaker._until = (
-        0.0  # its rest is over: the next parcel tries it with one call, and goes on with B
-    )
-    before, more = len(second.calls()), spared.send_more(100)
-    assert len(provider.calls()) == calls + 1
-    assert len(second.calls()) == before + 99
-    assert states(spared.store, more) == {"unsure": 1, "accepted": 99}
-    provider.obey(Plan(**QUIET))
-    spared.go_on(lambda: spared.rows().total() == spared.rows()["sent"] + spared.rows()["accepted"])
-    assert max((taken(provider) + taken(second)).values()) == 1  # in both ledgers together
-    assert set(taken(provider)) | set(taken(second)) == spared.known()
-    spared.breaker._until = 0.0
-    spared.send_more(100)
-    assert spared.breaker.look().standing is Standing.CLOSED
-    assert len(provider.calls()) >= calls + 90
-    assert told(spared) == []
-
-
-def test_f19_when_both_are_dead_what_has_not_begun_waits_and_leaves_by_whichever_heals(
-    spared, provider, second
-) -> None:
-    for one in (provider, second):
-        one.obey(Plan(weights={Act.ERROR_BEFORE: 1.0}, **QUIET))
-    spared.send(600)
-    assert len(provider.calls()) + len(second.calls()) <= 2 * (OPENS_AFTER + spared.wire.window)
-    assert set(spared.rows()) == {"unsure", "queued"}
-    assert told(spared) == [("sms", "", "open"), ("sms", "twilio_sms_spare", "open")]
-    second.obey(Plan(**QUIET))
-    spared.out.courier.breaker_of(spared.spare)._until = 0.0
-    spared.go_on(lambda: not spared.rows()["queued"])
-    assert spared.rows()["unsure"] < 60  # absent from the dead one's list is not to be proven
-    assert spared.known() <= set(taken(second))
-
-
-def test_f19_a_provider_that_refuses_the_account_costs_nobody_his_message(spared, provider, second) -> None:
-    spared.wire._auth_token = "wrong"
-    release = spared.send(300)
-    assert states(spared.store, release) == {"accepted": 300}
-    assert len(taken(second)) == 300
-    assert told(spared) == [("sms", "", "open")]
-
-
-def told(house: House) -> list[tuple[str, str, str]]:
-    house.standings.tell()
-    found = house.store.read(lambda u: providers.troubled(u, house.clock()))
-    return [(one.channel, one.spare, one.standing) for one in found]
 
 
 def run_all_due(house: House) -> None:
