@@ -97,7 +97,7 @@ class Lookups:
     def run(self) -> int:
         """One round; how many deliveries were asked about."""
         out, at = self._out, self._out.clock()
-        asked = {c for c, wire in out.wires.items() if isinstance(wire, LooksUp)}
+        asked = {wire.channel for wire in out.all_wires() if isinstance(wire, LooksUp)}
         waits = {channel: FIRST_LOOK for channel in asked}
         waits |= {
             c: w.repeats_after if isinstance(w, Repeats) else UNASKED_FOR
@@ -119,9 +119,10 @@ class Lookups:
         tasks = out.store.run(note)
         if not tasks:
             return 0
-        to_ask = [task for task in tasks if task.channel in asked]
+        by = {task.key: out.wire_of(task.channel, task.spare) for task in tasks}
+        to_ask = [task for task in tasks if isinstance(by[task.key], LooksUp)]
         said = dict(zip([t.key for t in to_ask], out.courier.ask(self._ask(to_ask)), strict=True))
-        alike = {c for c, w in out.wires.items() if isinstance(w, Repeats)}
+        alike = {key for key, wire in by.items() if isinstance(wire, Repeats)}
         opened = out.store.run(lambda unit: _settle(unit, tasks, said, alike, out.clock()))
         for task in opened:
             out.bell(job_of(task.lane), task.parcel)
@@ -158,24 +159,24 @@ def _settle(
     unit: Unit,
     tasks: Sequence[Task],
     said: dict[tuple[str, int], _Said],
-    alike: Collection[str],
+    alike: Collection[tuple[str, int]],
     at: datetime,
 ) -> list[Task]:
     """Write down what the looks have shown; those whose parcels have something to send again.
 
-    `alike`: channels whose repeats read as the same message.
+    `alike`: those that went by a wire whose repeats read as the same message.
     """
     counted: dict[tuple[str, str], Counter[str]] = {}
     opened = []
     for task in tasks:
         if task.state is not DeliveryState.UNSURE:
-            _poll(unit, task, said[task.key], at)
+            _poll(unit, task, said.get(task.key, _Said(listed=None)), at)
             continue
         if not lookups.is_unsure(unit, task):
             lookups.close(unit, task.key, Verdict.SETTLED, at)
             continue
         answer = said.get(task.key)
-        is_alike = task.channel in alike
+        is_alike = task.key in alike
         verdict = _judge_one(unit, task, answer, at) if answer else _repeat(unit, task, is_alike, at)
         if verdict in (Verdict.FOUND, *_SENT_AGAIN):
             counted.setdefault((task.release, task.parcel), Counter())[verdict.value] += 1
@@ -191,8 +192,8 @@ def _settle(
 def _judge_one(unit: Unit, task: Task, said: _Said, at: datetime) -> Verdict:
     looks = task.looks + 1
     verdict, one = (Verdict.UNDER_WAY, None) if said.listed is None else judge(unit, task, said.listed)
-    is_shown = verdict in (Verdict.FOUND, Verdict.ABSENT_ONCE)
-    is_wanted = task.may_double and not task.is_double and looks >= DOUBTS and not is_shown
+    is_shown = one is not None or verdict is Verdict.ABSENT_ONCE
+    is_wanted = looks >= DOUBTS and not is_shown and _is_doubtful(task, at)
     if is_wanted and lookups.may_leave(unit, task, at):
         return _double(unit, task, looks, at)
     if said.listed is None:
@@ -220,7 +221,7 @@ def _judge_one(unit: Unit, task: Task, said: _Said, at: datetime) -> Verdict:
 
 
 def judge(unit: Unit, task: Task, listed: Sequence[Listed]) -> tuple[Verdict, Listed | None]:
-    """FOUND with the message, ABSENT_ONCE, or UNCLEAR.
+    """FOUND with the message, ABSENT_ONCE, or UNCLEAR; that one with a message where the list shows the text.
 
     Several unsure deliveries of one text to one address are found only together, when the list has a message
     for each: which of two is the missing one nobody can say.
@@ -236,7 +237,7 @@ def judge(unit: Unit, task: Task, listed: Sequence[Listed]) -> tuple[Verdict, Li
         is_certain = all(r[2] is DeliveryState.UNSURE for r in alike) and len(mine) > len(alike)
         rank = sum((r[0], r[1]) < task.key for r in alike)
         too_many = len(mine) > len(alike) + max(task.attempt, 1)
-        return (Verdict.FOUND, mine[rank]) if is_certain and not too_many else (Verdict.UNCLEAR, None)
+        return (Verdict.FOUND, mine[rank]) if is_certain and not too_many else (Verdict.UNCLEAR, mine[0])
     is_explained = all(m.text in others for m in fresh)
     return (Verdict.ABSENT_ONCE if is_explained else Verdict.UNCLEAR), None
 
@@ -265,6 +266,11 @@ def _poll(unit: Unit, task: Task, said: _Said, at: datetime) -> None:
     _look_again(unit, task, Verdict.SILENT, at, again, looks=task.looks + 1, absent_at=None)
 
 
+def _is_doubtful(task: Task, at: datetime) -> bool:
+    """Whether its release would rather have it twice, and nobody has known of it for as long as was promised."""
+    return task.may_double and not task.is_double and at - task.unsure_since >= UNASKED_FOR
+
+
 def _double(unit: Unit, task: Task, looks: int, at: datetime) -> Verdict:
     """Once, since its approvers would rather have it come twice than not at all."""
     lookups.send_again(unit, task, "repeat", at)
@@ -278,7 +284,10 @@ def _repeat(unit: Unit, task: Task, is_alike: bool, at: datetime) -> Verdict:
         lookups.close(unit, task.key, Verdict.UNCLEAR, at)
         return Verdict.UNCLEAR
     if not is_alike and task.may_double and not task.is_double:
-        return _double(unit, task, task.looks, at)
+        if _is_doubtful(task, at):
+            return _double(unit, task, task.looks, at)
+        again = task.unsure_since + UNASKED_FOR - at
+        return _look_again(unit, task, Verdict.UNDER_WAY, at, again, looks=task.looks, absent_at=None)
     if task.repeats or not is_alike:
         lookups.close(unit, task.key, Verdict.UNCLEAR, at)
         return Verdict.UNCLEAR

@@ -38,7 +38,10 @@ class Outgoing:
         first, spare = self.wires.get(channel), self.spares.get(channel)
         if first is None or spare is None or not self.courier.breaker_of(first).is_passed_over:
             return first
-        return first if self.courier.breaker_of(spare).is_passed_over else spare
+        if not self.courier.breaker_of(spare).is_passed_over:
+            return spare
+        rests = [self.courier.breaker_of(wire).look().rest for wire in (first, spare)]
+        return first if rests[0] <= rests[1] else spare  # whichever may be called again first
 
     def wire_of(self, channel: str, spare: str) -> Wire | None:
         """The wire that an attempt was made by; `spare` is the name that the attempt bears, '' for the channel's own."""

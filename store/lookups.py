@@ -35,6 +35,7 @@ class Task:
     is_recallable: bool
     payload: bytes
     promised_at: datetime  # nothing of it can have left before
+    unsure_since: datetime
     looks: int
     repeats: int
     is_double: bool  # sent again already though nothing was proven
@@ -138,7 +139,7 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
     tasks = []
     for row in rows:
         query = (
-            sa.select(d.state, d.address, d.attempts, d.provider_id, d.spare, x.channel, x.lane, x.release,
+            sa.select(d.state, d.address, d.attempts, d.provider_id, d.spare, d.changed_at, x.channel, x.lane, x.release,
                       x.purpose, x.created_at, sa.func.coalesce(a.body, x.notice_payload).label("payload"), look_up.c.looks,
                       look_up.c.repeats, look_up.c.absent_at, look_up.c.is_double, t.release_row.c.repeat_unsure)
             .join(t.parcel_row, p.id == d.parcel)
@@ -162,7 +163,7 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
             parcel=row.parcel, seq=row.seq, attempt=row.attempt, state=DeliveryState(one.state),
             address=one.address, provider_id=one.provider_id or "", channel=one.channel,
             spare=one.spare or "", lane=one.lane, release=one.release or "",
-            is_recallable=one.purpose == "main", payload=one.payload, promised_at=one.created_at,
+            is_recallable=one.purpose == "main", payload=one.payload, promised_at=one.created_at, unsure_since=one.changed_at,
             looks=one.looks, repeats=one.repeats, absent_at=one.absent_at,
             is_double=one.is_double, may_double=bool(one.repeat_unsure),
         ))  # fmt: skip

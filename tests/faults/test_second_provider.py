@@ -1,15 +1,21 @@
 """F19: a second provider carries on where the first one is silent, and the first is tried until it has healed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from domain.errors import NotNow
 from outbox.breaker import OPENS_AFTER, Standing
+from outbox.lookup import FIRST_LOOK, Lookups
 from store import providers
-from tests.faults.plan import Act, Plan
+from store import tables as t
+from tests.faults.plan import Act, Plan, Step
 from tests.faults.provider_house import ACCOUNT, QUIET, SECOND, TOKEN, House, taken
 from tests.faults.provider_process import Running, running
-from tests.outbox.outbox_kit import states
+from tests.outbox.outbox_kit import Wire, states
 
 
 @pytest.fixture
@@ -81,6 +87,36 @@ def test_f19_when_both_are_dead_what_has_not_begun_waits_and_leaves_by_whichever
     spared.go_on(lambda: not spared.rows()["queued"])
     assert spared.rows()["unsure"] < 60  # absent from the dead one's list is not to be proven
     assert spared.known() <= set(taken(second))
+
+
+def test_f19_when_one_asks_for_a_long_pause_and_the_other_for_a_short_one_the_short_one_is_kept(
+    spared, provider, second
+) -> None:
+    provider.obey(Plan(script=[Step(act=Act.THROTTLE, retry_after="600")] * 99, **QUIET))
+    second.obey(Plan(script=[Step(act=Act.THROTTLE, retry_after="2")] * 8, **QUIET))
+    spared.send(30)
+    assert set(spared.rows()) == {"queued"}
+    due = spared.store.read(lambda u: u.scalar(sa.select(t.parcel_row.c.next_due)))
+    assert due - spared.clock() < timedelta(seconds=30)
+
+
+def test_f19_a_lookup_asks_the_spare_also_where_the_first_one_cannot_be_asked(
+    store, tmp_path, second
+) -> None:
+    mute = Wire(lambda _a, _n: NotNow("nobody", code="down", is_down=True))
+    made = House(store, tmp_path, second.url).with_spare(second.url)
+    made.out = replace(made.out, wires={"sms": mute})
+    made.lookups = Lookups(made.out)
+    second.obey(Plan(script=[Step(act=Act.ERROR_AFTER)] * 3, **QUIET))
+    for _ in range(OPENS_AFTER):
+        made.out.courier.breaker_of(mute).trip("down")
+    made.send(3)
+    assert made.rows() == {"unsure": 3}
+    made.clock.ahead += FIRST_LOOK
+    made.lookups.run()
+    assert set(made.rows()) <= {"sent", "accepted"}
+    assert max(taken(second).values()) == 1
+    made.out.courier.close()
 
 
 def test_f19_a_provider_that_refuses_the_account_costs_nobody_his_message(spared, provider, second) -> None:

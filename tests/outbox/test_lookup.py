@@ -340,6 +340,7 @@ def dear(house, store, at):
     subscribe(store, at, [ONE])
     house.release, house.dispatches = approve(store, at, repeat_unsure=True)
     house.send()
+    house.begun = house.clock.at
     return house
 
 
@@ -366,6 +367,37 @@ def test_r4_what_two_looks_cannot_settle_is_sent_once_more_and_marked_where_the_
     assert [(row[0], row[2]) for row in dear.one()] == [("accepted", 2)]
     entries = dear.store.read(lambda u: journal.entries(u, "release", dear.release))
     assert [e.detail["doubled"] for e in entries if e.act == "look_up"] == [1]
+
+
+def test_r4_nothing_is_sent_once_more_before_its_time_however_often_the_list_fails(dear, store) -> None:
+    dear.wire.fails = NotNow("slower", code="20429", retry_after=timedelta(seconds=1))
+    for seconds in (15, 16, 17, 40, 73):
+        dear.clock.at = dear.begun + timedelta(seconds=seconds)
+        dear.lookups.run()
+        dear.send()
+    assert len(dear.wire.started) == 1
+    dear.clock.at = dear.begun + timedelta(seconds=200)
+    dear.lookups.run()
+    dear.send()
+    assert len(dear.wire.started) == 2
+
+
+def test_r4_a_list_that_shows_the_text_is_never_doubled_against_though_nobody_can_say_whose_it_is(
+    store, at, tmp_path
+) -> None:
+    house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
+    subscribe(store, at, [ONE])
+    for author in ("per_a", "per_b"):  # the same text twice to one phone, both unsure, one on the list
+        approve(store, at, repeat_unsure=True, author=author)
+    house.send()
+    house.wire.hold(ONE, sid="SM" + "7" * 32)
+    begun = len(house.wire.started)
+    for _ in range(6):
+        house.look(APART)
+        house.send()
+    house.out.courier.close()
+    assert len(house.wire.started) == begun == 2
+    assert {row[0] for row in house.one()} == {"unsure"}
 
 
 def test_r4_it_is_done_once_and_then_left_to_people(store, at, tmp_path) -> None:
