@@ -30,9 +30,8 @@ def draft(
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
-    there = {one.kind for one in briefs.of_report(unit, report_id) if one.state is not State.WITHDRAWN}
-    if kind in (Kind.FIRST, Kind.FINAL) and kind in there:
-        raise Conflict("there is one of that kind already", code="brief_exists")
+    if kind not in kinds_left(briefs.of_report(unit, report_id)):
+        raise Conflict("there is one of that kind already, or the final one", code="brief_exists")
     made = Brief(
         id=mint("brf", at), report=report_id, kind=kind, n=briefs.next_n(unit, report_id, kind), state=State.DRAFT,
         title=title.strip(), body=body.strip(), missing=tuple(missing), author=by.id, created_at=at, to=to.strip(),
@@ -61,10 +60,10 @@ def edit(
 
 
 def sign(unit: Unit, brief_id: str, *, by: Person, at: datetime, zone: tzinfo, revision: int) -> Brief:
-    """签发: a leader who did not write the last words signs exactly what he was shown; it gets its number."""
+    """签发: a leader who wrote none of its words signs exactly what he was shown; it gets its number."""
     by.must_be(Role.LEADER, Role.APPROVER)
     before = _locked(unit, brief_id, revision)
-    if before.author == by.id:
+    if by.id in _writers(unit, before):
         raise NotAllowed("nobody signs off what he wrote", code="own_work")
     year = at.astimezone(zone).year
     number = numbers.take(unit, WHAT, year)
@@ -108,9 +107,8 @@ def receive(
     after = briefs.move(unit, before, "receive", received_at=at, received_by=who.strip()[:80])
     duty = Duty.WRITTEN if before.kind in (Kind.FIRST, Kind.VERIFICATION) else Duty.FOLLOW_UP
     note = number_of(after)
-    clocks.sign_for(
-        unit, before.report, by=by, at=at, whom=whom, who=who, said_at=said_at, note=note, duty=duty
-    )
+    clocks.sign_for(unit, before.report, by=by, at=at, whom=whom, who=who, said_at=said_at, note=note, duty=duty,
+                    sent_at=before.sent_at)  # fmt: skip
     _note(unit, after, "brief_receive", by, at, {"whom": whom.strip()[:LONGEST_OFFICE]})
     return after
 
@@ -151,6 +149,12 @@ def suggested(
     ]
     known = "；".join(value for _, value in facts if value)
     return title, "\n".join(part for part in (known, report.content.text) if part)[:LONGEST_BODY]
+
+
+def _writers(unit: Unit, made: Brief) -> set[str]:
+    """Everybody who wrote any of its words, by the journal."""
+    found = journal.entries(unit, "brief", made.id)
+    return {made.author} | {entry.by for entry in found if entry.act in ("brief_draft", "brief_edit")}
 
 
 def _must_write(by: Person) -> None:

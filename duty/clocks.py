@@ -59,6 +59,9 @@ class ClockStep:
 
     def write(self, unit: Unit, report: Report, found: _Found, at: datetime) -> Sequence[tuple[str, str]]:
         """Set those that are not set, with a journal entry."""
+        reports.get(
+            unit, report.id, lock=True
+        )  # what is entered at this moment comes before or after, not between
         made = clocks.open_many(
             unit, report.id, found.dues, grade=found.grade, is_suggested=found.is_suggested, at=at
         )
@@ -95,10 +98,14 @@ def log_call(
 
 def sign_for(
     unit: Unit, report_id: str, *, by: Person, at: datetime, whom: str, who: str, said_at: datetime | None = None,
-    note: str = "", duty: Duty = Duty.WRITTEN,
+    note: str = "", duty: Duty = Duty.WRITTEN, sent_at: datetime | None = None,
 ) -> int:  # fmt: skip
-    """签收: who there has signed for the written report; how many clocks that stops. Raises BadInput with flaws."""
-    return _stop(unit, report_id, "sign", duty, by, at, whom=whom, who=who, said_at=said_at, note=note)
+    """签收: who there has signed for the written report; how many clocks that stops. Raises BadInput with flaws.
+
+    `sent_at`: when that report had left; it answers nothing that was asked for later.
+    """
+    return _stop(unit, report_id, "sign", duty, by, at, whom=whom, who=who, said_at=said_at, note=note,
+                 sent_at=sent_at)  # fmt: skip
 
 
 def waive(unit: Unit, report_id: str, *, by: Person, at: datetime, duty: Duty, note: str) -> int:
@@ -139,8 +146,8 @@ def tick(unit: Unit, setting: Setting, at: datetime) -> int:
     """Tell of clocks that are soon due or overdue, and set the next follow-ups; how many. A sweep calls it each second."""
     soon, late = clocks.to_tell(unit, at)
     for found, act, column in ((soon, "clock_alarm", "alarmed_at"), (late, "clock_overdue", "overdue_at")):
-        clocks.note_told(unit, [one.id for one in found], column, at)
-        for one in found:
+        told = clocks.note_told(unit, [one.id for one in found], column, at)
+        for one in [one for one in found if one.id in told]:  # the others another process has told of
             detail = {"duty": one.duty.value, "rule": one.rule, "due_at": one.due_at.isoformat()}
             journal.append(unit, "report", one.report, act, by="system", at=at, detail=detail)
     rules = (
@@ -168,7 +175,7 @@ def _follow(unit: Unit, last: Clock, rule: Rule | None, setting: Setting, at: da
 
 def _stop(
     unit: Unit, report_id: str, kind: str, duty: Duty, by: Person, at: datetime, *, whom: str = "", who: str = "",
-    said_at: datetime | None = None, note: str = "",
+    said_at: datetime | None = None, note: str = "", sent_at: datetime | None = None,
 ) -> int:  # fmt: skip
     report = _report(unit, report_id, by)
     whom, who, note = " ".join(whom.split()), " ".join(who.split()), note.strip()
@@ -176,7 +183,7 @@ def _stop(
     flaws += [Flaw("/note", f"has at most {LONGEST_NOTE} characters")] if len(note) > LONGEST_NOTE else []
     if flaws:
         raise BadInput("the entry is not whole", code="bad_entry", flaws=flaws)
-    ids = clocks.running(unit, [report_id, *reports.merged_into(unit, report_id)], duty)
+    ids = clocks.running(unit, [report_id, *reports.merged_into(unit, report_id)], duty, begun_by=sent_at)
     made = Stop(id=mint("cls", at), report=report_id, kind=kind, duty=duty, whom=whom, who=who, said_at=said_at,
                 note=note, by=by.id, at=at)  # fmt: skip
     clocks.stop(unit, made, ids)
@@ -207,7 +214,7 @@ def _flaws(whom: str, who: str, said_at: datetime | None, report: Report, at: da
 
 def _report(unit: Unit, report_id: str, by: Person) -> Report:
     by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    report = reports.get(unit, report_id)
+    report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
     return report

@@ -91,7 +91,7 @@ def close(
     """办结, with the reason."""
     report = _held(unit, report_id, by, revision)
     wanted = _reason(reason)
-    clocks.end_follow_ups(unit, report_id, at)
+    clocks.end_follow_ups(unit, [report_id, *reports.merged_into(unit, report_id)], at)
     return _move(unit, report, "close", by, at, reason=wanted, closed_reason=wanted)
 
 

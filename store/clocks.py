@@ -40,8 +40,8 @@ class Clock:
     note: str = ""
 
     def is_late(self, at: datetime) -> bool:
-        """Whether it was not stopped in time, as of `at`; what is waived or ended was not."""
-        if self.state in (State.WAIVED, State.ENDED):
+        """Whether it was not stopped in time, as of `at`; what is waived is not owed."""
+        if self.state is State.WAIVED:
             return False
         return (self.stopped_at or at) > self.due_at
 
@@ -118,16 +118,22 @@ def open_many(unit: Unit, report_id: str, wanted: Sequence[Due], *, grade: int |
         if not unit.add_once(clock, row):
             continue
         made.append(clock_id)
-        if due.duty is not Duty.FOLLOW_UP and (earlier := _done(unit, report_id, due)):
+        is_asked_anew = due.duty is Duty.FOLLOW_UP or due.starts_from is StartsFrom.ORDER
+        if not is_asked_anew and (earlier := _done(unit, report_id, due)):
             _end(unit, [clock_id], "stop", earlier.at, earlier.id)
     return made
 
 
 def _done(unit: Unit, report_id: str, due: Due) -> Any | None:
-    """The stop of the same duty between the start and the due of a clock that is set only now."""
-    s = clock_stop.c
-    query = sa.select(s.id, s.at).where(s.report == report_id, s.duty == due.duty.value, s.kind != "waive")
-    return unit.row(query.where(s.at >= due.starts_at, s.at <= due.due_at).order_by(s.at).limit(1))
+    """The first stop of the same duty since the start of a clock that is set only now, in time or late.
+
+    Of the report, or of the one that it was merged into.
+    """
+    s, r = clock_stop.c, t.report_row.c
+    into = sa.select(r.merged_into).where(r.id == report_id, r.merged_into.is_not(None))
+    query = sa.select(s.id, s.at).where(s.duty == due.duty.value, s.kind != "waive", s.at >= due.starts_at)
+    query = query.where(sa.or_(s.report == report_id, s.report.in_(into)))
+    return unit.row(query.order_by(s.at).limit(1))
 
 
 def of_reports(unit: Unit, report_ids: Collection[str]) -> list[Clock]:
@@ -135,10 +141,14 @@ def of_reports(unit: Unit, report_ids: Collection[str]) -> list[Clock]:
     return _read(unit, [clock.c.report.in_(list(report_ids))]) if report_ids else []
 
 
-def running(unit: Unit, report_ids: Collection[str], duty: Duty) -> list[str]:
-    """Ids of their running clocks of that duty; locks them."""
+def running(
+    unit: Unit, report_ids: Collection[str], duty: Duty, *, begun_by: datetime | None = None
+) -> list[str]:
+    """Ids of their running clocks of that duty, of those that had begun by then; locks them."""
     c = clock.c
-    mine = (c.report.in_(list(report_ids)), c.duty == duty.value, c.state == State.RUNNING.value)
+    mine = [c.report.in_(list(report_ids)), c.duty == duty.value, c.state == State.RUNNING.value]
+    if begun_by is not None:
+        mine.append(c.starts_at <= begun_by)
     return [row.id for row in unit.rows(unit.locked(sa.select(c.id).where(*mine).order_by(c.id)))]
 
 
@@ -150,9 +160,9 @@ def stop(unit: Unit, made: Stop, clock_ids: Sequence[str]) -> None:
     _end(unit, clock_ids, "waive" if made.kind == "waive" else "stop", made.at, made.id)
 
 
-def end_follow_ups(unit: Unit, report_id: str, at: datetime) -> int:
-    """The matter is closed: nothing more is reported of it. How many clocks that ends."""
-    ids = running(unit, [report_id], Duty.FOLLOW_UP)
+def end_follow_ups(unit: Unit, report_ids: Collection[str], at: datetime) -> int:
+    """The matter is closed: nothing more is reported of it. How many clocks that ends; one that was late stays late."""
+    ids = running(unit, report_ids, Duty.FOLLOW_UP)
     _end(unit, ids, "end", at, None)
     return len(ids)
 
@@ -171,10 +181,11 @@ def to_tell(unit: Unit, at: datetime, limit: int = 200) -> tuple[list[Clock], li
     return _read(unit, soon, limit), _read(unit, late, limit)
 
 
-def note_told(unit: Unit, clock_ids: Sequence[str], column: str, at: datetime) -> None:
-    """They have been told of: `column` is alarmed_at or overdue_at."""
+def note_told(unit: Unit, clock_ids: Sequence[str], column: str, at: datetime) -> set[str]:
+    """Write down that they have been told of, `column` is alarmed_at or overdue_at; those that nobody else did."""
     mine = (clock.c.id.in_(list(clock_ids)), clock.c[column].is_(None))
-    unit.execute(clock.update().where(*mine).values({column: at}))
+    query = clock.update().where(*mine).values({column: at}).returning(clock.c.id)
+    return {row.id for row in unit.rows(query)} if clock_ids else set()
 
 
 def first_due(unit: Unit, limit: int = 2000) -> list[Clock]:
@@ -200,7 +211,10 @@ def counts(unit: Unit, at: datetime) -> dict[str, int]:
 
 
 def follow_ups_wanted(unit: Unit, limit: int = 100) -> list[Clock]:
-    """The latest stopped follow-up of each report and rule of which no newer one is set, of open reports."""
+    """The latest follow-up of each report and rule, when it is over and no newer one is set, of open reports.
+
+    An ended one too: its report was closed, and has been taken up again.
+    """
     c, r = clock.c, t.report_row.c
     later = clock.alias("later")
     is_last = ~sa.exists().where(
@@ -209,7 +223,7 @@ def follow_ups_wanted(unit: Unit, limit: int = 100) -> list[Clock]:
         later.c.duty == c.duty,
         later.c.starts_at > c.starts_at,
     )
-    wanted = [c.duty == Duty.FOLLOW_UP.value, c.state == State.STOPPED.value, is_last,
+    wanted = [c.duty == Duty.FOLLOW_UP.value, c.state.in_((State.STOPPED.value, State.ENDED.value)), is_last,
               sa.exists().where(r.id == c.report, r.state.not_in(("closed", "merged")))]  # fmt: skip
     return _read(unit, wanted, limit)
 

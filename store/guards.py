@@ -67,23 +67,25 @@ def kept_columns(table: str, columns: Iterable[str], dialect: str) -> Iterator[s
     )
 
 
-def words_of_signed(table: str, dialect: str) -> Iterator[str]:
-    """SQL that refuses to change `words` of a row whose state is no draft any more."""
+def kept_once_signed(table: str, columns: Iterable[str], dialect: str) -> Iterator[str]:
+    """SQL that refuses to change these columns of a row whose state is no draft any more."""
+    names = [f'"{c}"' for c in columns]
     if dialect == "sqlite":
+        changed = " OR ".join(f"NEW.{c} IS NOT OLD.{c}" for c in names)
         yield (
-            f"CREATE TRIGGER {table}_signed BEFORE UPDATE OF words ON {table}"
-            " WHEN OLD.state <> 'draft' AND NEW.words IS NOT OLD.words"
+            f"CREATE TRIGGER {table}_signed BEFORE UPDATE OF {', '.join(names)} ON {table}"
+            f" WHEN OLD.state <> 'draft' AND ({changed})"
             f" BEGIN SELECT RAISE(ABORT, '{table} is signed'); END"
         )
         return
+    changed = " OR ".join(f"NEW.{c} IS DISTINCT FROM OLD.{c}" for c in names)
     yield (
         f"CREATE FUNCTION {table}_signed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" RAISE EXCEPTION '{table} is signed' USING ERRCODE = 'check_violation'; END $$"
     )
     yield (
         f"CREATE TRIGGER {table}_signed BEFORE UPDATE ON {table} FOR EACH ROW"
-        " WHEN (OLD.state <> 'draft' AND NEW.words IS DISTINCT FROM OLD.words)"
-        f" EXECUTE FUNCTION {table}_signed()"
+        f" WHEN (OLD.state <> 'draft' AND ({changed})) EXECUTE FUNCTION {table}_signed()"
     )
 
 

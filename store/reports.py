@@ -174,9 +174,17 @@ def change(unit: Unit, before: Report, after: Report) -> None:
 
 
 def merged_into(unit: Unit, report_id: str) -> list[str]:
-    """Ids of the reports that were merged into it."""
+    """Ids of the reports that were merged into it, and into those."""
     r = t.report_row.c
-    return [row.id for row in unit.rows(sa.select(r.id).where(r.merged_into == report_id).order_by(r.id))]
+    found: list[str] = []
+    last = [report_id]
+    while last:
+        query = (
+            sa.select(r.id).where(r.merged_into.in_(last), r.id.not_in([report_id, *found])).order_by(r.id)
+        )
+        last = [row.id for row in unit.rows(query)]
+        found += last
+    return found
 
 
 def fits(report: Report, wanted: Filter) -> bool:

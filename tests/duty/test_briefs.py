@@ -77,10 +77,12 @@ def test_who_wrote_the_last_words_does_not_sign_and_what_was_shown_is_signed(
     )
     with pytest.raises(Conflict):
         sign(store, people, one, at)  # the revision that he saw
-    signed = sign(store, people, edited, at)
+    with pytest.raises(NotAllowed):
+        sign(store, people, edited, at)  # he wrote the words before those
+    signed = sign(store, people, edited, at, by="approver")
     assert (signed.state, signed.signed_by, signed.number, signed.year) == (
         State.SIGNED,
-        people["leader"].id,
+        people["approver"].id,
         1,
         2026,
     )
@@ -90,7 +92,14 @@ def test_nothing_changes_a_signed_one_not_even_sql(store, people, report, at) ->
     one = sign(store, people, draft(store, people, report, at), at)
     with pytest.raises(IllegalMove):
         store.run(lambda u: duty.edit(u, one.id, by=people["officer"], at=at, title="x", body="y"))
-    for values in ({"words": b"x"}, {"number": 9}, {"signed_by": "per_9"}, {"state": "draft"}):
+    for values in (
+        {"words": b"x"},
+        {"number": 9},
+        {"signed_by": "per_9"},
+        {"state": "draft"},
+        {"to": "x"},
+        {"author": "per_9"},
+    ):
         with pytest.raises(sa.exc.DBAPIError):
             store.run(lambda u, v=values: u.execute(t.brief.update().values(**v)))
 
@@ -142,6 +151,33 @@ def test_what_the_superior_signed_for_stops_the_written_clock_and_an_order_start
     assert [(c.duty, c.due_at) for c in found if c.state is ClockState.RUNNING] == [
         (Duty.PHONE, at + timedelta(minutes=30))
     ]
+
+
+def test_a_report_that_left_before_an_order_does_not_answer_it(store, people, report, at) -> None:
+    rules = [Rule(id="w", name="w", written=timedelta(minutes=40)),
+             Rule(id="o", name="o", starts_from=StartsFrom.ORDER, written=timedelta(minutes=30))]  # fmt: skip
+    store.run(lambda u: clocks.add_rules(u, rules, None, at))
+    step = ClockStep(setting=Setting(hop="county_city", zone=ZONE), suggest=lambda _u, _r: ("11D01", 4))
+    now = [at]
+    student = Student(store=store, clock=lambda: now[0], steps=(step,))
+    student.study(report)
+    one = sign(store, people, draft(store, people, report, at), at)
+    officer = people["officer"]
+    store.run(lambda u: duty.send(u, one.id, by=officer, at=at, way="fax"))
+    now[0] = at + timedelta(minutes=5)
+    store.run(lambda u: duty.urged(u, report, by=officer, at=now[0], whom="省厅", ordered_at=now[0]))
+    student.study(report)
+    store.run(lambda u: duty.receive(u, one.id, by=officer, at=now[0], whom="市局", who="王五"))
+    found = {c.rule: c.state for c in store.read(lambda u: clocks.of_reports(u, [report]))}
+    assert found == {"w": ClockState.STOPPED, "o": ClockState.RUNNING}
+
+
+def test_nothing_is_drafted_after_the_final_one(store, people, report, at) -> None:
+    draft(store, people, report, at)
+    draft(store, people, report, at, Kind.FINAL)
+    for kind in Kind:
+        with pytest.raises(Conflict):
+            draft(store, people, report, at, kind)
 
 
 def test_words_lie_sealed_and_go_with_the_key_of_the_report(store, people, report, at) -> None:

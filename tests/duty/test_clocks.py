@@ -1,7 +1,9 @@
 """Clocks of reports: set at once and only once, stopped by a call or a signature, late for ever when late."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta
+from threading import Barrier
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +17,7 @@ from duty.clocks import ClockStep, Setting
 from intake.study import Student
 from store import clocks, journal, study
 from store import tables as t
+from tests.conftest import open_store
 from tests.outbox.outbox_kit import Standing
 from tests.reports_kit import filed
 
@@ -217,6 +220,50 @@ def test_follow_ups_come_one_after_the_other_until_the_matter_is_closed(house, a
     assert house.all(Duty.FOLLOW_UP)[-1].state is State.ENDED
     house.tick(timedelta(days=2))
     assert len(house.all(Duty.FOLLOW_UP)) == 3
+
+
+def test_a_follow_up_that_is_late_stays_late_though_the_matter_is_closed_and_goes_on_when_it_is_taken_up_again(
+    house, at
+) -> None:
+    house.classify(event_code="11D01", grade=3)
+    house.clock.at = at + timedelta(hours=7)
+    officer = house.people["officer"]
+    house.store.run(lambda u: desk.claim(u, house.report, by=officer, at=house.clock.at))
+    house.store.run(lambda u: desk.close(u, house.report, by=officer, at=house.clock.at, reason="done"))
+    (one,) = house.all(Duty.FOLLOW_UP)
+    assert (one.state, one.is_late(house.clock.at)) == (State.ENDED, True)
+    house.tick()
+    assert len(house.all(Duty.FOLLOW_UP)) == 1
+    house.store.run(lambda u: desk.reopen(u, house.report, by=officer, at=house.clock.at))
+    house.tick()
+    assert house.due(Duty.FOLLOW_UP) == house.clock.at + timedelta(hours=6)
+
+
+def test_two_processes_tell_of_a_clock_once(house, database_url, at) -> None:
+    house.classify(event_code="11D01", grade=4)
+    house.clock.at = at + timedelta(hours=1)
+    setting = Setting(hop="county_city", zone=ZONE)
+    others = [open_store(database_url) for _ in range(4)]
+    together = Barrier(len(others))
+
+    def tick(store):
+        together.wait()
+        return store.run(lambda u: duty.tick(u, setting, house.clock.at))
+
+    with ThreadPoolExecutor(len(others)) as threads:
+        list(threads.map(tick, others))
+    for store in others:
+        store.close()
+    assert house.acts().count("clock_overdue") == 2
+
+
+def test_a_clock_that_is_set_late_is_stopped_by_the_late_call_and_shows_it(house, at) -> None:
+    house.clock.at = at + 30 * MINUTE
+    house.call()
+    house.clock.at = at + 60 * MINUTE
+    house.classify(event_code="11D01", grade=4)
+    (one,) = house.all(Duty.PHONE)
+    assert (one.state, one.stopped_at, one.is_late(house.clock.at)) == (State.STOPPED, at + 30 * MINUTE, True)
 
 
 def test_only_a_leader_waives_and_says_why(house) -> None:

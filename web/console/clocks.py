@@ -243,13 +243,14 @@ def _rows(unit: Unit, found: list[Clock], at: datetime) -> list[Row]:
 
 def _row(one: Clock, code: str, title: str, at: datetime) -> Row:
     is_late = one.is_late(at)
-    kind = {
+    kinds = {
         State.WAIVED: "waived",
-        State.ENDED: "in_time",
+        State.ENDED: "missing" if is_late else "in_time",
         State.RUNNING: "missing" if is_late else "running",
-    }.get(one.state, "late" if is_late else "in_time")
+        State.STOPPED: "late" if is_late else "in_time",
+    }
     late_by = max((one.stopped_at or at) - one.due_at, timedelta())
-    return Row(clock=one, code=code, title=title, is_late=is_late, late_by=late_by, kind=kind)
+    return Row(clock=one, code=code, title=title, is_late=is_late, late_by=late_by, kind=kinds[one.state])
 
 
 def _as_csv(visit: Visit, rows: list[Row]) -> Response:

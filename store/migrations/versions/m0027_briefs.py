@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 MOVES = [("draft", "draft"), ("draft", "signed"), ("draft", "withdrawn"), ("signed", "sent"), ("sent", "received")]
+SIGNED = ("words", "to", "author", "missing")
 KEPT = ("report", "kind", "n", "number", "year", "signed_by", "signed_at", "sent_at", "received_at")
 
 
@@ -50,5 +51,5 @@ def upgrade() -> None:
     moves = sa.table("moves", *(sa.column(name, sa.String) for name in ("machine", "before", "after")))
     op.bulk_insert(moves, guards.move_rows("brief", MOVES))
     for statement in (*guards.only_known_moves("brief", dialect), *guards.kept_columns("brief", KEPT, dialect),
-                      *guards.words_of_signed("brief", dialect)):  # fmt: skip
+                      *guards.kept_once_signed("brief", SIGNED, dialect)):  # fmt: skip
         op.execute(statement)
