@@ -46,7 +46,7 @@ def place(unit: Unit, arrived: Arrived, of: Piece, at: datetime) -> Place:
     mine = [one for one in pieces.of_thread(unit, of, since) if one.inbound != arrived.id]
     pieces.put(unit, arrived.id, arrived.report_id, of, arrived.inbound.received_at)
     if of.total > 1:
-        return _of_parts(arrived, of, mine, at)
+        return _of_parts(unit, arrived, of, mine, at)
     channel, address = arrived.inbound.channel, arrived.inbound.sender
     found = next((one.report for one in mine if one.report), "")
     found = found or pieces.report_of(unit, [of.message], channel=channel)
@@ -60,15 +60,49 @@ def place(unit: Unit, arrived: Arrived, of: Piece, at: datetime) -> Place:
     return Place(report=found)
 
 
-def _of_parts(arrived: Arrived, of: Piece, others: Sequence[Kept], at: datetime) -> Place:
+def _of_parts(unit: Unit, arrived: Arrived, of: Piece, others: Sequence[Kept], at: datetime) -> Place:
     """A long text is filed when all its parts are there, or when it has waited long enough."""
-    if found := next((one.report for one in others if one.report), ""):
+    mine = Kept(
+        inbound=arrived.id, report="", n=of.n, total=of.total, edited=0, at=arrived.inbound.received_at
+    )
+    fellows = _of_one_text(unit, mine, others)
+    if found := next((one.report for one in fellows if one.report), ""):
         return Place(report=found)
-    there = {one.n for one in others} | {of.n}
-    until = min([arrived.inbound.received_at, *(one.at for one in others)]) + PARTS_WAIT
+    there = {one.n for one in fellows} | {of.n}
+    until = min([mine.at, *(one.at for one in fellows)]) + PARTS_WAIT
     if len(there) < of.total and at < until:
         return Place(waits_until=until)
-    return Place(others=tuple(one.inbound for one in others))
+    return Place(others=tuple(one.inbound for one in fellows))
+
+
+def _of_one_text(unit: Unit, mine: Kept, others: Sequence[Kept]) -> list[Kept]:
+    """Those of one reference that are parts of the same text as `mine`.
+
+    A phone may use a reference again within the hour: the same number with other octets is of another text.
+    """
+    everyone = sorted([mine, *others], key=lambda one: (not one.report, one.at, one.n, one.inbound))
+    if len({one.n for one in everyone}) == len(everyone):
+        return list(others)
+    said = {one.inbound: body for one, body in pieces.bodies(unit, [one.inbound for one in everyone])}
+    texts: list[list[Kept]] = []
+    for one in everyone:
+        home = _home(one, texts, said)
+        if home is None:
+            texts.append([one])
+        else:
+            home.append(one)
+    return [one for text in texts if mine in text for one in text if one is not mine]
+
+
+def _home(one: Kept, texts: Sequence[list[Kept]], said: Mapping[str, Mapping[str, Any]]) -> list[Kept] | None:
+    """The text that a part is of: its report's, that which it repeats, else the newest that lacks it."""
+    if one.report:
+        return next((text for text in texts if text[0].report == one.report), None)
+    says = said.get(one.inbound)
+    for text in texts:
+        if any(p.n == one.n and says is not None and said.get(p.inbound) == says for p in text):
+            return text
+    return next((text for text in reversed(texts) if all(p.n != one.n for p in text)), None)
 
 
 def whole(unit: Unit, arrived: Arrived, of: Piece, content: Content, here: Place) -> Content:

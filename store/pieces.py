@@ -76,14 +76,14 @@ def settle(unit: Unit, inbounds: Sequence[str], report_id: str) -> None:
 
 
 def bodies(unit: Unit, inbounds: Sequence[str]) -> list[tuple[Kept, Mapping[str, Any]]]:
-    """What these pieces say, in their places; one whose key was destroyed says nothing."""
+    """What these pieces say, in their places and of one place in their order; one whose key was destroyed says nothing."""
     i, k = t.inbound.c, t.data_key.c
     query = (
         sa.select(piece, i.report.label("owner"))
         .join(t.inbound, i.id == piece.c.inbound)
         .join(t.data_key, k.owner == i.report)
         .where(piece.c.inbound.in_(list(inbounds)), k.wrapped.is_not(None))
-        .order_by(piece.c.n, piece.c.edited)
+        .order_by(piece.c.n, piece.c.edited, piece.c.at, piece.c.inbound)
     )
     rows = unit.rows(query)
     keys = unit.vault.keys(unit.connection, [row.owner for row in rows]) if rows else {}

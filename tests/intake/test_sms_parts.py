@@ -141,6 +141,33 @@ def test_h99_a_part_count_of_255_fills_no_memory_and_is_filed(hub, smsc) -> None
     assert report["text"] == "[...]埋了[...]"
 
 
+def test_h99_a_reference_used_again_within_the_hour_is_another_text_and_a_repeat_is_none(hub, smsc) -> None:
+    texts = [f"{place}处山体滑坡，埋了两户人家" * 8 for place in "甲乙丙"]
+    for text in texts:
+        for part in _parts(text):
+            _deliver(smsc, part)
+        hub.file_all()
+        hub.clock.forward(minutes=12)
+    for part in _parts(texts[1]):  # twelve minutes on, the door takes it for a message of its own
+        _deliver(smsc, part)
+    hub.file_all()
+    assert sorted(report["text"] for report in reports(hub)) == sorted(texts)
+    assert {hub.hub.store.read(lambda u, r=r: book.versions(u, r["id"])) for r in reports(hub)} == {1}
+
+
+def test_h99_a_text_whose_part_is_lost_takes_none_of_the_next_one_of_its_reference(hub, smsc) -> None:
+    lost, whole = _parts("甲处山体滑坡，埋了两户人家" * 12), _parts("乙处山体滑坡，埋了两户人家" * 12)
+    for part in (lost[0], *whole):
+        _deliver(smsc, part)
+        hub.clock.forward(seconds=1)
+        hub.file_all()
+    (report,) = reports(hub)
+    assert report["text"] == "乙处山体滑坡，埋了两户人家" * 12
+    hub.clock.forward(seconds=61)
+    hub.file_all()
+    assert sorted(r["text"].count("甲处") > 0 for r in reports(hub)) == [False, True]
+
+
 def test_h99_flash_and_binary_are_marked_and_an_hour_later_the_reference_is_another_text(hub, smsc) -> None:
     smsc.deliver(data_coding=0x18, message="快跑".encode("utf-16-be"))
     smsc.deliver(data_coding=0xF5, message=b"\x01\xff\xfe")
