@@ -14,8 +14,13 @@ def dropped(raw: bytes, *, name: str, day: str, at: datetime) -> Inbound:
     """A file of the drop folder. The same bytes on one day are one fax: servers write a file again when they restart."""
     return Inbound(
         channel=CHANNEL, external_id=external_id(raw, day), raw=raw, media_type="application/octet-stream",
-        received_at=at, meta={"name": name[:200]},
+        received_at=at, meta={"name": storable(name)[:200]},
     )  # fmt: skip
+
+
+def storable(name: str) -> str:
+    """The name of a file as a text: bytes that are no UTF-8 are shown as such."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def external_id(raw: bytes, day: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from domain.errors import Unavailable
+from domain.errors import HubError, Unavailable
 from domain.ids import mint, short_code
 from domain.report import Inbound, Kept
 from intake.spool import Spool
@@ -56,7 +56,8 @@ async def keep_large(raw: bytes, blobs: Blobs) -> str:
 def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str]:
     """Bring what waits in the spool into the database, oldest first; ids of the fresh rows.
 
-    Stops with Unavailable as soon as the database does. A torn frame goes to the shelf and stays on disk.
+    Stops with Unavailable as soon as the database does. A torn frame, and one that the database refuses, goes to the
+    shelf and stays on disk: it holds up no other.
     """
     fresh: list[str] = []
     for path, inbound, minted in spool.read():
@@ -69,7 +70,14 @@ def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str
         def keep(unit: Unit, inbound: Inbound = inbound, minted: Kept = minted, blob: str = blob) -> Kept:
             return receive(unit, inbound, minted, blob=blob, at=at)
 
-        kept = store.run(keep)
+        try:
+            kept = store.run(keep)
+        except (HubError, OSError):
+            raise
+        except Exception:
+            store.run(partial(shelf.put, kind="spool", reason="frame_refused", origin=path.name, at=at))
+            spool.set_aside(path)
+            continue
         spool.done(path)
         if kept.is_fresh:
             fresh.append(kept.inbound_id)

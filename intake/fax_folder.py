@@ -47,20 +47,30 @@ class FaxFolder:
     def look(self) -> int:
         """Take every file that has not changed for a while; how many were taken. A missing folder holds none.
 
-        Raises Unavailable and OSError when one could not be kept: it lies where it lay, and so do those behind it.
+        What keeps one from being kept is raised when all others were tried: it lies where it lay.
         """
         at = self.clock()
         found = {entry.name: _signature(entry) for entry in self._entries()}
         self._seen = {n: (sign, self._since(n, sign, at)) for n, sign in found.items() if sign is not None}
-        count = 0
+        count, errors = 0, list[Exception]()
         for name, (signature, since) in sorted(self._seen.items(), key=lambda item: item[1][0][2]):
-            if signature[1] == 0 and at - since >= EMPTY:
-                self._fail(name, "fax_empty")
-            elif signature[1] > self.largest and at - since >= STABLE:
-                self._fail(name, "fax_too_large")
-            elif signature[1] and signature[1] <= self.largest and at - since >= STABLE:
-                count += self._take(name, signature, at)
+            try:
+                count += self._see_to(name, signature, at - since, at)
+            except Exception as error:  # whatever is wrong with one fax holds up no other
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return count
+
+    def _see_to(self, name: str, signature: Signature, unchanged: timedelta, at: datetime) -> bool:
+        size = signature[1]
+        if size == 0 and unchanged >= EMPTY:
+            self._fail(name, signature, "fax_empty")
+        elif size > self.largest and unchanged >= STABLE:
+            self._fail(name, signature, "fax_too_large")
+        elif 0 < size <= self.largest and unchanged >= STABLE:
+            return self._take(name, signature, at)
+        return False
 
     def _entries(self) -> list[os.DirEntry[str]]:
         try:
@@ -83,11 +93,11 @@ class FaxFolder:
         day = f"{datetime.fromtimestamp(signature[2] / 1e9, self.zone):%Y-%m-%d}"
         earlier = f"{datetime.fromtimestamp(signature[2] / 1e9, self.zone) - timedelta(days=1):%Y-%m-%d}"
         if self._is_repeat(fax.external_id(raw, earlier), at):
-            self._put_aside(name, DONE, "repeat")
+            self._put_aside(name, signature, DONE, "repeat")
             return False
         self.admit(len(raw))
         kept = self._keep(fax.dropped(raw, name=name, day=day, at=at), at)
-        self._put_aside(name, DONE, kept.inbound_id)
+        self._put_aside(name, signature, DONE, kept.inbound_id)
         if kept.is_fresh:
             self.bell("file_report", kept.inbound_id)
         return kept.is_fresh
@@ -108,19 +118,31 @@ class FaxFolder:
             return False  # better twice than not at all
         return known is not None and at - minted_at(known) < REPEAT
 
-    def _fail(self, name: str, reason: str) -> None:
-        at = self.clock()
-        self.store.run(lambda unit: shelf.put(unit, "door", reason, origin=name[:200], at=at))
-        self._put_aside(name, FAILED, reason)
+    def _fail(self, name: str, signature: Signature, reason: str) -> None:
+        at, origin = self.clock(), fax.storable(name)[:200]
+        self.store.run(lambda unit: shelf.put(unit, "door", reason, origin=origin, at=at))
+        self._put_aside(name, signature, FAILED, reason)
 
-    def _put_aside(self, name: str, folder: str, mark: str) -> None:
-        """Move it under a name that no other has; another process may have been faster."""
+    def _put_aside(self, name: str, signature: Signature, folder: str, mark: str) -> None:
+        """Move it under a name that no other has; another process may have been faster.
+
+        What grew since it was looked at comes back under a fresh name: the next look takes it.
+        """
         place = self.directory / folder
         place.mkdir(exist_ok=True, mode=0o700)
+        aside = place / f"{mark}-{os.urandom(3).hex()}-{_cut(name)}"
         with suppress(FileNotFoundError):
-            os.rename(self.directory / name, place / f"{mark}-{os.urandom(3).hex()}-{name[-150:]}")
+            os.rename(self.directory / name, aside)
+            if _of(os.lstat(aside)) != signature:
+                stem, dot, suffix = _cut(name).rpartition(".")
+                os.rename(aside, self.directory / f"{stem}-{os.urandom(3).hex()}x{dot}{suffix}")
         durable.sync_directory(place)
         durable.sync_directory(self.directory)
+
+
+def _cut(name: str) -> str:
+    """The end of a name, short enough that a mark fits before it: a file system counts its bytes."""
+    return fax.storable(name).encode()[-150:].decode("utf-8", "ignore")
 
 
 def _signature(entry: os.DirEntry[str]) -> Signature | None:
@@ -129,7 +151,11 @@ def _signature(entry: os.DirEntry[str]) -> Signature | None:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return None
-    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    return _of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _of(status: os.stat_result) -> Signature:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _read(path: Path, signature: Signature) -> bytes | None:
@@ -141,5 +167,5 @@ def _read(path: Path, signature: Signature) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         data = file.read(signature[1] + 1)
-    is_same = (status.st_ino, status.st_size, status.st_mtime_ns) == signature
+    is_same = _of(status) == signature
     return data if is_same and len(data) == signature[1] else None

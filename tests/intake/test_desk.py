@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -137,3 +138,13 @@ def test_when_nothing_can_be_kept_the_door_is_told_to_say_try_again(
     blocked.write_text("not a directory")
     with pytest.raises(Unavailable):
         _take(sms(at), down, blobs, Spool(blocked), at)
+
+
+def test_a_frame_that_the_database_refuses_is_set_aside_and_holds_up_none(store, blobs, spool, at) -> None:
+    for inbound in (replace(sms(at, 1), sender="\ud800"), sms(at, 2)):  # no database stores half a letter
+        spool.put(inbound, desk.mint_names(at))
+    assert len(desk.drain(spool, store=store, blobs=blobs, at=at)) == 1
+    assert spool.waiting() == []
+    (row,) = store.read(lambda u: u.rows(t.shelf.select()))
+    assert (row.kind, row.reason) == ("spool", "frame_refused")
+    assert desk.drain(spool, store=store, blobs=blobs, at=at) == []

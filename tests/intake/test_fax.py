@@ -14,7 +14,7 @@ from channels import fax
 from channels.codecs import fax_pages
 from domain.errors import BadInput, Unavailable
 from domain.report import Inbound
-from intake import desk
+from intake import desk, fax_folder
 from intake.fax_folder import DONE, EMPTY, FAILED, STABLE, FaxFolder
 from intake.filing import Filing
 from intake.reading import Locale
@@ -219,6 +219,82 @@ def test_with_a_full_disk_the_file_stays_where_it_is(store, folder, clock) -> No
     with pytest.raises(Unavailable):
         folder.look()
     assert (folder.directory / "a.tif").exists()
+
+
+def test_a_name_that_is_no_text_is_a_fax_and_holds_up_none(store, folder, filing, clock) -> None:
+    drop(folder, os.fsdecode("传真".encode("gb18030") + b"_057188888888.tif"), fax_kit.tiff(1, seed=1))
+    drop(folder, os.fsdecode(b"\xff.tif"), b"", at=clock())
+    drop(folder, "县" * 84 + ".t", fax_kit.tiff(1, seed=2))  # 254 bytes: as long as a name may be
+    assert look(folder, clock) == 2
+    clock.at += EMPTY
+    folder.look()
+    assert sorted(p.name for p in folder.directory.iterdir()) == [DONE, FAILED]
+    assert [one["sender"] for one in facts(store, filing) if "sender" in one] == ["+8657188888888"]
+
+
+@pytest.mark.parametrize("size", [None, 0, (1 << 20) + 1])
+def test_a_file_that_cannot_be_seen_to_holds_up_none_behind_it(
+    folder, clock, monkeypatch, size: int | None
+) -> None:
+    drop(
+        folder, "first.tif", fax_kit.tiff() if size is None else bytes(size), at=clock() - timedelta(hours=1)
+    )
+    drop(folder, "second.tif", fax_kit.tiff(1, seed=3))
+    folder.look()
+    clock.at += EMPTY
+    read = fax_folder._read
+
+    def locked(path: Path, signature: fax_folder.Signature) -> bytes | None:
+        if path.name == "first.tif":
+            raise PermissionError(path)
+        return read(path, signature)
+
+    def gone(*_):
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(fax_folder, "_read", locked)
+    monkeypatch.setattr(folder.store, "run", gone)  # the database is down: a fax goes to the spool
+    with pytest.raises((PermissionError, Unavailable)):
+        folder.look()
+    assert sorted(p.name for p in folder.directory.iterdir()) == [DONE, "first.tif"]
+    assert [inbound.meta["name"] for _, inbound, _ in folder.spool.read()] == ["second.tif"]
+
+
+def test_a_file_that_grows_while_it_is_kept_is_taken_again(store, folder, clock, monkeypatch) -> None:
+    path, keep = drop(folder, "20261123_140500_057188888888.tif", fax_kit.tiff(1)), folder._keep
+
+    class Growing(FaxFolder):
+        def _keep(self, inbound, at):
+            with path.open("ab") as file:
+                file.write(b"more pages")
+            return keep(inbound, at)
+
+    growing = Growing(directory=folder.directory, store=store, blobs=folder.blobs, spool=folder.spool, clock=clock, zone=CHINA,
+                      largest=1 << 20, admit=lambda _size: None)  # fmt: skip
+    assert look(growing, clock) == 1
+    (again,) = [p for p in folder.directory.iterdir() if p.is_file()]
+    assert fax_pages.number_in(again.name) == "057188888888"
+    assert look(folder, clock) == 1
+    assert len(taken(store)) == 2
+    assert [p.read_bytes().endswith(b"more pages") for p in (folder.directory / DONE).iterdir()] == [True]
+
+
+def test_an_empty_file_that_is_written_while_it_is_put_aside_is_taken(
+    store, folder, clock, monkeypatch
+) -> None:
+    path, run = drop(folder, "a.tif", b""), store.run
+    folder.look()
+    clock.at += EMPTY
+
+    def written(work):
+        path.write_bytes(fax_kit.tiff(1))
+        return run(work)
+
+    monkeypatch.setattr(store, "run", written)
+    folder.look()
+    monkeypatch.undo()
+    assert inside(folder, FAILED) == []
+    assert look(folder, clock) == 1
 
 
 def test_faxes_are_numbered_by_year_without_a_gap_whoever_files_them_at_once(
