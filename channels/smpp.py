@@ -34,7 +34,7 @@ class Desk:
     take: Callable[[Inbound], Awaitable[object]]
     receipt: Callable[[Receipt], Awaitable[object]]
     shelve: Callable[[bytes, str], Awaitable[object]]  # a receipt that says nothing, and why
-    is_known: Callable[[str], Awaitable[bool]]  # whether a message of that name is kept
+    kept_at: Callable[[str], Awaitable[datetime | None]]  # when a message of that name came in
     now: Callable[[], datetime]
 
 
@@ -166,7 +166,8 @@ class SmppSms:
         system = self._where.system_id
         inbound = smpp_deliver.inbound(body, message, system=system, alphabet=self._alphabet, at=at)
         before = smpp_deliver.named(body, system=system, at=at - smpp_deliver.REPEATED)
-        if await self._desk.is_known(before):
+        kept = await self._desk.kept_at(before)  # under the name of the ten minutes before these
+        if kept is not None and at - kept < smpp_deliver.REPEATED:
             return
         await self._desk.take(inbound)
 

@@ -193,13 +193,13 @@ def _smpp_desk(to: Intake) -> smpp.Desk:
         put = to.store.submit(lambda unit: shelf.put(unit, "receipt", reason, at=at, origin="smpp", raw=raw))
         await asyncio.wrap_future(put)
 
-    async def is_known(name: str) -> bool:
+    async def kept_at(name: str) -> datetime | None:
         try:
-            return await asyncio.to_thread(to.store.read, lambda unit: inbox.is_kept(unit, "sms", name))
+            return await asyncio.to_thread(to.store.read, lambda unit: inbox.kept_at(unit, "sms", name))
         except Unavailable:
-            return False
+            return None
 
-    return smpp.Desk(take=to.take, receipt=report, shelve=shelve, is_known=is_known, now=to.clock)
+    return smpp.Desk(take=to.take, receipt=report, shelve=shelve, kept_at=kept_at, now=to.clock)
 
 
 def open_lines(wires: Sequence[Wire], courier: Courier) -> None:

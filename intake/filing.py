@@ -79,7 +79,7 @@ class Filing:
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
         at = self.clock()
-        if mark is not None and proofs.says_nothing_else(mark, content):
+        if mark is not None and proofs.says_nothing_else(mark, arrived.inbound, found, content):
             self.store.run(lambda unit: proofs.settle(unit, arrived, mark, at))
             return None
         jobs = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))

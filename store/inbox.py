@@ -208,11 +208,12 @@ def named(unit: Unit, channel: str, external_id: str) -> str | None:
     return found
 
 
-def is_kept(unit: Unit, channel: str, external_id: str) -> bool:
-    """Whether a message of that name is stored."""
+def kept_at(unit: Unit, channel: str, external_id: str) -> datetime | None:
+    """When the message of that name came in; None when none is stored."""
     i = t.inbound.c
-    query = sa.select(i.id).where(i.channel == channel, i.external_id == external_id)
-    return unit.scalar(query) is not None
+    query = sa.select(i.received_at).where(i.channel == channel, i.external_id == external_id)
+    found: datetime | None = unit.scalar(query)
+    return found
 
 
 def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:

@@ -38,10 +38,11 @@ def answered(unit: Unit, channel: str, proof_id: str, answer: str) -> None:
     unit.execute(proof.update().where(*is_it).values(answer=answer[:40]))
 
 
-def proved(unit: Unit, channel: str, at: datetime) -> None:
-    """A proof of this channel has been filed."""
+def proved(unit: Unit, channel: str, proof_id: str, at: datetime) -> None:
+    """This proof has been filed; an older one than the last that was sent proves nothing."""
+    is_it = (proof.c.channel == channel, proof.c.proof == proof_id)
     is_later = sa.or_(proof.c.proved_at.is_(None), proof.c.proved_at < at)
-    unit.execute(proof.update().where(proof.c.channel == channel, is_later).values(proved_at=at))
+    unit.execute(proof.update().where(*is_it, is_later).values(proved_at=at))
 
 
 def all_of(unit: Unit, channels: Iterable[str]) -> list[Heard]:

@@ -1,7 +1,11 @@
 """The desk's telephone system: what it tells of a call is kept, and stands on the officers' screens at once."""
 
 import asyncio
+import hashlib
 import hmac
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,7 +14,7 @@ from starlette.routing import Route
 
 from channels.codecs import cti_event, slip
 from domain.call import DeskCall
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
 from hub.wiring import Hub
 from intake import rings
 from web.porter import Porter
@@ -50,9 +54,24 @@ class CtiDoor:
 
     async def _read(self, request: Request, raw: bytes) -> DeskCall:
         media_type, at = request.headers.get("content-type", ""), self._hub.clock()
+        origin = f"cti:{hashlib.sha256(raw).hexdigest()}"  # each lies there for itself: no other hides it
         if media_type.lower().startswith("multipart/form-data"):  # walked in a child: its parts may be nested
-            found = await run_in_threadpool(self._hub.pool.run, slip.read, raw, {"media_type": media_type})
-            fields = dict(found.value["fields"])
-            fields["user"] = str(fields.get("user[]", fields.get("user", ""))).split("\n")
-            return await self._porter.shaped("cti", request, raw, at, lambda: cti_event.event(fields))
-        return await self._porter.shaped("cti", request, raw, at, lambda: cti_event.read(raw, media_type))
+            read = await run_in_threadpool(self._walked, raw, media_type)
+            return await self._porter.shaped("cti", request, raw, at, read, origin=origin)
+        return await self._porter.shaped(
+            "cti", request, raw, at, lambda: cti_event.read(raw, media_type), origin=origin
+        )
+
+    def _walked(self, raw: bytes, media_type: str) -> Callable[[], DeskCall]:
+        """What gives the event of a multipart form, or raises why there is none."""
+        try:
+            found = self._hub.pool.run(slip.read, raw, {"media_type": media_type})
+        except BadInput as error:
+            return partial(_refuse, error)
+        fields = dict(found.value["fields"])
+        fields["user"] = str(fields.get("user[]", fields.get("user", ""))).split("\n")
+        return partial(cti_event.event, fields)
+
+
+def _refuse(error: BadInput) -> NoReturn:
+    raise error

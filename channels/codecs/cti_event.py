@@ -15,7 +15,7 @@ from domain.errors import BadInput, Flaw
 
 CALL_ID = 250  # characters at most ("callId", ibid.)
 AGENTS = 20  # of one group call; more are not shown
-_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+_LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")  # half a letter is none, and no database stores it
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]{1,200}(?::[0-9]{1,5})?/[!#-;=?-\[\]_a-z~]{0,300}")
 
 

@@ -219,10 +219,10 @@ def _desk(inbounds: list[Inbound], receipts: list[Receipt], shelf: list[str], *,
     async def shelve(_raw: bytes, reason: str) -> None:
         shelf.append(reason)
 
-    async def is_known(name: str) -> bool:
-        return name in {one.external_id for one in inbounds}
+    async def kept_at(name: str) -> datetime | None:
+        return next((one.received_at for one in inbounds if one.external_id == name), None)
 
-    return Desk(take=take, receipt=receipt, shelve=shelve, is_known=is_known, now=lambda: datetime.now(UTC))
+    return Desk(take=take, receipt=receipt, shelve=shelve, kept_at=kept_at, now=lambda: datetime.now(UTC))
 
 
 class House:

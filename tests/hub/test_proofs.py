@@ -23,7 +23,7 @@ from hub.wiring import Hub, smtp_door
 from store import proofs, shelf
 from store import tables as t
 from tests.servers import free_port
-from tests.web.api_world import NUMBER, SMS_URL, World, served, signed, sms_form, world
+from tests.web.api_world import NUMBER, SID, SMS_URL, World, served, signed, sms_form, world
 from tests.web.console_browser import enter, words
 
 PROVED = {"email", "web", "api", "sms", "voice"}
@@ -170,6 +170,48 @@ def test_a_proof_that_somebody_repeats_is_no_report_and_swallows_none(quick: Wor
     (report,) = quick.get("officer", "/v1/reports").json()["data"]
     assert "有人被困" in report["text"]
     assert quick.hub.store.read(shelf.count) == 0
+
+
+MORE: dict[str, dict[str, Any]] = {  # of a department, beside the mark
+    "a kind": {"event_code": "11A01"}, "a grade": {"grade": 2}, "an area": {"area": "990101"},
+    "a place": {"place": "河东村"}, "a position": {"lat": 30.1, "lon": 120.1}, "a time": {"occurred_at": "2026-11-23T14:05:00+08:00"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_r1_a_copied_mark_with_anything_beside_it_is_a_report(name: str, quick: World) -> None:
+    said = {"text": _mark(quick, "api")} | MORE[name]
+    assert quick.post("department", "/v1/reports", said).status_code == 201
+    quick.file_all()
+    assert len(quick.get("officer", "/v1/reports").json()["data"]) == 1
+
+
+def test_r1_a_copied_mark_with_a_picture_or_a_contact_is_a_report(quick: World) -> None:
+    picture = {"NumMedia": "1", "MediaContentType0": "image/jpeg",
+               "MediaUrl0": f"https://api.twilio.com/2010-04-01/Accounts/{SID}/Messages/MM{1:032x}/Media/ME{1:032x}"}  # fmt: skip
+    form = sms_form(body=_mark(quick), **picture)
+    assert quick.client.post("/hooks/sms/twilio", **signed(SMS_URL, form)).status_code == 200
+    slip = {"text": _mark(quick, "web"), "contact": "13800138000"}
+    assert quick.client.post("/report", data=slip, headers={"Idempotency-Key": "a" * 32}).status_code in (
+        200,
+        303,
+    )
+    quick.file_all()
+    found = quick.get("officer", "/v1/reports").json()["data"]
+    assert {report["channel"] for report in found} == {"sms", "web"}
+
+
+def test_an_old_mark_proves_nothing_newer(quick: World) -> None:
+    first, second = (mint("prf", quick.clock()) for _ in range(2))
+    for name in (first, second):
+        at = quick.clock()
+        quick.hub.store.run(lambda u, name=name, at=at: proofs.claim(u, "sms", name, at=at, due_at=at))
+        quick.clock.forward(minutes=5)
+    for n, name in enumerate((first, second)):
+        text = mark(quick.hub.keys.proof, "sms", name)
+        quick.client.post("/hooks/sms/twilio", **signed(SMS_URL, sms_form(n, body=text)))
+        quick.file_all()
+        assert (_heard(quick)["sms"].proved_at is not None) is (name == second)
 
 
 def test_without_the_setting_nothing_is_sent_and_nothing_is_missed(

@@ -212,6 +212,22 @@ def test_a_message_that_the_centre_repeats_is_one_report_and_octets_that_nobody_
     assert {report["text"] for report in reports(hub)} == {"同一条", ""}
 
 
+def test_r1_the_same_words_after_ten_minutes_are_a_report_of_their_own_wherever_the_boundary_lies(
+    hub, smsc
+) -> None:
+    within = 600 - hub.clock().timestamp() % 600
+    hub.clock.forward(seconds=within + 1)  # just begun: the next ten minutes end almost twenty from now
+    smsc.say("水又涨了")
+    hub.clock.forward(seconds=601)
+    smsc.say("水又涨了")
+    hub.clock.forward(seconds=598)  # within ten minutes of the second, under the same name
+    smsc.say("水又涨了")
+    hub.clock.forward(seconds=1)  # under the next name, still within
+    smsc.say("水又涨了")
+    hub.file_all()
+    assert hub.count(t.inbound) == 2
+
+
 def test_h30_stop_ends_subscriptions_and_is_no_report(hub, smsc) -> None:
     smsc.say("STOP")
     hub.file_all()

@@ -207,15 +207,31 @@ BAD: dict[str, Any] = {
     "no object": [], "no event": {"callId": "1"}, "another event": {"event": "pickup", "callId": "1"},
     "no call": {"event": "newCall"}, "a long call": {"event": "newCall", "callId": "x" * 251},
     "a line end": {"event": "newCall", "callId": "1", "from": "1\r\n2"}, "a list": {"event": "newCall", "callId": ["1"]},
+    "half a letter": {"event": "newCall", "callId": "1", "from": "\ud800"},
+    "half a letter of a name": {"event": "answer", "callId": "1", "user": ["\udfff"]},
     "nowhere": {"event": "newCall", "callId": "1", "direction": "up"},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_h22_what_is_no_event_lies_on_the_shelf(quick: World, name: str) -> None:
-    answer = quick.client.post(f"/hooks/cti/{TOKEN}", json=BAD[name])
+    content = json.dumps(BAD[name])
+    answer = quick.client.post(
+        f"/hooks/cti/{TOKEN}", content=content, headers={"Content-Type": "application/json"}
+    )
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_shape")
     assert quick.count(t.ring) == 0 and quick.count(t.shelf) == 1
+
+
+def test_r1_one_bad_event_hides_no_other_on_the_shelf_and_a_broken_form_lies_there_too(quick: World) -> None:
+    for n in range(7):
+        assert tell(quick, "pickup", f"c{n}") == 400
+        assert tell(quick, "pickup", "c0") == 400
+    form = {"Content-Type": "multipart/form-data"}  # no boundary
+    assert quick.client.post(f"/hooks/cti/{TOKEN}", content=b"--x", headers=form).status_code == 400
+    rows = quick.hub.store.read(lambda unit: unit.rows(t.shelf.select()))
+    assert {f'"c{n}"'.encode() in b"".join(row.raw for row in rows) for n in range(7)} == {True}
+    assert sum(row.raw == b"--x" for row in rows) == 1 and len(rows) == 3 + 6 + 1
 
 
 @pytest.mark.parametrize(
