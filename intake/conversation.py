@@ -30,6 +30,13 @@ class Line:
         """Nothing could be kept: what to do instead, in both languages, and the end."""
         return Turn(says=tuple((language, say("lost", language)) for language in (CHINESE, ENGLISH)))
 
+    def onward(self, step: Step, language: str) -> Turn:
+        """Nobody knows what the caller answered: on to his own words, or what to do when these were it."""
+        if step is Step.SAID:
+            return self.lost()
+        mark = self._mark() if step is Step.BEGIN else ()
+        return Turn(says=(*mark, (language, say("speak", language))), language=language, records=True)
+
     def turn(
         self, step: Step, said: Mapping[str, Any], *, language: str, tries: int, code: str, place: Place
     ) -> Turn:
@@ -44,14 +51,14 @@ class Line:
             says=((language, say("thanks", language, code=spelled(code, language))),), language=language
         )
 
+    def _mark(self) -> tuple[tuple[str, str], ...]:
+        """That the line is none in earnest."""
+        is_live = self.mode is Mode.LIVE
+        return () if is_live else tuple((lang, say(self.mode.value, lang)) for lang in (CHINESE, ENGLISH))
+
     def _welcome(self) -> Turn:
-        mark = (
-            []
-            if self.mode is Mode.LIVE
-            else [(lang, say(self.mode.value, lang)) for lang in (CHINESE, ENGLISH)]
-        )
         chinese = say("welcome", CHINESE, organisation=self.organisation)
-        says = (*mark, (CHINESE, chinese), (ENGLISH, say("welcome", ENGLISH)))
+        says = (*self._mark(), (CHINESE, chinese), (ENGLISH, say("welcome", ENGLISH)))
         return Turn(says=says, ask=Ask(then=Step.MENU, keys=1))
 
 

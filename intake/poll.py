@@ -1,6 +1,8 @@
 """Asks a chat provider for what came in: what is confirmed to it lies here first (PROMISES R1)."""
 
 import asyncio
+import hashlib
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -80,31 +82,50 @@ class Poller:
     async def _keep(self, found: Sequence[dict[str, Any]]) -> int:
         """Keep all of them; the highest number up to which each one is durable, -1 for none."""
         at = self.clock()
-        inbounds = [self.read(update, at) for update in found]
-        said = await asyncio.gather(*(self._one(i, u) for i, u in zip(inbounds, found, strict=True)))
+        said = await asyncio.gather(*(self._one(update, at) for update in found))
         highest = -1
-        for inbound, update, is_kept in zip(inbounds, found, said, strict=True):
-            if not is_kept:
+        for number in said:
+            if number is None:
                 break
-            if inbound is not None:
-                highest = max(highest, self.number(update))
+            highest = max(highest, number)
         return highest
 
-    async def _one(self, inbound: Inbound | None, update: dict[str, Any]) -> bool:
-        if inbound is None:
-            raw = repr(update).encode()
-            self._note(lambda unit: _shelve(unit, self.source, raw, self.clock()))
-            return True
+    async def _one(self, update: dict[str, Any], at: datetime) -> int | None:
+        """The number of an update that is durable now, -1 where it has none; None where nothing could keep it."""
         try:
+            inbound = self.read(update, at)
+            if inbound is None:
+                raw = repr(update).encode()
+                self._note(lambda unit: _shelve(unit, self.source, raw, self.clock()))
+                return -1
+            number = self.number(update)
             self.admit(len(inbound.raw))
             kept: Kept = await desk.take(
                 inbound, store=self.store, blobs=self.blobs, spool=self.spool, at=inbound.received_at
             )
         except Unavailable:
-            return False
+            return None
+        except Exception:  # an update that nothing can take must not make us deaf for those behind it
+            return self._set_aside(update)
         if kept.is_fresh:
             self.bell("file_report", kept.inbound_id)
-        return True
+        return number
+
+    def _set_aside(self, update: dict[str, Any]) -> int | None:
+        raw = json.dumps(update).encode()
+        origin = f"{self.source}/{hashlib.sha256(raw).hexdigest()[:32]}"
+
+        def work(unit: Unit) -> None:
+            if not shelf.has_held(unit, "inbound", origin):
+                shelf.put(unit, "inbound", "update_refused", at=self.clock(), origin=origin, raw=raw)
+
+        try:
+            self.store.run(work)
+            return self.number(update)
+        except Unavailable:
+            return None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return -1  # no number: it cannot be confirmed
 
     def _answered(self, unit: Unit) -> None:
         at = self.clock()

@@ -24,10 +24,10 @@ class Parts:
         durable.sync_directory(self._directory)
 
     @contextlib.contextmanager
-    def opened(self, name: str, got: int) -> Iterator[BinaryIO]:
-        """The file, cut to the `got` bytes that are known to be durable, for whoever may write now.
+    def opened(self, name: str) -> Iterator[BinaryIO]:
+        """The file for whoever may write now; how much of it is durable is asked while it is held, then it is cut.
 
-        Raises Conflict(upload_busy) when another request writes, NotFound when bytes that were there are not.
+        Raises Conflict(upload_busy) when another request writes, NotFound for no such file.
         """
         try:
             file = self._path(name).open("r+b")
@@ -38,11 +38,15 @@ class Parts:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # other processes of this hub, too
             except BlockingIOError:
                 raise Conflict("another request sends to this upload", code="upload_busy") from None
-            if os.fstat(file.fileno()).st_size < got:
-                raise NotFound("no such upload")
-            file.truncate(got)
-            file.seek(got)
             yield file
+
+    @staticmethod
+    def cut(file: BinaryIO, got: int) -> None:
+        """Forget what came after the `got` bytes that are known to be durable. NotFound when they are not there."""
+        if os.fstat(file.fileno()).st_size < got:
+            raise NotFound("no such upload")
+        file.truncate(got)
+        file.seek(got)
 
     def read(self, name: str) -> bytes:
         """All that is there."""

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.call import Step, Turn
+from domain.call import CHINESE, Step, Turn
 from domain.errors import BadInput, HubError, NotFound, Unavailable
 from domain.place import canonical
 from domain.report import Inbound, Kept
@@ -41,11 +41,15 @@ class VoiceDoor:
             request, url if step is Step.BEGIN else f"{url}/{step.value}"
         )
         at = hub.clock()
-        call, piece = await self._porter.shaped(
-            "voice", request, raw, at, lambda: hub.voice.parse(step, raw, query, signer, at)
-        )
         try:
+            call, piece = await self._porter.shaped(
+                "voice", request, raw, at, lambda: hub.voice.parse(step, raw, query, signer, at)
+            )
             kept = await self._keep(call, piece)
+        except BadInput:  # on the shelf by now; who calls goes on
+            if not step.is_heard:
+                raise
+            return _twiml(hub.voice.answer(hub.voice.line.onward(step, self._language(query)), url))
         except Unavailable:
             if not step.is_heard:
                 raise
@@ -78,6 +82,12 @@ class VoiceDoor:
         return self._hub.voice.line.turn(
             step, said.meta, language=language, tries=tries, code=code, place=self._place
         )
+
+    def _language(self, query: str) -> str:
+        try:
+            return self._hub.voice.state(query)[0]
+        except BadInput:
+            return CHINESE
 
     def _place(self, keyed: str) -> tuple[str, str] | None:
         """The names of an area, None for no code of ours."""

@@ -50,7 +50,7 @@ def inbound(raw: bytes, update: Mapping[str, Any], *, bot: str, at: datetime) ->
     media, types, too_large = _media(message)
     meta: dict[str, Any] = {
         "bot": bot, "media": media, "media_types": types, "too_large": too_large,
-        "language": str((message.get("from") or {}).get("language_code") or "")[:20]
+        "language": _plain((message.get("from") or {}).get("language_code"), 20)
         if isinstance(message.get("from"), dict) else "",
     }  # fmt: skip
     return Inbound(
@@ -80,8 +80,13 @@ def _media(message: Mapping[str, Any]) -> tuple[list[str], list[str], int]:
             too_large += 1
         elif isinstance(name, str) and _FILE_ID.fullmatch(name):
             media.append(SCHEME + name)
-            types.append(str(one.get("mime_type") or "")[:120])
+            types.append(_plain(one.get("mime_type"), 120))
     return media, types, too_large
+
+
+def _plain(value: object, most: int) -> str:
+    """A word of the sender's that may be stored: JSON can spell half a letter, no database takes it."""
+    return str(value or "")[:most].encode("utf-8", "replace").decode()
 
 
 def _number(value: object) -> int:

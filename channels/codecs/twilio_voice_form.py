@@ -59,7 +59,8 @@ _SWALLOWED = re.compile(
     r"AccountSid|ApiVersion|CallSid|CallStatus|Direction(?:in|out)|Digits|RecordingSid|RecordingUrl|SpeechResult|"
     r"Transcription(?:Sid|Text|Data)|(?:From|To|Called|Caller)(?:\+|\d{3}|City|Country|State|Zip)"
 )
-_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
+_NAME = re.compile(r"[A-Z][A-Za-z0-9_-]{0,99}")
+_HEADER = "SipHeader_"  # of a call by SIP: its X- headers come so
 
 
 def event(step: Step, raw: bytes, *, account_sid: str) -> dict[str, Any]:
@@ -150,7 +151,16 @@ def _fits(name: str, values: Mapping[str, str], account_sid: str) -> bool:
     if (shape := _SHAPES.get(name)) is not None:
         return bool(shape.fullmatch(value))
     is_cut = any(len(known) > len(name) and (name + value).startswith(known) for known in (*_SHAPES, *_TEXTS))
-    return bool(_NAME.fullmatch(name)) and not is_cut and not _SWALLOWED.search(value)
+    return bool(_NAME.fullmatch(name)) and not (is_cut or _has_swallowed(name) or _SWALLOWED.search(value))
+
+
+def _has_swallowed(name: str) -> bool:
+    """Whether a name has grown by the value that stood behind it, or by a whole parameter."""
+    if name.isalpha():
+        return False
+    known = ("AccountSid", "RecordingUrl", *_SHAPES, *_TEXTS)
+    has_grown = any(name.startswith(k) and not name[len(k) :].isalpha() for k in known)
+    return has_grown or (not name.startswith(_HEADER) and bool(_SWALLOWED.search(name)))
 
 
 def _is_of(url: str, sid: str, account_sid: str) -> bool:

@@ -174,7 +174,8 @@ def test_a_proof_that_somebody_repeats_is_no_report_and_swallows_none(quick: Wor
 
 MORE: dict[str, dict[str, Any]] = {  # of a department, beside the mark
     "a kind": {"event_code": "11A01"}, "a grade": {"grade": 2}, "an area": {"area": "990101"},
-    "a place": {"place": "河东村"}, "a position": {"lat": 30.1, "lon": 120.1}, "a time": {"occurred_at": "2026-11-23T14:05:00+08:00"},
+    "a place": {"place": "河东村"}, "a position": {"lat": 30.1, "lon": 120.1},
+    "a time": {"occurred_at": "2026-11-23T14:05:00+08:00"},
 }  # fmt: skip
 
 

@@ -109,6 +109,49 @@ def test_a_repeat_of_an_update_is_one_report_and_numbers_that_begin_anew_are_hea
     assert {report["text"] for report in reports(hub)} == {"先来的", "一周后"}
 
 
+def test_r1_an_update_that_nothing_can_take_lies_on_the_shelf_and_those_behind_it_are_heard(
+    hub, there, monkeypatch
+) -> None:
+    there.say("先来的")
+    poison = there.say("坏的")["update_id"]
+    last = there.say("后来的")["update_id"]
+    read, run = hub.hub.poller.read, hub.hub.store.run
+
+    def broken(update, at):
+        if update["update_id"] == poison:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return read(update, at)
+
+    hub.hub.poller.read = broken
+    down = [False]
+
+    def gone(work):
+        if down[0] and "_set_aside" in getattr(work, "__qualname__", ""):
+            raise Unavailable("gone")
+        return run(work)
+
+    monkeypatch.setattr(hub.hub.store, "run", gone)
+    down[0] = True
+    hub.hub.poller.turn()
+    assert hub.hub.poller._offset == poison  # it lies nowhere yet: asked for again
+    down[0] = False
+    hub.hub.poller.turn()
+    hub.hub.poller.turn()
+    assert there.telegram.answered[-1]["offset"] == last + 1
+    (row,) = hub.hub.store.read(lambda unit: unit.rows(sa.select(t.shelf)))
+    assert row.reason == "update_refused" and json.loads(row.raw)["update_id"] == poison
+    work(hub)
+    assert {report["text"] for report in reports(hub)} == {"先来的", "后来的"}
+
+
+def test_half_a_letter_in_a_type_or_a_language_is_kept_as_a_mark(hub, there) -> None:
+    said = {"update_id": 77, "message": {"message_id": 1, "date": 1_795_413_900, "chat": {"id": 5, "type": "private"},
+            "from": {"id": 5, "is_bot": False, "first_name": "x", "language_code": "\ud800"},
+            "document": {"file_id": "A", "file_unique_id": "B", "mime_type": "\udfff/x"}, "caption": "见图"}}  # fmt: skip
+    made = hub.hub.poller.read(said, hub.clock())
+    assert (made.meta["language"], made.meta["media_types"]) == ("?", ["?/x"])
+
+
 def test_f27_a_refused_token_or_another_poller_is_an_alarm_and_not_a_loop(hub, there) -> None:
     assert hub.hub.poller.turn.__self__ is hub.hub.poller
     there.say("在")

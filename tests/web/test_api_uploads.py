@@ -14,6 +14,7 @@ from domain.further import UploadState
 from intake.uploads import LARGEST
 from store import reports, uploads
 from store import tables as t
+from store.parts import Parts
 from tests.web.api_world import World, served
 from tests.web.citizen_kit import jpeg
 
@@ -110,11 +111,31 @@ def test_a_wrong_offset_too_much_and_a_second_sender_are_told_apart(quick: World
     path = begin(quick)
     assert patch(quick, path, 5, b"x").json()["code"] == "upload_offset"
     assert patch(quick, path, 0, DATA + b"x").status_code == 413
-    with quick.hub.departments.uploads.parts.opened(path.rpartition("/")[2], 0):
+    with quick.hub.departments.uploads.parts.opened(path.rpartition("/")[2]):
         busy = patch(quick, path, 0, b"x")
     assert (busy.status_code, busy.json()["code"]) == (409, "upload_busy")
     assert patch(quick, path, 0, DATA).status_code == 204
     assert patch(quick, path, len(DATA), b"").json()["code"] == "upload_whole"
+
+
+def test_r2_what_another_adds_until_the_file_is_ours_is_not_cut_off(quick: World, monkeypatch) -> None:
+    path, hub, opened, others = begin(quick), quick.hub, Parts.opened, [DATA[:1000]]
+    mine = path.rpartition("/")[2]
+
+    def late(parts: Parts, name: str, *more: Any) -> Any:
+        if others:
+            data = others.pop()
+            found = hub.store.read(lambda u: uploads.get(u, mine))
+            (hub.settings.data_dir / "uploads" / f"{mine}.part").write_bytes(data)
+            hub.departments.uploads.grown(found, len(data))
+        return opened(parts, name, *more)
+
+    monkeypatch.setattr(Parts, "opened", late)
+    assert patch(quick, path, 0, DATA[:500]).json()["code"] == "upload_offset"
+    assert offset(quick, path) == 1000
+    assert patch(quick, path, 1000, DATA[1000:]).status_code == 204
+    attach(quick)
+    assert quick.get("department", path).json()["sha256"] == hashlib.sha256(DATA).hexdigest()
 
 
 def test_two_that_send_the_same_part_at_once_write_it_once(hall: World) -> None:

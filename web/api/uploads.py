@@ -107,17 +107,16 @@ async def go_on(request: Request, upload_id: str) -> Response:
     _must_speak_tus(request)
     if media_type(request) != PIECE:
         raise BadInput(f"the body is {PIECE}", code="bad_media_type")
-    offset, found = _number(request, "Upload-Offset"), await _own(request, upload_id)
+    offset = _number(request, "Upload-Offset")
+    _must_end_at(await _own(request, upload_id), offset)
     hub.room.admit(0)
-    if found.state is not UploadState.OPEN:
-        raise Conflict(
-            "the upload is whole" if found.sha256 else "the upload was given up", code="upload_whole"
-        )
-    if offset != found.got:
-        raise Conflict(f"the upload ends at {found.got}", code="upload_offset")
-    with hub.departments.uploads.parts.opened(upload_id, found.got) as file:
+    parts = hub.departments.uploads.parts
+    with parts.opened(upload_id) as file:
+        found = await _own(request, upload_id)  # again: another may have added to it until the file was ours
+        _must_end_at(found, offset)
+        parts.cut(file, found.got)
         got, error = await _written(request, file, found)
-        await anyio.to_thread.run_sync(hub.departments.uploads.parts.sync, file)
+        await anyio.to_thread.run_sync(parts.sync, file)
         state = await anyio.to_thread.run_sync(hub.departments.uploads.grown, found, got)
     if state is UploadState.WHOLE:
         hub.bell("attach_upload", upload_id)
@@ -173,6 +172,15 @@ async def _own(request: Request, upload_id: str) -> Upload:
     if found is None or found.client != caller.key_id:
         raise NotFound("no such upload")
     return found
+
+
+def _must_end_at(found: Upload, offset: int) -> None:
+    if found.state is not UploadState.OPEN:
+        raise Conflict(
+            "the upload is whole" if found.sha256 else "the upload was given up", code="upload_whole"
+        )
+    if offset != found.got:
+        raise Conflict(f"the upload ends at {found.got}", code="upload_offset")
 
 
 def _must_speak_tus(request: Request) -> None:
