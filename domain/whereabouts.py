@@ -28,6 +28,7 @@ class Why(StrEnum):
     INSIDE_NAMED = "inside_named"  # what it lies in is named too
     AT_HOME = "at_home"  # it lies in this hub's own region
     SHORT_FORM = "short_form"
+    SOUNDS_LIKE = "sounds_like"  # it is written otherwise
     SPEAKER = "speaker"  # the name is that of an authority
     GIVEN = "given"  # as a code or in degrees
     NEAREST = "nearest"  # the division whose middle is nearest

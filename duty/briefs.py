@@ -137,9 +137,12 @@ def kinds_left(there: Collection[Brief]) -> list[Kind]:
 
 
 def suggested(
-    report: Report, kind: Kind, *, place: str, title: str, missing: Sequence[str]
+    report: Report, kind: Kind, *, place: str, title: str, documents: Sequence[str] = (), missing: str = ""
 ) -> tuple[str, str]:
-    """(title, body) to begin with: what is known, in the order of the form; never a word nobody has said."""
+    """(title, body) to begin with: what is known, in the order of the form; never a word nobody has said.
+
+    `documents`: the words of what came with the report (详见附件). `missing`: the line that says what nobody knows yet.
+    """
     if kind is not Kind.FIRST:
         return title, ""
     facts = [
@@ -148,7 +151,9 @@ def suggested(
         ("sender", report.content.first("name")),
     ]
     known = "；".join(value for _, value in facts if value)
-    return title, "\n".join(part for part in (known, report.content.text) if part)[:LONGEST_BODY]
+    parts = (known, report.content.text, *documents)
+    room = LONGEST_BODY - len(missing) - 1
+    return title[:LONGEST_TITLE], "\n".join(p for p in ("\n".join(filter(None, parts))[:room], missing) if p)
 
 
 def _writers(unit: Unit, made: Brief) -> set[str]:

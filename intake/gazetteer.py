@@ -1,7 +1,7 @@
 """Names of places in a text: the divisions of the country and of this hub, and the landmarks it was given."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from domain.divisions import counties, level, short_forms, townships
 from domain.errors import BadInput
+from intake.misheard import Sounds, heard, sounds
 
 READ_MAX = (
     20_000  # characters of a text that are looked through: ten pages; who is longer names the place before
@@ -67,6 +68,7 @@ class Mention:
     senses: tuple[Sense, ...]
     is_word: bool = False  # an everyday word that is also a short form
     is_speaker: bool = False  # an authority of that name follows
+    is_heard: bool = False  # it is written otherwise and sounds like it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Gazetteer:
     titles: dict[str, str] = field(default_factory=dict)  # code -> name
     points: dict[str, tuple[float, float]] = field(default_factory=dict)  # code -> (lat, lon) of its middle
     landmarks: tuple[Landmark, ...] = ()
+    sounds: Sounds = field(default_factory=dict)  # of their names
     home: str = ""  # digits that every division of this hub begins with
 
     def mentions(self, text: str) -> list[Mention]:
@@ -128,7 +131,14 @@ class Gazetteer:
                     step = length
                     break
             at += step
-        return found
+        return sorted([*found, *self._heard(text, found)], key=lambda one: one.start)
+
+    def _heard(self, text: str, found: Sequence[Mention]) -> Iterator[Mention]:
+        """Landmarks that are written otherwise, where no name stands."""
+        for start, end, numbers in heard(text, self.sounds):
+            if not any(one.start < end and start < one.end for one in found):
+                senses = tuple(Sense(self.landmarks[n].area, landmark=n) for n in numbers)
+                yield Mention(start, end, senses, is_heard=True)
 
     def name(self, code: str) -> str:
         """What a division is called, with what it lies in: 示例省甲市甲一区; '' when it is unknown."""
@@ -177,6 +187,7 @@ def build(
         titles={**country.titles, **names.titles},
         points={**country.points, **names.points},
         landmarks=tuple(landmarks),
+        sounds=sounds((name, n) for n, mark in enumerate(landmarks) for name in (mark.name, *mark.aliases)),
         home=home_of(k.code for k in known),
     )
 

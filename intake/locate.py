@@ -161,10 +161,10 @@ def _weighed(
     """What one name may mean, each with its score and what speaks for it."""
     left, why = senses, []
     outer = _directly_before(one, before, before_senses)
-    inside = tuple(s for s in left if any(lies_in(s.code, o) and s.code != o for o in outer))
-    base = WEAK if left[0].is_weak else STRONG
+    inside = tuple(s for s in left if any(_is_inside(s, o) for o in outer))
+    base = WEAK if left[0].is_weak or one.mention.is_heard else STRONG
     if inside:
-        left, base = inside, 0.95
+        left, base = inside, 0.8 if one.mention.is_heard else 0.95
         why.append(Why.INSIDE_NAMED)
     elif one.mention.is_word:
         return []
@@ -181,16 +181,24 @@ def _weighed(
         why.append(Why.AT_HOME)
     if senses[0].is_weak and not why and level(senses[0].code) > 6:
         base = BARE  # 开发区, 新镇: alone it may be anywhere
-    if len(left) > 1:
-        why.append(Why.ONE_OF_SEVERAL)
-    elif len(senses) == 1:
-        why.append(Why.ONLY_ONE)
-    if senses[0].is_weak:
-        why.append(Why.SHORT_FORM)
     if one.mention.is_speaker:
         base *= 0.7
-        why.append(Why.SPEAKER)
-    return [_place(one, sense, base / len(left) ** 0.5, tuple(why), gazetteer) for sense in left[:KEPT]]
+    grounds = (*why, *_grounds(one.mention, len(left)))
+    return [_place(one, sense, base / len(left) ** 0.5, grounds, gazetteer) for sense in left[:KEPT]]
+
+
+def _grounds(mention: Mention, left: int) -> Iterable[Why]:
+    """What the name itself says for and against."""
+    if left > 1:
+        yield Why.ONE_OF_SEVERAL
+    elif len(_outermost(mention.senses)) == 1:
+        yield Why.ONLY_ONE
+    if mention.senses[0].is_weak:
+        yield Why.SHORT_FORM
+    if mention.is_heard:
+        yield Why.SOUNDS_LIKE
+    if mention.is_speaker:
+        yield Why.SPEAKER
 
 
 def _directly_before(one: _Said, before: Sequence[_Said], senses: Sequence[tuple[Sense, ...]]) -> set[str]:
@@ -211,7 +219,12 @@ def _next(said: Sequence[_Said], n: int) -> list[tuple[int, _Said]]:
 
 def _explains(one: _Said, later: _Said, senses: tuple[Sense, ...], inner: tuple[Sense, ...]) -> bool:
     is_near = later.text is one.text and 0 <= later.mention.start - one.mention.end <= BEHIND
-    return is_near and any(i.code != s.code and lies_in(i.code, s.code) for i in inner for s in senses)
+    return is_near and any(_is_inside(i, s.code) for i in inner for s in senses if s.landmark < 0)
+
+
+def _is_inside(inner: Sense, outer: str) -> bool:
+    """A landmark lies in its division too."""
+    return lies_in(inner.code, outer) and (inner.code != outer or inner.landmark >= 0)
 
 
 def _place(one: _Said, sense: Sense, score: float, why: tuple[Why, ...], gazetteer: Gazetteer) -> Place:
@@ -236,7 +249,8 @@ def _innermost(places: list[Place]) -> list[Place]:
     return [
         p for p in places
         if not any(
-            q.code != p.code and lies_in(q.code, p.code) and p.kind is Kind.AREA and q.score > p.score / 2
+            (q.code != p.code or q.kind is Kind.LANDMARK) and lies_in(q.code, p.code) and p.kind is Kind.AREA
+            and q.score > p.score / 2
             for q in good
         )
     ]  # fmt: skip

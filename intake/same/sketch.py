@@ -14,6 +14,7 @@ from intake.same.occurred import occurred
 
 FORM = 1  # of a sketch; one of another form is made anew
 SAID = 600  # characters that are compared word by word
+DOCUMENT = 2_000  # characters of a document that are read: what happened stands on its first page
 _POSITION = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]+)?),(-?[0-9]{1,3}(?:\.[0-9]+)?)")
 _SILENT = re.compile(r"[\s\W_]+")
 _SETS = ("places", "towns", "regions", "sites", "marks", "roads", "houses", "things", "vehicles", "counts")
@@ -56,7 +57,9 @@ def from_json(raw: bytes) -> Sketch | None:
 def sketch(report: Report, zone: ZoneInfo, sender: str = "") -> Sketch:
     """What `report` is compared by; `sender`: blind index of who sent it."""
     content = report.content
-    text = "\n".join(p for p in (content.first("subject"), content.first("place"), content.text) if p)
+    documents = (fact.value[:DOCUMENT] for fact in content.facts.get("document", ()))  # 详见附件
+    parts = (content.first("subject"), content.first("place"), content.text, *documents)
+    text = "\n".join(part for part in parts if part)
     span = occurred(text, report.received_at, zone)
     found = kinds(text)
     if not found and report.event_code[:3] in BY_CLASS:

@@ -1,7 +1,7 @@
 """The step of a report's study that finds which others may tell of the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
@@ -10,8 +10,9 @@ from domain.report import Report
 from intake.same.blocks import asked, stored
 from intake.same.score import THRESHOLD, Likeness, likeness
 from intake.same.sketch import Sketch, from_json, sketch
+from intake.steps import with_documents
 from intake.study import Rings
-from store import incidents, sketches
+from store import incidents, scans, sketches
 from store.database import Store
 from store.unit import Unit
 
@@ -52,7 +53,8 @@ class Sameness:
         return ()
 
     def _look(self, unit: Unit, report: Report) -> Found:
-        one = sketch(report, self.zone, sketches.sender(unit, report))
+        content = with_documents(report.content, scans.texts(unit, report.id))
+        one = sketch(replace(report, content=content), self.zone, sketches.sender(unit, report))
         others = sketches.found(unit, report.id, asked(one), minute=one.at, limit=COMPARED)
         return Found(sketch=one, likely=_best(_scored(unit, one, others)))
 

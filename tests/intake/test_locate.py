@@ -124,6 +124,24 @@ def test_a_landmark_is_found_by_its_other_name(gazetteer) -> None:
     assert (place.kind, place.name, place.lat, place.accuracy) == (Kind.LANDMARK, "青石水库", 30.41, 200)
 
 
+def test_a_landmark_lies_in_the_division_before_it_and_that_is_no_place_of_its_own(gazetteer) -> None:
+    found = in_text("青石县青石水库漏水", gazetteer)
+    assert [(p.name, p.kind) for p in found.places] == [("青石水库", Kind.LANDMARK)]
+    assert Why.INSIDE_NAMED in found.places[0].why and found.area == "990103000000"
+
+
+@pytest.mark.parametrize("text", ["轻食水库漏水了", "在青时水库，快来人"])
+def test_a_landmark_that_was_misheard_is_proposed_and_said_to_be_written_otherwise(text, gazetteer) -> None:
+    found = in_text(text, gazetteer)
+    assert [(p.name, text[p.start : p.end][-2:]) for p in found.places] == [("青石水库", "水库")]
+    assert Why.SOUNDS_LIKE in found.places[0].why and found.area == "990103000000"
+
+
+@pytest.mark.parametrize("text", ["青时水裤", "轻食水", "清时水泵房", "\U00020000轻食\U00020000水库"])
+def test_what_only_begins_like_a_landmark_or_is_another_kind_of_place_is_none(text, gazetteer) -> None:
+    assert in_text(text, gazetteer).places == ()
+
+
 def test_home_is_what_the_divisions_of_the_hub_share() -> None:
     assert home_of(row.code for row in HOME) == "9901"
     assert home_of(["990000000000", "990100000000", "990200000000"]) == "99"

@@ -173,6 +173,8 @@ def provider(secrets: demo.Secrets, hub_port: int) -> Iterator[Provider]:
         auth_token=secrets.auth_token,
         number=demo.NUMBER,
         inbound_url=f"http://127.0.0.1:{hub_port}/hooks/sms/twilio",
+        voice_url=f"http://127.0.0.1:{hub_port}/hooks/voice/twilio",
+        api_url=f"http://127.0.0.1:{port}",
         now=lambda: datetime.now(UTC),
         sent_after=timedelta(milliseconds=20),
         delivered_after=timedelta(milliseconds=60),
@@ -216,6 +218,7 @@ def furnish(directory: Path, secrets: demo.Secrets, twilio: Any, **settings: Any
         "twilio_base_url": twilio.url,
         "twilio_webhook_url": f"{hooks}/sms/twilio",
         "twilio_status_url": f"{hooks}/dlr/twilio",
+        "twilio_voice_url": f"{hooks}/voice/twilio",
         "sms_calls_per_second": 400,
     }
     chosen = Settings(**usual | settings)

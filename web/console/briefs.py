@@ -11,15 +11,17 @@ from domain.errors import BadInput, Flaw, HubError, NotFound, Refused
 from domain.person import Person, Role
 from domain.report import Report
 from duty import briefs as room
-from store import briefs, people, reports
+from store import briefs, people, reports, scans, triages
 from store.unit import Unit
 from templates import brief_pdf, pages
 from web.console.clocks import instant_of
+from web.console.findings import found_of, place_name
 from web.console.shifts import title_of
 from web.console.visit import Visit
 from web.page import HEADERS, go
 
 SHOWN = 100
+DOCUMENTS = 3  # of a report that a first report upwards begins with
 _WRITERS = {Role.OFFICER, Role.LEADER, Role.APPROVER}
 
 
@@ -58,9 +60,7 @@ def new(visit: Visit, problem: HubError | None = None) -> Response:
     report = visit.read(lambda unit: reports.get(unit, report_id))
     if report is None:
         raise NotFound("no such report")
-    title, body = room.suggested(
-        report, Kind(wanted), place=report.content.first("place"), title=title_of(report), missing=()
-    )
+    title, body = visit.read(lambda unit: _begun(unit, report, Kind(wanted)))
     typed = {name: visit.form.first(name) for name in ("title", "body", "to")}
     if problem is None:
         typed = {"title": title, "body": body, "to": ""}
@@ -70,17 +70,36 @@ def new(visit: Visit, problem: HubError | None = None) -> Response:
     )  # fmt: skip
 
 
+def _begun(unit: Unit, report: Report, kind: Kind) -> tuple[str, str]:
+    """Title and body to begin with, in Chinese, of what the study found: the office above reads it."""
+    found = found_of(unit, report, pages.SOURCE)
+    title = dict(found.titles).get(pages.SOURCE) or title_of(report)
+    place = place_name(found.places[0], found.names, pages.SOURCE) if found.places else ""
+    open_ones = [
+        pages.word("element", q.element, pages.SOURCE) for q in found.questions if q.answered_at is None
+    ]
+    line = pages.word("brief_print", "missing", pages.SOURCE).format(elements="、".join(open_ones))
+    return room.suggested(
+        report, kind, place=report.content.first("place") or place, title=title,
+        documents=scans.texts(unit, report.id)[:DOCUMENTS], missing=line if open_ones else "",
+    )  # fmt: skip
+
+
 def create(visit: Visit) -> Response:
     """Save the draft."""
     form = visit.form
     if form.first("kind") not in list(Kind):
         raise NotFound("no such kind")
-    try:
-        made = visit.act(
-            lambda unit, by: room.draft(
-                unit, form.first("report"), by=by, at=visit.at, kind=Kind(form.first("kind")), **_words(visit)
-            )
+
+    def work(unit: Unit, by: Person) -> Brief:
+        report = form.first("report")
+        missing = [one.element for one in triages.questions(unit, report) if one.answered_at is None]
+        return room.draft(
+            unit, report, by=by, at=visit.at, kind=Kind(form.first("kind")), missing=missing, **_words(visit)
         )
+
+    try:
+        made = visit.act(work)
     except (Refused, BadInput) as error:
         return new(visit, error)
     return go(f"/console/briefs/{made.id}?done=brief_draft")

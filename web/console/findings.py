@@ -57,10 +57,12 @@ def found_of(unit: Unit, report: Report, language: str) -> Found:
 def place_name(placed: Placed, names: Mapping[str, tuple[str, str]], language: str) -> str:
     """A place for a title: 示例省甲市甲一区大坪村三组 / Jiayi District, Jia City."""
     place = placed.place
-    if language == pages.SOURCE or place.code not in names:
-        return place.name + (place.detail if place.kind is not Kind.POSITION else "")
     chain = [place.code[:n].ljust(12, "0") for n in (12, 9, 6, 4)]
-    parts = [names[c][1] for c in dict.fromkeys(chain) if c in names]
+    known = [names[c] for c in dict.fromkeys(chain) if c in names]
+    if language == pages.SOURCE or place.code not in names:
+        lies_in = "".join(zh for zh, _ in reversed(known)) if place.kind is Kind.LANDMARK else ""
+        return lies_in + place.name + (place.detail if place.kind is not Kind.POSITION else "")
+    parts = [en for _, en in known]
     return ", ".join([place.name, *parts] if place.kind is Kind.LANDMARK else parts)
 
 

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from domain.handling import Handling
 from domain.person import Person, Role
+from domain.report import Attachment
 from intake.same.step import Sameness
 from intake.study import Student
-from store import incidents, reports, sketches
+from store import blobs, incidents, reports, scans, sketches
 from store import tables as t
 from tests.outbox.outbox_kit import Standing
 from tests.reports_kit import filed
@@ -81,6 +83,27 @@ def test_a_report_whose_key_was_destroyed_is_proposed_to_nobody(store, areas, at
     assert seen(store, second) == []
     store.run(lambda u: sketches.forget(u, first))
     assert store.read(lambda u: u.rows(sa.select(t.sketch.c.report))) == [(second,)]
+
+
+def test_what_a_mail_says_in_its_attachment_is_compared_too(store, areas, at) -> None:
+    first = told(store, at, "大平村山塌了埋了2家")
+    plain = told(store, at, "详见附件", channel="email", sender="a@example.org")
+    assert seen(store, plain) == []
+    attached = filed(store, at, "详见附件", channel="email", sender="b@example.org")
+
+    def scanned(unit):
+        file = Attachment(
+            name="a.docx", media_type="application/zip", declared_type="", size=1, sha256="0" * 64
+        )
+        blobs.note(unit, file.sha256, file.size, Handling.INTERNAL, at)
+        scans.expect(unit, attached, [file], at)
+        mine = scans.claim(unit, scans.due(unit, at)[0], at, timedelta(minutes=1))
+        said = "大坪村三组发生山体滑坡，两户被埋"
+        scans.move(unit, mine, "scan", at=at, found={"documents": [{"text": said}]})
+
+    store.run(scanned)
+    student(store, at).study(attached)
+    assert [c.other for c in seen(store, attached)] == [first]
 
 
 def test_two_that_are_looked_at_side_by_side_find_each_other(store, areas, at) -> None:
