@@ -9,8 +9,9 @@ from duty.clocks import ClockStep, Setting, Suggestion
 from hub.settings import Settings
 from intake import gazetteer, triage
 from intake.atlas import Atlas
+from intake.documents import with_documents
 from intake.same.step import Sameness
-from intake.steps import Kinds, Whereabouts, with_documents
+from intake.steps import Kinds, Whereabouts
 from intake.study import Step, Student
 from intake.thread import Threading
 from store import scans

@@ -19,6 +19,9 @@ _SAID = re.compile(
 _DASHED = re.compile(r"^((?:(?:\+|00)86[- ]?)?(?:\(?0?\d{2,3}\)?[- ]?)?\d{7,8})-(\d{1,6})$")
 _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")  # 工信部 电信网编号计划: 11 digits, 13 to 19
 _SHORT = re.compile(r"[1-9]\d{2,5}")  # 110, 12345, 12379, 95598, 106550: no area code belongs before these
+# Ports of SMS services, 106 and up to 17 digits more (工信部 电信网编号计划): names that nobody can call. With a country
+# code ten digits are a number of Beijing, 010 6912 3456.
+_PORT = re.compile(r"106\d{3,17}|(?:\+86|0086)106(?:\d{3,6}|\d{8,17})")
 _LOCAL = re.compile(r"[2-8]\d{6,7}")  # local numbers of 7 or 8 digits; 1 and 9 begin short numbers
 
 _KINDS = {
@@ -87,7 +90,7 @@ def _chinese(digits: str, extension: str, area_code: str, given: str) -> Phone |
     """What an expression settles 100 times faster than the library, or the library does not know."""
     if match := _MOBILE.fullmatch(digits):
         return Phone(e164=f"+86{match[1]}", extension=extension, kind="mobile", as_given=given)
-    if _SHORT.fullmatch(digits):
+    if _SHORT.fullmatch(digits) or _PORT.fullmatch(digits):
         return Phone(e164="", extension=extension, kind="short", as_given=given)
     if _LOCAL.fullmatch(digits):
         e164 = _valid(f"{_area(area_code)}{digits}", "CN") if area_code else ""

@@ -1,15 +1,16 @@
 """The steps of the study that find out where a report may be and what it tells of."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.casualties import Casualties
 from domain.harm_words import Harm
 from domain.numerals import Count
-from domain.report import Content, Fact, Report
+from domain.report import Content, Report
 from intake.atlas import Atlas
+from intake.documents import with_documents
 from intake.locate import Located, locate
 from intake.study import Rings
 from intake.triage import Rules, Triage, triage
@@ -18,7 +19,6 @@ from store.database import Store
 from store.unit import Unit
 
 BY = "system"  # who says so in the journal
-DOCUMENTS = 10  # of a report that are read
 HITS = 20  # rules that are kept with a report; more hit only in texts made for it
 
 
@@ -88,12 +88,6 @@ class Kinds:
 def whole(store: Store, report: Report) -> Content:
     """What a report says with the words of the documents that came with it (详见附件)."""
     return with_documents(report.content, store.read(lambda unit: scans.texts(unit, report.id)))
-
-
-def with_documents(content: Content, texts: Sequence[str]) -> Content:
-    """`content` with further facts `document`."""
-    documents = tuple(Fact(value=text, origin="document") for text in texts[:DOCUMENTS])
-    return replace(content, facts={**content.facts, "document": documents}) if documents else content
 
 
 def shown(found: Triage) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ FIELDS = 200  # Twilio sends about 25; ten media items add 20
 MEDIA = 10  # of one message ("Messaging media limits"); more are no MMS
 _SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")  # E.164, or a short code
+_PORT = re.compile(r"106[0-9]{5,17}")  # of an SMS service in China: a name of up to 20 digits
 _NAMED_SENDER = re.compile(
     r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"
 )  # alphanumeric sender id: at most 11 characters
@@ -203,7 +204,8 @@ def _fits(name: str, values: Mapping[str, str], account_sid: str) -> bool:
     if name == "From":
         # FromCityBEIJING reads as a sender named CityBEIJING; the true one would then be inside the text.
         is_named = bool(_NAMED_SENDER.fullmatch(value)) and not _PLACE.match(value)
-        return bool(_NUMBER.fullmatch(value)) or (is_named and not _SENDER.search(values.get("Body", "")))
+        is_digits = _NUMBER.fullmatch(value) or _PORT.fullmatch(value)
+        return bool(is_digits) or (is_named and not _SENDER.search(values.get("Body", "")))
     if name in ("SmsSid", "SmsMessageSid"):
         return value == values.get("MessageSid")
     shape = _SHAPES.get(name)

@@ -7,10 +7,10 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from domain.report import Report
+from intake.documents import with_documents
 from intake.same.blocks import asked, stored
 from intake.same.score import THRESHOLD, Likeness, likeness
 from intake.same.sketch import Sketch, from_json, sketch
-from intake.steps import with_documents
 from intake.study import Rings
 from store import incidents, scans, sketches
 from store.database import Store

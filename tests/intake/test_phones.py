@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intake.phones import phone
+from intake.phones import mobile_of, phone
 from tests.corpora import corpora as real_files
 
 # Rows where we answer otherwise than phonenumbers alone (E.164 only when is_valid), and why.
@@ -87,6 +87,52 @@ def test_a_number_keeps_its_extension_and_gets_the_default_area_code(
     found = phone(text, area_code="0571")
     assert found is not None
     assert (found.e164, found.extension, found.kind, found.as_given) == (e164, extension, kind, text)
+
+
+# Every vector of phone/cn_numbers.csv, so that the facts stand here where the corpus does not; None: kept as text.
+VECTORS: dict[str, tuple[str, str, str] | None] = {
+    "13800138000": ("+8613800138000", "", "mobile"), "008613800138000": ("+8613800138000", "", "mobile"),
+    "138-0013-8000": ("+8613800138000", "", "mobile"), "138–0013–8000": ("+8613800138000", "", "mobile"),
+    "联系人张三 138 0013 8000": ("+8613800138000", "", "mobile"), "17012345678": ("+8617012345678", "", "mobile"),
+    "19912345678": ("+8619912345678", "", "mobile"), "14912345678": ("+8614912345678", "", "mobile"),
+    "(0571) 8705 1234": ("+8657187051234", "", "fixed"), "057187051234": ("+8657187051234", "", "fixed"),
+    "0086-571-87051234": ("+8657187051234", "", "fixed"), "0891-6321234": ("+868916321234", "", "fixed"),
+    "tel:0571-87051234;phone-context=+86": ("+8657187051234", "", "fixed"), "+86-10-12345678": ("+861012345678", "", "fixed"),
+    "0571-87051234-802": ("+8657187051234", "802", "fixed"),
+    "4008008123": ("+864008008123", "", "other"), "8008101234": ("+868008101234", "", "other"),
+    "+852 9123 4567": ("+85291234567", "", "mobile"), "+886 912 345 678": ("+886912345678", "", "mobile"),
+    "12379": ("", "", "short"), "119": ("", "", "short"), "122": ("", "", "short"), "10086": ("", "", "short"),
+    "138001380001": None, "+86 1380013800O": None, "abc": None, "+86": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", VECTORS)
+def test_each_vector_reads_as_it_stands_here(text: str) -> None:
+    found = phone(text)
+    assert (found and (found.e164, found.extension, found.kind)) == VECTORS[text]
+
+
+def test_the_vectors_here_are_those_of_the_corpus() -> None:
+    rows = csv.DictReader((corpus() / "phone" / "cn_numbers.csv").open(encoding="utf-8"))
+    assert {json.loads(row["input_json"]) for row in rows} == set(VECTORS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12379", "12345", "95598", "1065502004953566", "106901234567", "10690012345678901234", "106550123", "+86106901234567",
+     "0086106550123"],
+)  # fmt: skip
+def test_service_numbers_and_ports_of_106_are_names_and_no_e164(text: str) -> None:
+    found = phone(text, area_code="0571")
+    assert found is not None
+    assert (found.e164, found.kind, found.as_given) == ("", "short", text)
+    assert mobile_of(text, "CN") == ""
+
+
+def test_ten_digits_behind_the_country_code_are_a_number_of_beijing() -> None:
+    found = phone("+861069123456")
+    assert found is not None
+    assert (found.e164, found.kind) == ("+861069123456", "fixed")
 
 
 def test_an_area_code_is_taken_with_and_without_its_trunk_zero() -> None:

@@ -7,7 +7,8 @@ import pytest
 from domain.report import Fact
 from domain.whereabouts import Kind, Place
 from intake.atlas import FRESH, Atlas
-from intake.steps import Kinds, Whereabouts, people_of, with_documents
+from intake.documents import with_documents
+from intake.steps import Kinds, Whereabouts, people_of
 from intake.study import Student
 from intake.triage import rules, triage
 from store import journal, landmarks, places, reports, triages

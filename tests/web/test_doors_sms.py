@@ -28,6 +28,19 @@ def test_a_signed_message_becomes_a_report_and_is_answered_with_empty_twiml(hall
     assert report["facts"]["sender"][0]["value"] == "+8613800138000"
 
 
+@pytest.mark.parametrize(
+    "sender", ["12379", "12345", "95598", "1069001234567890", "+86106901234567", "CMCC", "应急办"]
+)
+def test_a_sender_that_is_a_name_stands_in_the_queue_as_it_came_and_is_not_written_to(
+    quick: World, sender: str
+) -> None:
+    assert _knock(quick, sms_form(sender=sender)).status_code == 200
+    quick.file_all()
+    (report,) = quick.get("officer", "/v1/reports").json()["data"]
+    assert report["facts"]["sender"][0]["value"] == sender
+    assert quick.count(t.dispatch) == 0
+
+
 def test_the_same_message_600_times_is_one_report(quick: World) -> None:
     form = sms_form()
     assert {_knock(quick, form).status_code for _ in range(600)} == {200}
