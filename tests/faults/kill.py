@@ -4,20 +4,23 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from domain.errors import Unavailable
 from hub import anchor, birth, keys
 from outbox import progress
 from store.database import Store
+from store.unit import Unit
 from tests.conftest import _psql
-from tests.faults import oracle, walkers
+from tests.faults import oracle, outside, walkers
 from tests.faults.forge import Forge, WarmHouse, warm
 from tests.faults.oracle import Evidence
+from tests.faults.outside import Outside
 from tests.faults.plan import Plan
 from tests.faults.provider_process import Running, running
 from tests.faults.schedule import PATIENCE_SECONDS, Death, Round, Schedule
@@ -76,15 +79,26 @@ class KilledHub:
     """A hub, its provider and its clock, under one schedule."""
 
     def __init__(
-        self, made: WarmHouse, provider: Running, clock: Path, store: Store, schedule: Schedule
-    ) -> None:
+        self, made: WarmHouse, provider: Running, clock: Path, store: Store, schedule: Schedule,
+        outside: Outside | None = None,
+    ) -> None:  # fmt: skip
         self._made, self._provider, self._clock, self._store = made, provider, clock, store
-        self._schedule = schedule
+        self._schedule, self._outside = schedule, outside
         self._answered: dict[str, int] = {}
         self._warned: list[Warned] = []
         self._worker_deaths = 0
         self.slices = 0  # see oracle.Evidence
         self.verdict = Verdict()
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The names of all that is knocked at."""
+        return (*walkers.DOORS, *(self._outside.doors if self._outside else ()))
+
+    @property
+    def answered(self) -> dict[str, int]:
+        """Marker of every message that was answered -> how often it was sent."""
+        return self._answered
 
     def run(self) -> Verdict:
         """All rounds, and the proof at their end; ends at the first that breaks a promise."""
@@ -104,7 +118,8 @@ class KilledHub:
     ) -> None:
         """Walk, kill and start again, settle, judge; `meanwhile` does harm of its own and ends."""
         self._provider.obey(one.plan)
-        senders = Walkers(self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after)
+        more = {"more": self._outside.doors, "pauses": outside.PAUSES} if self._outside else {}
+        senders = Walkers(self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after, **more)
         self._warned.append(senders.answered.warned)
         sums = Sums(self._store, self._warned[-1:])
         senders.start()
@@ -176,14 +191,21 @@ class KilledHub:
         evidence = Evidence(
             data_dir=self._made.settings.data_dir, at=self._now(), answered=self._answered,
             anchors=anchor.read(self._made.settings.data_dir),
-            found=walkers.markers(self._texts()), calls=calls, deaths=self._worker_deaths,
+            found=[*walkers.markers(self._texts()), *self._came(Outside.found)], calls=calls,
+            deaths=self._worker_deaths,
             warnings=self._warned, slices=self.slices, threads=self._made.settings.worker_threads,
         )  # fmt: skip
         self.verdict.broken += self._store.read(lambda unit: oracle.check(unit, evidence))
+        self.verdict.broken += self._came(Outside.broken)
         self.verdict.reports = len(self._answered)
         self.verdict.taken = sum(call.is_taken for call in calls)
         self.verdict.unsure = self._store.read(oracle.progress).get("delivery unsure", 0)
         self.verdict.bound = oracle.bound(evidence)
+
+    def _came(self, look: Callable[[Outside, Unit], list[str]]) -> list[str]:
+        """What the rest of the world finds of its messages."""
+        there = self._outside
+        return self._store.read(lambda unit: look(there, unit)) if there else []
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=float(self._clock.read_text()))
@@ -202,14 +224,15 @@ class KilledHub:
 
 @contextmanager
 def warm_hub(
-    directory: Path, forge: Forge, *, postgres_url: str = "", database_url: str = "", has_redis: bool = False
+    directory: Path, forge: Forge, *, postgres_url: str = "", database_url: str = "", has_redis: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[WarmHouse, Running, Path, Store]]:
     """A furnished hub that has not been started, its provider, its clock and its rows; on SQLite without `postgres_url`."""
     directory.mkdir(parents=True, exist_ok=True)
     made_up = demo.load_secrets(directory / "data")
     clock = directory / "clock"
     clock.write_text("0")
-    places = {"trusted_proxies": "127.0.0.1", "worker_threads": 2}
+    places: dict[str, Any] = {"trusted_proxies": "127.0.0.1", "worker_threads": 2, **(settings or {})}
     with contextlib.ExitStack() as stack:
         if database_url:
             places |= {"database_url": database_url}
@@ -227,16 +250,25 @@ def warm_hub(
         made = warm(furnish(directory / "data", made_up, provider, port=free_port(), clock_file=clock, **places),
                     forge)  # fmt: skip
         stack.callback(made.stop)
-        settings = made.settings
-        store = birth.open_store(settings, keys.load(settings.data_dir / "keys", may_make=False))
+        chosen = made.settings
+        store = birth.open_store(chosen, keys.load(chosen.data_dir / "keys", may_make=False))
         stack.callback(store.close)
         yield made, provider, clock, store
 
 
 @contextmanager
 def killed_hub(
-    directory: Path, schedule: Schedule, forge: Forge, postgres_url: str = ""
+    directory: Path, schedule: Schedule, forge: Forge, postgres_url: str = "", *, has_all_doors: bool = False
 ) -> Iterator[KilledHub]:
-    """A hub for one schedule."""
-    with warm_hub(directory, forge, postgres_url=postgres_url, has_redis=schedule.has_redis) as found:
-        yield KilledHub(*found, schedule)
+    """A hub for one schedule; `has_all_doors`: the rest of the world knocks as well, and no warning leaves."""
+    with contextlib.ExitStack() as stack:
+        there = None
+        if has_all_doors:
+            is_polled = schedule.seed // 2 % 2 == 1  # else its chat posts
+            there = stack.enter_context(outside.outside(directory, is_polled=is_polled))
+        settings = there.settings if there else {}
+        usual = {"postgres_url": postgres_url, "has_redis": schedule.has_redis, "settings": settings}
+        found = stack.enter_context(warm_hub(directory, forge, **usual))
+        if there:
+            there.meet(found[-1])
+        yield KilledHub(*found, schedule, there)

@@ -19,6 +19,9 @@ from outbox import progress as progress_of
 from outbox.deliver import SLICE
 from store import roots
 from store import tables as t
+from store.tables_chat import piece
+from store.tables_further import upload
+from store.tables_peers import bulletin_arrival
 from store.unit import Unit
 from tests.faults.ledger import Call
 from tests.faults.walkers import Warned
@@ -63,6 +66,8 @@ def is_quiet(unit: Unit) -> bool:
         sa.select(t.parcel_row.c.id).where(t.parcel_row.c.state.not_in(DONE)),
         sa.select(t.delivery.c.parcel).where(t.delivery.c.state.in_(("queued", "sending"))),
         sa.select(t.release_row.c.id).where(t.release_row.c.state.in_(("approved", "publishing"))),
+        sa.select(upload.c.id).where(upload.c.state == "whole"),
+        sa.select(bulletin_arrival.c.id).where(bulletin_arrival.c.state == "received"),
     )
     return all(unit.row(query.limit(1)) is None for query in open_rows)
 
@@ -101,8 +106,7 @@ def asked(unit: Unit) -> Asked:
 
 def equal(unit: Unit, calls: Sequence[Call]) -> list[str]:
     """R4, once nothing is unsure: what the provider has taken is exactly what we call sent."""
-    d = t.delivery.c
-    rows = unit.rows(sa.select(d.parcel, d.seq).where(d.state.in_(KNOWN)))
+    rows = unit.rows(_of_provider().where(t.delivery.c.state.in_(KNOWN)))
     ours, theirs = {f"{row.parcel}-{row.seq}" for row in rows}, {call.tag for call in calls if call.is_taken}
     return [f"I3 {tag} is sent here and unknown there" for tag in ours - theirs] + [
         f"I3 the provider took {tag}, which is not sent here" for tag in theirs - ours
@@ -124,9 +128,13 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
     twice = sa.select(i.channel, i.external_id).group_by(i.channel, i.external_id).having(sa.func.count() > 1)
     for row in unit.rows(twice):
         yield f"I2 {row.channel} {row.external_id} is there twice"
-    for row in unit.rows(
-        sa.select(i.id).where(i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)))
-    ):
+    is_piece = sa.or_(
+        sa.and_(i.channel == "voice", i.external_id.contains("/")), i.id.in_(sa.select(piece.c.inbound))
+    )  # of another message's report
+    lone = sa.select(i.id).where(
+        i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)), ~is_piece
+    )
+    for row in unit.rows(lone):
         yield f"I2 {row.id} is filed without a report"
 
 
@@ -167,8 +175,7 @@ def _promises(unit: Unit) -> dict[str, sa.Row[Any]]:
 
 def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
     """I3 and R4: what the provider took and we do not know of is unsure, and that is bounded."""
-    d = t.delivery.c
-    rows = unit.rows(sa.select(d.parcel, d.seq, d.state))
+    rows = unit.rows(_of_provider())
     states = {f"{row.parcel}-{row.seq}": row.state for row in rows}  # the tag as the wire sends it along
     taken = {call.tag for call in evidence.calls if call.is_taken}
     for tag in taken - states.keys():
@@ -181,6 +188,13 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
     unsure = sum(state == "unsure" for state in states.values())
     if unsure > bound(evidence):
         yield f"I3 {unsure} unsure, more than {bound(evidence)}"
+
+
+def _of_provider() -> sa.Select[Any]:
+    """Deliveries by the channel whose provider keeps the ledger."""
+    d, p, x = t.delivery.c, t.parcel_row.c, t.dispatch.c
+    query = sa.select(d.parcel, d.seq, d.state).join(t.parcel_row, p.id == d.parcel)
+    return query.join(t.dispatch, x.id == p.dispatch).where(x.channel == "sms")
 
 
 def bound(evidence: Evidence) -> int:

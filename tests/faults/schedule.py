@@ -77,6 +77,12 @@ def of(seed: int, *, rounds: int = ROUNDS, deaths: int = DEATHS, can_count: bool
     return Schedule(seed=seed, is_spread=is_spread, has_redis=has_redis, rounds=tuple(made))
 
 
+def well(schedule: Schedule) -> Schedule:
+    """The same deaths beside a provider that does all it is asked."""
+    rounds = tuple(replace(one, plan=Plan(seed=one.plan.seed)) for one in schedule.rounds)
+    return replace(schedule, rounds=rounds)
+
+
 def _round(dice: random.Random, seed: int, names: tuple[str, ...], deaths: int, *, can_count: bool) -> Round:
     trouble = dice.choice((0.0, 1.0, 3.0))  # times a hundredth of the calls for each kind of trouble
     acts = (Act.THROTTLE, Act.ERROR_BEFORE, Act.ERROR_AFTER, Act.RESET_BEFORE, Act.RESET_AFTER,

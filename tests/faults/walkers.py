@@ -10,7 +10,7 @@ import smtplib
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -48,14 +48,24 @@ class Answered:
 class Walkers:
     """Threads that walk walk A through every door and walk B once, against one hub, until they are told to end."""
 
-    def __init__(self, made: House, stamp: str, *, area: str, ending: str, ends_after: float) -> None:
-        """`stamp`: a word that tells these messages from all others of the hub."""
+    def __init__(
+        self, made: House, stamp: str, *, area: str, ending: str, ends_after: float,
+        more: Mapping[str, Door] | None = None, pauses: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        """`stamp`: a word that tells these messages from all others of the hub.
+
+        `more`: further doors with their pauses; then nobody walks walk B.
+        """
         self.answered = Answered()
         self._made, self._stamp = made, stamp
         self._area, self._ending, self._ends_after = area, ending, ends_after
         self._leaving = threading.Event()
-        doors = [threading.Thread(target=self._door, args=(name,), daemon=True) for name in DOORS]
-        self._threads = [*doors, threading.Thread(target=self._walk_b, daemon=True)]
+        self._doors, self._pauses = {**DOORS, **(more or {})}, {**PAUSES, **(pauses or {})}
+        self._threads = [
+            threading.Thread(target=self._door, args=(name,), daemon=True) for name in self._doors
+        ]
+        if more is None:
+            self._threads.append(threading.Thread(target=self._walk_b, daemon=True))
 
     def start(self) -> None:
         """Begin."""
@@ -73,11 +83,11 @@ class Walkers:
 
     def _door(self, name: str) -> None:
         n = 0
-        while not self._leaving.wait(PAUSES[name]) or n == 0:
+        while not self._leaving.wait(self._pauses[name]) or n == 0:
             marker = f"{name} {self._stamp}-{n}"
 
             def post(marker: str = marker, n: int = n) -> None:
-                DOORS[name](self._made, marker, n)
+                self._doors[name](self._made, marker, n)
 
             sent = insist(post)
             if not sent:
@@ -214,7 +224,8 @@ def _folded(text: str) -> str:
     return "\r\n".join(text[n : n + 76] for n in range(0, len(text), 76))
 
 
-_MARKER = re.compile(rf"\b(?:{'|'.join(DOORS)}) \w+-\d+\b")
+OUTSIDE = ("voice", "cti", "chat", "smpp", "import", "tus", "push", "pull", "fax")  # rows of outside.py
+_MARKER = re.compile(rf"\b(?:{'|'.join((*DOORS, *OUTSIDE))}) \w+-\d+\b")
 
 
 def markers(texts: Sequence[str]) -> list[str]:
