@@ -128,6 +128,9 @@ class Door:
     now: Callable[[], datetime]
     hostname: str = "tocsin"
     is_open: Callable[[], bool] = lambda: True  # False: the disk is full, and nothing is taken
+    is_full: Callable[[], bool] = lambda: (
+        False
+    )  # True: too many mails are being kept, the next one waits outside
     elsewhere: str = ""  # said to whom a mail is refused for its size: the address of the form
     note: Callable[[str, str], None] = lambda _reason, _who: (
         None

@@ -40,6 +40,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_receipts_waiting": "Receipts whose message is not known yet.",
     "tocsin_shelf_open": "Things on the shelf that nobody has settled.",
     "tocsin_door_refused": "Calls of webhooks that this process turned away since it started, by reason.",
+    "tocsin_door_full": "Messages that were sent away because too many waited already, by door.",
     "tocsin_spool_frames": "Messages that wait in the spool of this machine.",
     "tocsin_disk_free_bytes": "Free bytes of each place, without what the ballast holds.",
     "tocsin_journal_last_entry": "Number of the newest journal entry.",
@@ -70,6 +71,7 @@ class _Reading(Collector):
         yield _gauge("tocsin_database_up", {(): int(seen.strain is not None)})
         yield _gauge("tocsin_trouble", {(t.value,): int(t in seen.troubles) for t in Trouble}, "trouble")
         yield _gauge("tocsin_door_refused", {(code,): n for code, n in hub.refused.items()}, "reason")
+        yield _gauge("tocsin_door_full", {(door,): n for door, n in hub.crowd.refused.items()}, "door")
         yield from _of_machine(seen)
         if seen.strain is None:
             return

@@ -22,6 +22,7 @@ from duty.thumbnails import Thumbnails
 from hub import birth, departments, keys, network, peers_in, proofs, refusals, senders, studies, wiring_chat
 from hub import clock as clocks
 from hub.bell import Bell
+from hub.crowd import Crowd
 from hub.departments import Departments
 from hub.health import Health, Trouble
 from hub.jobs import jobs_of
@@ -92,6 +93,7 @@ class Hub:
     refused: Counter[str] = field(
         default_factory=Counter
     )  # calls of webhooks turned away here, by reason, for /metrics
+    crowd: Crowd = field(default_factory=Crowd)  # who waits at the doors of this process
     # set when the process leaves: what would never end by itself ends now
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -292,7 +294,8 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
     async def take(mail: Inbound) -> str:
         inbound = fax.of_gateway(mail, gateways)
         hub.room.admit(len(inbound.raw))
-        kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
+        with hub.crowd.place("mail"):
+            kept = await desk.take(inbound, store=hub.store, blobs=hub.blobs, spool=hub.spool, at=hub.clock())
         if kept.is_fresh:
             hub.bell("file_report", kept.inbound_id)
         return kept.code
@@ -315,6 +318,7 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
         tls=tls,
         bound=bound,
         is_open=lambda: hub.room.is_open,
+        is_full=lambda: hub.crowd.is_full("mail"),
     )
 
 

@@ -3,16 +3,22 @@
 import asyncio
 import contextlib
 import math
+import resource
 import signal
 import socket
 import time
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from web.gate import COUNTED, Turnstile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +38,11 @@ PRODUCTION = Patience(
 )  # 10 s
 
 
-class Door(Protocol):
+RESERVED = 64  # descriptors for what is no connection: files, the database, children
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Door(typing.Protocol):
     """What listens for mail: the SMTP door, or the demo's relay."""
 
     async def start(self) -> object: ...
@@ -83,13 +93,66 @@ class Leaving:
         await self._app(scope, receive, speak)
 
 
-def server(app: Any, patience: Patience = DEMO) -> Server:
+class Protocol(H11Protocol):
+    """One connection: who comes to a full door is answered without being read, and not too many connections come in."""
+
+    turnstile: Turnstile | None = None
+    _door = ""  # at which the request under way is counted
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > connections_at_most():
+            transport.write(FULL)
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        turnstile = self.turnstile
+        is_idle = self.conn.our_state is h11.IDLE and not self.conn.trailing_data[0]
+        door = turnstile.door(data) if turnstile and is_idle and not self._door else ""
+        if not door or turnstile is None:
+            super().data_received(data)
+            return
+        if turnstile.crowd.is_full(door):
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+            self.transport.write(turnstile.refusal(door))
+            return
+        turnstile.crowd.enter(door)
+        self._door = door
+        super().data_received(data)
+        if self.scope is not None:  # the application has not begun: its task is only made
+            typing.cast(dict[str, Any], self.scope)[COUNTED] = True
+
+    def on_response_complete(self) -> None:
+        self._leave()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        door, self._door = self._door, ""
+        if door and self.turnstile:
+            self.turnstile.crowd.leave(door)
+
+
+def connections_at_most() -> int:
+    """So many that files, the database and children still get descriptors when everybody comes (PROMISES F29)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - max(soft // 4, RESERVED), RESERVED) if soft != resource.RLIM_INFINITY else 100_000
+
+
+def server(app: Any, patience: Patience = DEMO, turnstile: Turnstile | None = None) -> Server:
     """A server for an ASGI application; its sockets come from outside."""
     leaving = Leaving(app)
+    protocol = type("Protocol", (Protocol,), {"turnstile": turnstile})
     made = Server(
         uvicorn.Config(
             leaving,
-            http="h11",  # strict about lengths and chunks (H23); another parser must be tried before it is used
+            http=protocol,  # h11, strict about lengths and chunks (H23); another parser must be tried before it is used
             log_config=None,
             access_log=False,
             server_header=False,
@@ -115,9 +178,9 @@ class House:
     async def __aenter__(self) -> "House":
         return self
 
-    async def open_web(self, app: Any, bound: socket.socket) -> None:
+    async def open_web(self, app: Any, bound: socket.socket, turnstile: Turnstile | None = None) -> None:
         """Serve `app`; returns when it answers."""
-        made = server(app, self._patience)
+        made = server(app, self._patience, turnstile)
         task = asyncio.create_task(made.serve(sockets=[bound]))
         self._servers.append((made, task))
         while not made.started:

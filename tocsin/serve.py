@@ -47,6 +47,7 @@ from tocsin.leases import LeaseLoop
 from tocsin.pulse import Part, Pulse, Ticks
 from tocsin.watch import Watch
 from web.app import create_app, hosts
+from web.gate import Turnstile
 from workers.app import Ringer, answers, broker, start_workers
 from workers.timers import Chore, Timers, outbox_chores
 
@@ -153,7 +154,7 @@ async def _up(
                 app = await _open_demo(house, hub, made, outside, app)
             door = smtp_door(hub)
             await house.open_door(door)
-            await house.open_web(app, web_socket)
+            await house.open_web(app, web_socket, Turnstile(hub.crowd))
             ready = _ready(hub, made)
             if ready_file is not None:
                 demo.write_private(ready_file, json.dumps(ready, indent=1))
@@ -212,7 +213,7 @@ async def _web(hub: Hub, bound: Any) -> None:
     told = told_to_stop()
     with _tended(hub, "web") as pulse, _ticking(pulse):
         async with House(_patience(hub)) as house:
-            await house.open_web(create_app(hub), bound)
+            await house.open_web(create_app(hub), bound, Turnstile(hub.crowd))
             log("web.ready", port=sockets.port_of(bound))
             sockets.tell("READY=1")
             await told.wait()
@@ -263,6 +264,7 @@ def _patience(hub: Hub) -> Patience:
 @contextlib.contextmanager
 def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
     """A door's process: it rings, says that it lives, and brings its own spool in; workers do the rest."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     ringer = None
     if hub.settings.redis_url:  # without it nobody hears a bell of this process: workers find the rows
         rooms = broker(hub.settings.redis_url)

@@ -19,6 +19,7 @@ from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.cti import CtiDoor
 from web.doors import Doors
+from web.gate import Gate
 from web.live import Live
 from web.porter import Porter
 from web.shell import Shell
@@ -55,7 +56,8 @@ def create_app(hub: Hub) -> ASGIApp:
     files = downloads.files_app(hub)
     served = downloads.ByHost(desk=app, files=files, files_url=hub.settings.files_url)
     known = downloads.Known([*app.routes, *files.routes])
-    return AccessLog(Shell(served, hub=hub, hosts=hosts(hub.settings)), known, clock=hub.clock)
+    shell = Shell(Gate(served, hub.crowd), hub=hub, hosts=hosts(hub.settings))
+    return AccessLog(shell, known, clock=hub.clock)
 
 
 def hosts(settings: Settings) -> set[str]:

@@ -64,6 +64,9 @@ class House(Protocol):
     @property
     def is_open(self) -> Callable[[], bool]: ...
 
+    @property
+    def is_full(self) -> Callable[[], bool]: ...
+
     def log(self, event: str, /, **ids: Any) -> None: ...
 
     def too_big(self, peer: str, helo: str) -> None: ...
@@ -328,6 +331,8 @@ class _Replies:
     ) -> str:
         if not self.door.is_open():
             return "452 4.3.1 no room at the moment, try again later"
+        if self.door.is_full():  # said before the mail comes: RFC 5321 §4.2.5 asks for no reason
+            return "451 4.3.2 too busy, try again later"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"

@@ -12,7 +12,7 @@ import pytest
 
 from channels.codecs.smtp_peers import network
 from channels.codecs.smtp_session import Limits
-from tests.channels.smtp_house import House, Line, held
+from tests.channels.smtp_house import MAIL, House, Line, held
 
 
 @pytest.mark.parametrize("endless", [b"x" * 65_536, b"X: 1\n" * 13_000], ids=["line", "headers"])
@@ -208,3 +208,18 @@ def test_h5_a_session_that_takes_too_long_ends_with_421(
     phone.send(b"a")
     assert phone.read().startswith("421 ")
     assert phone.read() == ""
+
+
+def test_r21_f39_a_full_door_says_451_before_the_mail_and_takes_the_next_one_when_it_is_not() -> None:
+    full = [True]
+    house = House(is_full=lambda: full[0])
+    try:
+        line = Line(house.address)
+        assert line.say("EHLO a", "MAIL FROM:<a@example.org>").startswith("451 4.3.2 ")
+        full[0] = False
+        assert line.say("MAIL FROM:<a@example.org>", "RCPT TO:<b@tocsin.example>").startswith("250")
+        assert line.say("DATA").startswith("354")
+        line.socket.sendall(MAIL + b".\r\n")
+        assert line.read().startswith("250 2.0.0 ")
+    finally:
+        house.close()

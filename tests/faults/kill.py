@@ -119,7 +119,9 @@ class KilledHub:
         """Walk, kill and start again, settle, judge; `meanwhile` does harm of its own and ends."""
         self._provider.obey(one.plan)
         more = {"more": self._outside.doors, "pauses": outside.PAUSES} if self._outside else {}
-        senders = Walkers(self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after, **more)
+        senders = Walkers(
+            self._made, stamp, area=one.area, ending=one.ending, ends_after=one.ends_after, **more
+        )
         self._warned.append(senders.answered.warned)
         sums = Sums(self._store, self._warned[-1:])
         senders.start()
@@ -224,7 +226,12 @@ class KilledHub:
 
 @contextmanager
 def warm_hub(
-    directory: Path, forge: Forge, *, postgres_url: str = "", database_url: str = "", has_redis: bool = False,
+    directory: Path,
+    forge: Forge,
+    *,
+    postgres_url: str = "",
+    database_url: str = "",
+    has_redis: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[WarmHouse, Running, Path, Store]]:
     """A furnished hub that has not been started, its provider, its clock and its rows; on SQLite without `postgres_url`."""

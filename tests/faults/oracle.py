@@ -131,9 +131,7 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
     is_piece = sa.or_(
         sa.and_(i.channel == "voice", i.external_id.contains("/")), i.id.in_(sa.select(piece.c.inbound))
     )  # of another message's report
-    lone = sa.select(i.id).where(
-        i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)), ~is_piece
-    )
+    lone = sa.select(i.id).where(i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)), ~is_piece)
     for row in unit.rows(lone):
         yield f"I2 {row.id} is filed without a report"
 

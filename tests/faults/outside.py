@@ -82,7 +82,9 @@ class Outside:
         scopes = frozenset({Scope.PEER})
         store.run(lambda unit: people.add_key(unit, "key_peer", self.peer_key, name="peer", organisation="邻省应急管理厅",
                                               person_id=None, scopes=scopes, at=at))  # fmt: skip
-        store.run(lambda unit: peers.add(unit, "neighbour", url, period=2, hosts=(), senders=(), by="per_1", at=at))
+        store.run(
+            lambda unit: peers.add(unit, "neighbour", url, period=2, hosts=(), senders=(), by="per_1", at=at)
+        )
 
     @property
     def doors(self) -> Mapping[str, Door]:
@@ -107,8 +109,17 @@ class Outside:
         usual = {"AccountSid": settings.twilio_account_sid, "ApiVersion": "2010-04-01", "CallSid": call,
                  "CallStatus": "in-progress", "Direction": "inbound", "From": number, "To": settings.twilio_from}  # fmt: skip
         record = f"{settings.twilio_base_url}/2010-04-01/Accounts/{settings.twilio_account_sid}/Recordings/RE{call[2:]}"
-        said = {"menu": {"Digits": "1"}, "place": {"SpeechResult": marker, "Confidence": "0.9"},
-                "said": {"RecordingSid": f"RE{call[2:]}", "RecordingUrl": record, "RecordingDuration": "7", "Digits": "#"}}  # fmt: skip
+        spoken = {
+            "RecordingSid": f"RE{call[2:]}",
+            "RecordingUrl": record,
+            "RecordingDuration": "7",
+            "Digits": "#",
+        }
+        said = {
+            "menu": {"Digits": "1"},
+            "place": {"SpeechResult": marker, "Confidence": "0.9"},
+            "said": spoken,
+        }
         posts = [("", usual | {"CallStatus": "ringing"})]
         posts += [(f"/{step}?l=zh-CN&t=0", usual | said[step]) for step in STEPS[: hangs_up_at or None]]
         posts.append(("/status", usual | {"CallStatus": "completed", "CallDuration": "40", "Duration": "1"}))
@@ -122,7 +133,9 @@ class Outside:
         """The three words of a call at the desk, each until it is answered."""
         for event in ("newCall", "answer", "hangup"):
             said = {"event": event, "from": "13800138000", "to": "12350", "direction": "in", "callId": marker}
-            _post(f"{made.url}/hooks/cti/{CTI}", json.dumps(said).encode(), {"Content-Type": "application/json"})
+            _post(
+                f"{made.url}/hooks/cti/{CTI}", json.dumps(said).encode(), {"Content-Type": "application/json"}
+            )
 
     def _chat(self, made: House, marker: str, n: int) -> None:
         """Posted until it hears 200; or it waits until the bot has asked past it."""
@@ -130,7 +143,9 @@ class Outside:
         if not self.is_polled:
             update = chat_update(_number(marker), text=marker, chat=chat)
             secret = {"X-Telegram-Bot-Api-Secret-Token": SECRET, "Content-Type": "application/json"}
-            _post(f"{made.url}/hooks/telegram", json.dumps(self._once(marker, lambda: update)).encode(), secret)
+            _post(
+                f"{made.url}/hooks/telegram", json.dumps(self._once(marker, lambda: update)).encode(), secret
+            )
             return
         mine = self._once(marker, lambda: self.chat.say(marker, chat=chat))["update_id"]
         _wait(lambda: all(one["update_id"] != mine for one in list(self.chat.telegram.updates)))
@@ -162,18 +177,27 @@ class Outside:
         name = marker.replace(" ", ".")
         key, tus = {"Idempotency-Key": name}, {"Tus-Resumable": "1.0.0"}
         report = made.api("POST", "/v1/reports", {"text": marker}, key="department", **key)["id"]
-        about = {"Upload-Length": str(len(FILE)), "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}"}
+        about = {
+            "Upload-Length": str(len(FILE)),
+            "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}",
+        }
         bearer = {"Authorization": f"Bearer {made.secrets.department}"} | tus
-        here = _ask("POST", f"{made.url}/v1/reports/{report}/attachments", b"", bearer | key | about).headers["Location"]
+        here = _ask("POST", f"{made.url}/v1/reports/{report}/attachments", b"", bearer | key | about).headers[
+            "Location"
+        ]
         data = _file_of(name)
-        while (got := int(_ask("HEAD", f"{made.url}{here}", None, bearer).headers["Upload-Offset"])) < len(data):
+        while (got := int(_ask("HEAD", f"{made.url}{here}", None, bearer).headers["Upload-Offset"])) < len(
+            data
+        ):
             end = next(part for part in PARTS if part > got)
             kind = {"Upload-Offset": str(got), "Content-Type": "application/offset+octet-stream"}
             _ask("PATCH", f"{made.url}{here}", data[got:end], bearer | kind)
 
     def _push(self, made: House, marker: str, n: int) -> None:
         """A peer's alert: the same bytes again until they are taken."""
-        data = self._once(marker, lambda: bulletin_kit.xml(_slug(marker), datetime.now(UTC).replace(microsecond=0)))
+        data = self._once(
+            marker, lambda: bulletin_kit.xml(_slug(marker), datetime.now(UTC).replace(microsecond=0))
+        )
         kind = {"Content-Type": "application/cap+xml", "Authorization": f"Bearer {self.peer_key}"}
         _post(f"{made.url}/v1/bulletins", data, kind)
 
@@ -187,7 +211,9 @@ class Outside:
 
     def _publish(self, marker: str) -> str:
         at = datetime.now(UTC).replace(microsecond=0)
-        url = self.site.put(f"/{_slug(marker)}.xml", bulletin_kit.xml(_slug(marker), at), kind="application/cap+xml")
+        url = self.site.put(
+            f"/{_slug(marker)}.xml", bulletin_kit.xml(_slug(marker), at), kind="application/cap+xml"
+        )
         named = [f"{self.site.url}{path}" for path in self.site.pages if path.endswith(".xml")]
         self.site.put("/alerts.atom", atom([(one, f"{at:%Y-%m-%dT%H:%M:%SZ}") for one in named]),
                       kind="application/atom+xml")  # fmt: skip
@@ -212,14 +238,22 @@ class Outside:
     def found(self, unit: Unit) -> list[str]:
         """The markers of everything that came by these doors, each as often as it stands there."""
         i = t.inbound.c
-        calls = sa.select(i.external_id).join(t.report_row, t.report_row.c.id == i.report).where(i.channel == "voice")
+        calls = (
+            sa.select(i.external_id)
+            .join(t.report_row, t.report_row.c.id == i.report)
+            .where(i.channel == "voice")
+        )
         named = [_marker(row.external_id) for row in unit.rows(calls) if "/" not in row.external_id]
         named += [row.call_id for row in unit.rows(sa.select(ring.c.call_id))]
         named += [row.identifier.replace("_", " ") for row in unit.rows(sa.select(bulletin.c.identifier))]
         faxes = sa.select(i.report).where(i.channel == "fax", i.state == "filed")
         for row in unit.rows(faxes):
             report = reports.get(unit, row.report)
-            named += [one.name.removesuffix(".tif").replace("_", " ") for one in report.content.attachments] if report else []
+            named += (
+                [one.name.removesuffix(".tif").replace("_", " ") for one in report.content.attachments]
+                if report
+                else []
+            )
         return named
 
     def broken(self, unit: Unit) -> list[str]:
@@ -238,7 +272,9 @@ class Outside:
                 found.append(f"I2 {marker!r} has the files {said.get('files')}")
             elif kind == "import":
                 name = marker.replace(" ", ".")
-                count = sum(of_text.get(f"row {k} of {name}", {}).get("count", 0) == 1 for k in range(FILLERS))
+                count = sum(
+                    of_text.get(f"row {k} of {name}", {}).get("count", 0) == 1 for k in range(FILLERS)
+                )
                 if count != FILLERS:
                     found.append(f"I2 {count} of {FILLERS} rows of {marker!r} are there once")
         return found

@@ -31,7 +31,9 @@ def run(seed: int, tmp_path, forge: Forge, server: str, *, rounds: int = ROUNDS,
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
-def test_r1_r2_f1_f2_a_hub_killed_twice_loses_and_doubles_nothing_at_any_door(server, forge, tmp_path) -> None:
+def test_r1_r2_f1_f2_a_hub_killed_twice_loses_and_doubles_nothing_at_any_door(
+    server, forge, tmp_path
+) -> None:
     assert run(200, tmp_path, forge, server, rounds=1, deaths=2) == 2
 
 

@@ -29,6 +29,7 @@ from tests.conftest import AREAS, ORGANISATION
 from tests.servers import wait_for
 from tocsin import house
 from web.app import create_app
+from web.gate import Turnstile
 
 SITE = "http://127.0.0.1:8000"
 SID, AUTH = "AC" + "0a" * 16, "s3cret-of-the-tests"
@@ -193,7 +194,7 @@ def served(hub: Hub, *, port: int = 0) -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
         port = int(bound.getsockname()[1])
-        server = house.server(create_app(hub), house.DEMO)
+        server = house.server(create_app(hub), house.DEMO, Turnstile(hub.crowd))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         wait_for(port)
