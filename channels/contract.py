@@ -49,6 +49,19 @@ class Repeats(Protocol):
     repeats_after: timedelta  # once
 
 
+@runtime_checkable
+class Weighs(Protocol):
+    """A wire of which one call may be several messages of the provider: it counts each, in pace and in window."""
+
+    def weight(self, payload: bytes) -> int:
+        """How many messages this text is; 1 for what is no text."""
+
+
+def weight_of(wire: Wire, payload: bytes) -> int:
+    """How many messages one call with this payload is at the provider."""
+    return max(wire.weight(payload), 1) if isinstance(wire, Weighs) else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
     """An administrative division as a reader knows it; `centre` is (longitude, latitude), WGS 84 degrees."""

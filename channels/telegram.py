@@ -67,22 +67,15 @@ class Telegram:
     async def call(self, part: Part) -> Sequence[Answer]:
         """Send one message; its text is `part.payload`, byte for byte.
 
-        Raises NotNow, Never(code="config" | "payload") or Unsure. A group that has become a supergroup is followed
-        to its new number, once: nothing was sent to the old one.
+        Raises NotNow, Never(code="config" | "payload") or Unsure. A group that has become a supergroup is answered
+        with its new number: nothing was sent to the old one, and another send is another attempt.
         """
         (item,) = part.items
         try:
             text = part.payload.decode()
         except UnicodeDecodeError:
             raise Never("the payload is not UTF-8", code="payload") from None
-        try:
-            return [await self._send(item, item.address, text)]
-        except ChatMigrated as moved:
-            number = str(moved.new_chat_id)
-        try:
-            return [await self._send(item, number, text, code=f"migrated:{number}")]
-        except ChatMigrated:
-            return [_failed(item, "migrated_again")]
+        return [await self._send(item, text)]
 
     async def updates(self, offset: int, wait: timedelta = WAIT) -> list[dict[str, Any]]:
         """What has come in since; `offset` confirms everything before it. 0 confirms nothing.
@@ -111,30 +104,36 @@ class Telegram:
         for _, request, _ in bots.values():
             await request.shutdown()
 
-    async def _send(self, item: Item, chat: str, text: str, code: str = "") -> Answer:
-        """One sendMessage. Raises ChatMigrated, NotNow, Never or Unsure."""
+    async def _send(self, item: Item, text: str) -> Answer:
+        """One sendMessage. Raises NotNow, Never or Unsure."""
         bot = self._bot("send")
         try:
             made = await bot.send_message(
-                chat_id=chat, text=text, link_preview_options=LinkPreviewOptions(is_disabled=True)
+                chat_id=item.address, text=text, link_preview_options=LinkPreviewOptions(is_disabled=True)
             )
             sent = f"{int(made.chat.id)}:{int(made.message_id)}"
-        except ChatMigrated:
-            raise
+        except ChatMigrated as moved:
+            state, to = DeliveryState.QUEUED, str(moved.new_chat_id)
+            return Answer(delivery_id=item.delivery_id, state=state, code="migrated", moved_to=to)
         except Forbidden:  # blocked by the user, kicked from the group, user is deactivated
             return _failed(item, "blocked", is_gone=True)
         except BadRequest as error:  # chat not found, not enough rights, ...
             return _failed(item, re.sub(r"[^a-z0-9]+", "_", str(error).lower())[:40])
+        except Conflict:  # said of polling; of a message it is a refusal that says nothing of whom it is for
+            raise NotNow("refused, and not for this chat", code="409") from None
         except TelegramError as error:
             raise _meaning(error, Unsure) from None
         except (TypeError, ValueError, KeyError, AttributeError):
             raise Unsure("success, but not a Message", code="garbage") from None
-        return Answer(delivery_id=item.delivery_id, state=DeliveryState.SENT, provider_id=sent, code=code)
+        return Answer(delivery_id=item.delivery_id, state=DeliveryState.SENT, provider_id=sent)
 
     async def _asked(self, method: str, asked: Mapping[str, Any], seconds: float) -> Any:
         bot = self._bot("ask")
         try:
             return await bot.do_api_request(method, api_kwargs=dict(asked), read_timeout=seconds)
+        except Conflict:
+            detail = "another program asks for the same updates, or a webhook is set"
+            raise Never(detail, code="other_poller") from None
         except TelegramError as error:
             raise _meaning(error, NotNow) from None
 
@@ -165,8 +164,6 @@ def _meaning(error: TelegramError, otherwise: Callable[..., DeliveryError]) -> D
         return NotNow("flood control", code="429", retry_after=wait)
     if isinstance(error, InvalidToken):
         return Never("the token is refused", code="config")
-    if isinstance(error, Conflict):
-        return Never("another program asks for the same updates, or a webhook is set", code="other_poller")
     if type(error.__cause__).__name__ in _UNSENT:
         return NotNow("no connection", code="no_connection", is_down=True)
     return otherwise("no definite answer", code=type(error).__name__)

@@ -125,10 +125,11 @@ class Answer:
     """What the provider said about one item of a call."""
 
     delivery_id: str
-    state: DeliveryState  # ACCEPTED, SENT or FAILED
+    state: DeliveryState  # ACCEPTED, SENT or FAILED; QUEUED with `moved_to`
     provider_id: str = ""
     code: str = ""  # the provider's own code, verbatim
     is_gone: bool = False  # nobody is there any more to get anything: its subscriptions end
+    moved_to: str = ""  # nothing was sent: it has this address now, for another attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

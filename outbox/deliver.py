@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from channels.contract import Wire
+from channels.contract import Wire, weight_of
 from domain.errors import Never, NotNow, Unavailable
 from domain.parcel import DeliveryState, ParcelState
 from outbox import ending, receipts
@@ -92,7 +92,7 @@ def _turn(out: Outgoing, held: Claim) -> Ended:
         end = _end_of_turn(out, held, said, breaker, turn_ends, is_other=wire is not before)
         if end is not None:
             return end() if _note(out, held, said, lease_ends) else Ended.FENCED
-        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace)
+        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace, held.payload)
         began = _go_on(out, held, said, most=most, until=lease_ends, spare=out.spare_name(wire))
         if began is None:
             return Ended.FENCED
@@ -212,7 +212,9 @@ def _results(outcome: Outcome) -> list[Result]:
     found = []
     for slot, item in zip(slots, outcome.call.part.items, strict=True):
         answer = said.get(item.delivery_id)
-        if answer is None or answer.state not in definite:
+        if answer is not None and answer.moved_to and answer.state is DeliveryState.QUEUED:
+            found.append(Result(seq=slot.seq, state=DeliveryState.QUEUED, moved_to=answer.moved_to[:200]))
+        elif answer is None or answer.state not in definite:
             found.append(Result(seq=slot.seq, state=DeliveryState.UNSURE, code="no_answer"))
         else:
             found.append(Result(seq=slot.seq, state=answer.state, provider_id=answer.provider_id[:80],
@@ -303,11 +305,12 @@ def _bury(out: Outgoing, held: Claim, code: str) -> Ended:
     return Ended.BURIED
 
 
-def _slice_size(wire: Wire, pace: Pace) -> int:
-    in_time = int(pace.calls_per_second * SLICE_LASTS.total_seconds()) * wire.items_per_call
+def _slice_size(wire: Wire, pace: Pace, payload: bytes) -> int:
+    weight = weight_of(wire, payload)
+    in_time = int(pace.calls_per_second * SLICE_LASTS.total_seconds() / weight) * wire.items_per_call
     if wire.items_per_call > 1:
         return max(min(wire.items_per_call * wire.window, in_time), wire.items_per_call)
-    return max(min(2 * wire.window, SLICE, in_time), 1)
+    return max(min(2 * wire.window // weight, SLICE, in_time), 1)
 
 
 def _backoff(failures: int) -> timedelta:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from channels.contract import Wire
+from channels.contract import Wire, weight_of
 from domain.errors import Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, Item, Part
 from outbox.breaker import Breaker
@@ -69,6 +69,9 @@ class _Slice:
     ) -> None:
         self.wire, self.calls, self.pace, self.guard, self.breaker = wire, calls, pace, guard, breaker
         self.is_urgent, self.has_other = is_urgent, has_other
+        self.weight = (
+            weight_of(wire, calls[0].part.payload) if calls else 1
+        )  # one payload, so all weigh alike
         self.is_halted = False  # one of its calls was told to wait: no other begins
         self.outcomes: list[Outcome | None] = [None] * len(calls)
         self._left = len(calls)
@@ -218,8 +221,9 @@ class Courier:
     async def _turn(self, call: Call, of: _Slice) -> Refusal | None:
         """Wait for the pace, then look: nothing is awaited between the last look and the call."""
         if not (of.is_halted or self._is_closing):
-            if not of.pace.try_take():
-                await of.pace.take(is_urgent=of.is_urgent)
+            for _ in range(of.weight):
+                if not of.pace.try_take():
+                    await of.pace.take(is_urgent=of.is_urgent)
             for slot in call.slots:
                 refusal = await of.guard.refusal(slot)
                 if refusal is not None:

@@ -70,6 +70,7 @@ class Result:
     provider_id: str = ""
     code: str = ""
     gone: str = ""  # the address, when nobody is there any more to get anything
+    moved_to: str = ""  # with queued: the address it has now, which is tried once
     # no call began: the attempt is taken back, or it would stand behind those that had one
     is_unmade: bool = False
 

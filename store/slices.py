@@ -48,14 +48,19 @@ _MARK = (  # SQLite, second half
     " WHERE parcel = :parcel AND seq IN (SELECT value FROM json_each(:seqs))"
 )
 
+MOVED = (
+    "moved"  # code of a delivery that has another address than it was promised to; what waits keeps its code
+)
 _ANSWER = (  # SQLite: all answers in one statement, their rows between the two halves
-    "UPDATE delivery SET state = a.column2, provider_id = coalesce(provider_id, a.column3), code = a.column4,"
+    "UPDATE delivery SET state = a.column2, provider_id = coalesce(provider_id, a.column3),"  # noqa: S608 (our own words)
+    f" code = CASE WHEN a.column2 = '{_S.QUEUED}' THEN code ELSE a.column4 END,"
     " attempts = attempts - a.column5, changed_at = ? FROM (VALUES ",
     f") AS a WHERE parcel = ? AND seq = a.column1 AND state = '{_S.SENDING}'",
 )
 _ANSWERS = (  # PostgreSQL: one statement for all
     "UPDATE delivery SET state = n.state, provider_id = coalesce(delivery.provider_id, n.provider_id),"  # noqa: S608 (our own words)
-    " code = n.code, attempts = delivery.attempts - n.unmade, changed_at = :at"
+    f" code = CASE WHEN n.state = '{_S.QUEUED}' THEN delivery.code ELSE n.code END,"
+    " attempts = delivery.attempts - n.unmade, changed_at = :at"
     " FROM unnest(CAST(:seqs AS integer[]), CAST(:states AS text[]), CAST(:provider_ids AS text[]),"
     " CAST(:codes AS text[]), CAST(:unmade AS integer[])) AS n(seq, state, provider_id, code, unmade)"
     f" WHERE delivery.parcel = :parcel AND delivery.seq = n.seq AND delivery.state = '{_S.SENDING}'"
@@ -79,6 +84,7 @@ _ONE = (  # of a row that a receipt has changed meanwhile
     .values(
         state=sa.bindparam("new_state"),
         provider_id=sa.bindparam("new_provider_id"),
+        address=sa.bindparam("new_address"),
         code=sa.bindparam("new_code"),
         changed_at=sa.bindparam("new_changed_at", type_=Instant()),
         attempts=_d.attempts - sa.bindparam("unmade", type_=sa.Integer()),
@@ -178,7 +184,7 @@ def _record(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
     if not results:
         return frozenset()
     bearers, waiting = _named(unit, held, results)
-    if bearers or not _answer(unit, held, results, at):
+    if bearers or any(r.moved_to for r in results) or not _answer(unit, held, results, at):
         _answer_each(unit, held, results, bearers, at)
     return waiting
 
@@ -249,6 +255,8 @@ def _change(
 ) -> dict[str, Any] | None:
     """The new columns of one delivery; None when its row already says as much or more."""
     result, name = given, given.provider_id
+    if given.moved_to and row.code == MOVED:  # followed once: a list that goes round in circles ends here
+        result = replace(given, state=DeliveryState.FAILED, code="moved_again", moved_to="")
     if name and bearers.get(name, set()) - {(held.parcel, row.seq)}:
         result = replace(given, state=DeliveryState.UNSURE, provider_id="", code="provider_id_repeated")
     elif name:
@@ -258,12 +266,14 @@ def _change(
     if after is None and provider_id == row.provider_id:
         return None
     is_raised = after is not None
+    code = MOVED if result.moved_to else row.code if after is DeliveryState.QUEUED else result.code[:40]
     return {
         "of_parcel": held.parcel,
         "of_seq": row.seq,
         "new_state": after.value if after is not None else row.state,
         "new_provider_id": provider_id,
-        "new_code": result.code[:40] if is_raised else row.code,
+        "new_address": (is_raised and result.moved_to) or row.address,
+        "new_code": code if is_raised else row.code,
         "new_changed_at": at if is_raised else row.changed_at,
         "unmade": int(given.is_unmade and is_raised),
     }

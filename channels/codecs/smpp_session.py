@@ -7,7 +7,7 @@ unanswered requests), §7.2 (timers).
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,6 +43,7 @@ class Session:
         """`asks_every`: of enquire_link on a quiet link; shorter than what gateways drop a session for."""
         self._where, self._deliver = where, deliver
         self._answers_within, self._asks_every = answers_within.total_seconds(), asks_every.total_seconds()
+        self._places, self._line = window, asyncio.Lock()
         self._window, self._at_work = asyncio.Semaphore(window), asyncio.Semaphore(AT_WORK)
         self._waiting: dict[int, asyncio.Future[Pdu]] = {}
         self._sequence, self._writer = 0, None  # type: int, asyncio.StreamWriter | None
@@ -58,17 +59,43 @@ class Session:
         """Whether a message can be submitted now."""
         return self._bound.is_set()
 
-    async def submit(self, body: bytes) -> Pdu:
-        """Send one submit_sm; its answer, of whatever status.
+    async def submit(self, bodies: Sequence[bytes]) -> list[Pdu | BaseException]:
+        """Send the submit_sm of one text; for each its answer, of whatever status, or NotNow, or Unsure.
 
-        Raises NotNow while nothing has left, Unsure as soon as its bytes may have.
+        It has places of the window for all of them before the first one leaves: a text that waits half sent among
+        others would be late as a whole. Raises NotNow while none has left.
         """
         try:
             await asyncio.wait_for(self._bound.wait(), self._answers_within / 4)
         except TimeoutError:
             raise NotNow("not bound", code=self.refusal or "not_bound", is_down=True) from None
-        async with self._window:
-            return await self._ask(Command.SUBMIT_SM, body)
+        places = min(len(bodies), self._places)
+        async with self._held(places):
+            said: list[Pdu | BaseException] = []
+            for start in range(0, len(bodies), places):
+                some = (self._ask(Command.SUBMIT_SM, body) for body in bodies[start : start + places])
+                said += await asyncio.gather(*some, return_exceptions=True)
+        return said
+
+    @contextlib.asynccontextmanager
+    async def _held(self, places: int) -> AsyncIterator[None]:
+        """So many places of the window. Raises NotNow when they do not become free."""
+        taken = 0
+        try:
+            try:
+                async with (
+                    asyncio.timeout(self._answers_within / 2),
+                    self._line,
+                ):  # or two texts hold half each
+                    while taken < places:
+                        await self._window.acquire()
+                        taken += 1
+            except TimeoutError:
+                raise NotNow("no place in the window", code="window") from None
+            yield
+        finally:
+            for _ in range(taken):
+                self._window.release()
 
     async def aclose(self) -> None:
         """Unbind, as far as the other side still listens; safe to call twice."""

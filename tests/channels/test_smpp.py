@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from channels.codecs import gsm7, smpp_deliver, smpp_pdu, sms_parts
 from channels.codecs.smpp_pdu import BadPdu, Command, Pdu, Short, Status, Tag
 from channels.codecs.smpp_session import Where
+from channels.contract import weight_of
 from channels.smpp import Desk, SmppSms
 from channels.text import segments
 from domain.errors import BadInput, Never, NotNow, Unavailable, Unsure
@@ -367,6 +368,54 @@ def test_the_window_bounds_what_is_unanswered_and_fills_itself(there) -> None:
 
     assert len(_run(there, work, window=8)) == 40
     assert there.smsc.most_waiting == 8
+
+
+def test_long_texts_get_their_places_of_the_window_whole_and_none_is_left_half_sent(there) -> None:
+    there.smsc.delay, there.smsc.most_waiting = 0.02, 0
+    parts = segments(LONG).parts
+    assert parts > 1
+
+    async def work(house: House):
+        some = (house.call(LONG, delivery=f"d{n}", to=f"+8613800138{n:03d}") for n in range(12))
+        return await asyncio.gather(*some)
+
+    assert {answer.state for answer in _run(there, work, window=parts + 1)} == {DeliveryState.ACCEPTED}
+    assert there.smsc.most_waiting == parts  # one text at once: the one place left is not enough for another
+    assert {tuple(texts) for texts in there.smsc.phones().values()} == {(LONG,)}
+
+
+def test_a_text_with_more_parts_than_the_window_is_sent_all_the_same(there) -> None:
+    there.smsc.delay, there.smsc.most_waiting = 0.02, 0
+    answer = _run(there, lambda house: house.call("水" * 600), window=4)
+    assert (answer.state, there.smsc.most_waiting) == (DeliveryState.ACCEPTED, 4)
+    assert there.smsc.phones()[PHONE[1:]] == ["水" * 600]
+
+
+def test_a_window_that_stays_full_is_provably_not_taken(there) -> None:
+    there.script({"to": PHONE[1:], "act": "silent", "times": 1})
+
+    async def work(house: House):
+        first = asyncio.ensure_future(house.call())
+        await _until(lambda: there.smsc.taken or there.smsc.most_waiting)
+        try:
+            await house.call(to="+8613800138001")
+        finally:
+            with pytest.raises(Unsure):
+                await first
+
+    there.smsc.most_waiting = 0
+    with pytest.raises(NotNow) as raised:
+        _run(there, work, window=1)
+    assert (raised.value.code, raised.value.is_down) == ("window", False)
+    assert "8613800138001" not in there.smsc.phones()
+
+
+def test_a_text_weighs_as_many_messages_as_the_centre_counts(there) -> None:
+    async def work(house: House):
+        return [weight_of(house.wire, text.encode()) for text in (TEXT, LONG, "水" * 600)]
+
+    assert _run(there, work) == [1, segments(LONG).parts, segments("水" * 600).parts]
+    assert _run(there, work, long="payload") == [1, 1, 1]
 
 
 def test_a_quiet_link_is_asked_whether_it_lives_and_a_lost_one_is_bound_again(there) -> None:

@@ -83,6 +83,50 @@ def test_f27_who_has_blocked_the_bot_fails_alone_and_is_no_subscriber_any_more(h
     assert out == {"102"}
 
 
+def _rows(to: World) -> dict[str, tuple[str, int, str]]:
+    """address -> (state, attempts, code) of the warning's deliveries."""
+    d, p, of = t.delivery.c, t.parcel_row.c, t.dispatch.c
+    query = (
+        sa.select(d.address, d.state, d.attempts, d.code)
+        .join(t.parcel_row, p.id == d.parcel)
+        .join(t.dispatch, of.id == p.dispatch)
+        .where(of.release.is_not(None))
+    )
+    rows = to.hub.store.read(lambda unit: unit.rows(query))
+    return {row.address: (row.state, row.attempts, row.code) for row in rows}
+
+
+def test_r4_a_group_that_has_moved_is_followed_by_an_attempt_of_its_own_and_once(hub, telegram) -> None:
+    telegram.script({"to": "-500", "act": "migrated", "migrate_to": "-1001"})
+    place, _ = _release(hub)
+    assert _rows(hub)["-1001"] == ("sent", 2, "")
+    assert "-500" not in _rows(hub)
+    assert hub.post("officer", f"{place}/cancel", {"reason": "结束"}, key=None).status_code == 200
+    run_all(hub.hub.outgoing)
+    assert telegram.said(-1001)[-1] == _frozen(hub)["lift"]  # the ending goes to where the warning went
+
+
+def test_r4_who_moves_a_second_time_is_not_followed_round_in_circles(hub, telegram) -> None:
+    telegram.script(
+        {"to": "-500", "act": "migrated", "migrate_to": "-1001"},
+        {"to": "-1001", "act": "migrated", "migrate_to": "-500"},
+    )
+    _release(hub)
+    assert _rows(hub)["-1001"] == ("failed", 2, "moved_again")
+
+
+def test_f27_a_refusal_that_is_about_polling_ends_no_recipient(hub, telegram) -> None:
+    telegram.script({"to": "101", "act": "conflict", "times": 1})
+    place, _ = _release(hub)
+
+    def is_over() -> bool:
+        hub.clock.forward(seconds=5)
+        run_all(hub.hub.outgoing)
+        return _states(hub, place) == {"sent": 3}
+
+    until(is_over)
+
+
 def test_r4_an_answer_that_never_came_is_unsure_shown_and_not_repeated(hub, telegram) -> None:
     telegram.script({"to": "102", "act": "reset_taken"})
     place, _ = _release(hub)

@@ -137,6 +137,27 @@ def test_a_pause_the_provider_asked_for_holds_everyone_and_then_ends():
     asyncio.run(pace.take())
 
 
+def test_a_call_that_is_several_messages_takes_as_many_of_the_pace(store, at, tmp_path):
+    class Counted(Pace):
+        taken = 0
+
+        def try_take(self) -> bool:
+            self.taken += 1
+            return True
+
+    class Long(Wire):
+        def weight(self, payload: bytes) -> int:
+            return len(payload) // 10
+
+    pace, wire = Counted(100, burst=10), Long()
+    out = outgoing(store, at, tmp_path, wire=wire, pace=pace)
+    subscribe(store, at, phones(3))
+    approve(store, at)
+    run_all(out)
+    (payload,) = wire.payloads
+    assert (len(wire.taken), pace.taken) == (3, 3 * (len(payload) // 10))
+
+
 @pytest.mark.parametrize("rate", [0, -1])
 def test_no_share_lets_nothing_through(rate):
     with pytest.raises(NotNow):
