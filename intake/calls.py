@@ -24,9 +24,8 @@ from store.unit import Unit
 CHANNEL = "voice"
 OPEN, ABANDONED, MACHINE, HIDDEN = "call_open", "abandoned_call", "machine_transcript", "hidden_number"
 NO_TEXT = "no_readable_text"
-WAIT = timedelta(seconds=1)  # for the call itself, which another worker is filing
+WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)  # for the call itself, which is being filed
 ONCE = frozenset({"sender", "call_ended"})  # facts whose first word is kept: later ones say the same
-TRIES = 60  # then it is shelved: its call can be read by nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +53,15 @@ def hear(
     whole = inbox.named(unit, CHANNEL, name)
     if whole is None:
         _begin(unit, piece, name, at)
-    call = inbox.load(unit, whole, read_blob) if whole else None
+    stand = inbox.stand_of(unit, whole) if whole else None
+    if whole is None or stand is None or stand[0] is Arrival.RECEIVED:
+        # However often: a piece is tried more often than its call, which ends filed or on the shelf.
+        inbox.postpone(unit, piece.id, at + min(WAIT * (1 << min(piece.tries, 16)), LONGEST_WAIT))
+        return Heard()
+    call = inbox.load(unit, whole, read_blob) if stand[0] is Arrival.FILED else None
     report = reports.get(unit, call.report_id, lock=True) if call else None
-    if call is None or report is None:
-        if piece.tries >= TRIES or (call and call.state is Arrival.SHELVED):
-            inbox.shelve(unit, piece, "no_call", at)
-        else:
-            inbox.postpone(unit, piece.id, at + WAIT)
+    if call is None or report is None:  # shelved, or settled without a report
+        inbox.shelve(unit, piece, "no_call", at)
         return Heard()
     if not inbox.move(unit, piece, "file"):
         return Heard()

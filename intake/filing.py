@@ -6,9 +6,10 @@ from datetime import datetime, timedelta, tzinfo
 
 from channels.codecs.return_path import ReturnPath
 from channels.codecs.stop_word import is_stop
-from domain.errors import BadInput, HubError, NotFound, Tampered
+from domain.errors import BadInput, HubError, Unavailable
 from domain.events import is_code
 from domain.place import canonical
+from domain.proof import Mark
 from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
 from intake import bounces, calls, chat_commands, follow_ups, proofs, rings, threads
 from intake import reading as readings
@@ -26,7 +27,8 @@ from store.unit import Unit
 from templates import notice_texts
 
 WAIT = timedelta(seconds=30)  # before a message whose filing failed for a passing reason is tried again
-TRIES = 5  # then it is filed unread: an officer with the original beats a sixth try
+TRIES = 5  # then it is filed unread, or shelved: an officer with the original beats a sixth try
+CANNOT = "cannot_be_filed"  # finding: what is wrong is ours, and nobody knows it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +46,26 @@ class Filing:
     looks_at_senders: bool = False  # DNS can be asked, after filing, whether a mail is from whom it says
     zone: tzinfo = CHINA  # in which a year of numbered faxes begins
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
+    on_bug: Callable[[str, Exception], object] = field(default=lambda _what, _error: None)
 
     def file(self, inbound_id: str) -> str | None:
         """File one message; the report id, or None when there is nothing left to do.
 
         Safe to run twice and side by side: the arrival's move is a compare-and-set. Whatever the bytes
         are, a report comes of them, unless a mail of ours came back; what no parser got through is also
-        on the shelf.
+        on the shelf, and so is what nothing at all could be made of.
         """
         try:
-            arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
-        except (Tampered, NotFound) as error:
-            reason = error.code
-            self.store.run(lambda unit: self._set_aside(unit, inbound_id, reason))
-            return None
+            return self._filed(inbound_id)
+        except Unavailable:  # the store, or no child: nothing is wrong with the message
+            raise
+        except Exception as error:  # one message must not be tried for ever, nor be lost
+            if not isinstance(error, HubError | OSError):
+                self.on_bug("file", error)
+            return self._not_filed(inbound_id, _code(error))
+
+    def _filed(self, inbound_id: str) -> str | None:
+        arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
         if arrived is None or arrived.state is not Arrival.RECEIVED:
             return None
         mark = proofs.mark_of(self.proof_key, arrived.inbound)
@@ -78,6 +86,9 @@ class Filing:
             at = self.clock()
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
             return None
+        return self._entered(arrived, found, content, mark)
+
+    def _entered(self, arrived: Arrived, found: Reading, content: Content, mark: Mark | None) -> str | None:
         at = self.clock()
         if mark is not None and proofs.says_nothing_else(mark, arrived.inbound, found, content):
             self.store.run(lambda unit: proofs.settle(unit, arrived, mark, at))
@@ -162,10 +173,26 @@ class Filing:
             findings=found.findings,
         )
 
-    def _set_aside(self, unit: Unit, inbound_id: str, reason: str) -> None:
-        """Bytes that no longer open: destroyed key, or tampered with."""
-        shelf.put(unit, "inbound", reason, origin=inbound_id, at=self.clock())
-        inbox.postpone(unit, inbound_id, self.clock() + timedelta(days=1))
+    def _not_filed(self, inbound_id: str, reason: str) -> str | None:
+        """Try it again some times; then file it unread, and what cannot even be opened goes to the shelf."""
+        found = self.store.read(lambda unit: inbox.stand_of(unit, inbound_id))
+        if found is None or found[0] is not Arrival.RECEIVED:
+            return None
+        at = self.clock()
+        if found[1] < TRIES:
+            self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
+            return None
+        try:
+            arrived = self.store.read(lambda unit: inbox.load(unit, inbound_id, self.blobs.get))
+            if arrived and not calls.is_piece(arrived.inbound):
+                unread = readings.unread(arrived.inbound, reason, self.locale)
+                return self._entered(arrived, unread, self._content(unread, ()), None)
+        except Unavailable:
+            raise
+        except Exception as error:  # destroyed key, altered bytes, or as before
+            reason = error.code if isinstance(error, HubError) else reason
+        self.store.run(lambda unit: inbox.set_aside(unit, inbound_id, reason, at))
+        return None
 
 
 def _enter(
@@ -219,6 +246,10 @@ def _enter(
     threads.begin(unit, arrived, here, at)
     return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited),
             ("study_report", report.id)]  # fmt: skip
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, HubError) else CANNOT
 
 
 def _settle(

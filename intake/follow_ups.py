@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.further import STILL_READ, Further
-from domain.report import Content, Fact, Inbound, Report
+from domain.report import Arrival, Content, Fact, Inbound, Report
 from store import blobs as blob_book
 from store import follow_ups, inbox, journal, reports
 from store.inbox import Arrived
 from store.unit import Unit
 
-WAIT = timedelta(seconds=1)  # for the first report, which another worker is filing
-TRIES = 60  # then its first message lies on a shelf, and this one is read without it
+WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)  # for the first report, which is being filed
+TRIES = 60  # half an hour: for a first message that is not stored yet, since it lies in a spool
 # Facts of which only the newest is true; of the others (positions, times, senders) all are kept beside each other.
 REPLACED = ("place", "subject", "contact")
 
@@ -28,10 +28,11 @@ def join(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> bool:
     False: the report is not read any more, the caller makes another one of it.
     """
     report = reports.get(unit, followed(arrived.inbound), lock=True)
-    if report is None and arrived.tries >= TRIES:
-        return False
     if report is None:
-        inbox.postpone(unit, arrived.id, at + WAIT)
+        first = inbox.by_report(unit, followed(arrived.inbound))
+        if (first.state != Arrival.RECEIVED.value) if first else arrived.tries >= TRIES:
+            return False  # its first message lies on a shelf: this one is read without it
+        inbox.postpone(unit, arrived.id, at + min(WAIT * (1 << min(arrived.tries, 16)), LONGEST_WAIT))
         return True
     if report.state not in STILL_READ:
         return False

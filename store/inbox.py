@@ -254,6 +254,25 @@ def shelve(unit: Unit, arrived: Arrived, reason: str, at: datetime) -> None:
         journal.append(unit, "inbound", arrived.id, "shelve", by="system", at=at, detail={"reason": reason})
 
 
+def set_aside(unit: Unit, inbound_id: str, reason: str, at: datetime) -> bool:
+    """Shelve a waiting message that cannot even be opened; False when it waits no more."""
+    i = t.inbound
+    after = ARRIVALS.after(Arrival.RECEIVED, "shelve").value
+    waiting = (i.c.id == inbound_id, i.c.state == Arrival.RECEIVED.value)
+    if unit.execute(i.update().where(*waiting).values(state=after)).rowcount != 1:
+        return False
+    shelf.put(unit, "inbound", reason[:60], origin=inbound_id, at=at)
+    journal.append(unit, "inbound", inbound_id, "shelve", by="system", at=at, detail={"reason": reason[:60]})
+    return True
+
+
+def stand_of(unit: Unit, inbound_id: str) -> tuple[Arrival, int] | None:
+    """(where it stands, how often it was tried) of a message, without opening it."""
+    i = t.inbound.c
+    row = unit.row(sa.select(i.state, i.tries).where(i.id == inbound_id))
+    return (Arrival(row.state), row.tries) if row else None
+
+
 def reprocess(unit: Unit, inbound_id: str, *, by: str, at: datetime) -> bool:
     """Take a message from the shelf: it is filed like a fresh one. False if it does not lie there."""
     i = t.inbound

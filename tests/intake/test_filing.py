@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,11 +14,11 @@ import sqlalchemy as sa
 from channels.codecs.mail_id import external_id
 from domain.report import Inbound, State
 from intake import desk
-from intake.filing import Filing
+from intake.filing import CANNOT, TRIES, Filing
 from intake.reading import Locale
 from intake.spool import Spool
 from sandbox.pool import Pool
-from store import audience, inbox, reports
+from store import audience, inbox, reports, shelf
 from store import tables as t
 from store.blobs import Blobs
 from tests.corpora import corpora
@@ -207,8 +209,8 @@ def test_no_bytes_keep_a_report_out_of_the_queue(filing, tmp_path, channel, medi
     stored = filing.store.read(lambda u: inbox.load(u, kept.inbound_id, filing.blobs.get))
     assert stored.inbound.raw == raw
     if "unparsed" in report.content.findings:
-        shelf = filing.store.read(lambda u: u.rows(sa.select(t.shelf)))
-        assert [s.origin for s in shelf] == [report.id]
+        shelved = filing.store.read(lambda u: u.rows(sa.select(t.shelf)))
+        assert [s.origin for s in shelved] == [report.id]
 
 
 def test_filing_twice_makes_one_report(filing, tmp_path, at) -> None:
@@ -219,6 +221,57 @@ def test_filing_twice_makes_one_report(filing, tmp_path, at) -> None:
     assert filing.file(kept.inbound_id) is None
     assert filing.file("inb_unknown") is None
     assert filing.store.read(lambda u: u.scalar(sa.select(sa.func.count()).select_from(t.report_row))) == 1
+
+
+def _kept(filing: Filing, tmp_path: Path, at, raw: bytes) -> str:
+    inbound = Inbound(channel="web", external_id="x", raw=raw, media_type="application/json", received_at=at)
+    spool = Spool(tmp_path / "spool")
+    return asyncio.run(
+        desk.take(inbound, store=filing.store, blobs=filing.blobs, spool=spool, at=at)
+    ).inbound_id
+
+
+def _shelved(filing: Filing) -> list[tuple[str, str, str]]:
+    return [(row.kind, row.reason, row.origin) for row in filing.store.read(shelf.pending)]
+
+
+class Broken:
+    """A pool whose calls end in a fault of ours."""
+
+    def run(self, *_arguments):
+        raise ZeroDivisionError
+
+
+def test_r16_a_message_over_which_filing_breaks_is_filed_unread_after_some_tries(
+    filing, tmp_path, at
+) -> None:
+    bugs: list[str] = []
+    broken = replace(filing, pool=Broken(), on_bug=lambda what, _error: bugs.append(what))
+    inbound_id = _kept(filing, tmp_path, at, b'{"text": "x"}')
+    assert [broken.file(inbound_id) for _ in range(TRIES)] == [None] * TRIES
+    report_id = broken.file(inbound_id)
+    report = filing.store.read(lambda u: reports.get(u, report_id))
+    assert report.content.findings[:2] == (CANNOT, "unparsed")
+    assert (bugs, _shelved(filing)) == (["file"] * (TRIES + 1), [("inbound", CANNOT, report_id)])
+
+
+@pytest.mark.parametrize("wrong", ["missing", "altered"])
+def test_r16_bytes_that_cannot_be_opened_go_to_the_shelf_once_and_come_back_from_it(
+    filing, tmp_path, at, wrong
+) -> None:
+    raw = json.dumps({"text": "河堤漏水" * 40_000}).encode()
+    inbound_id = _kept(filing, tmp_path, at, raw)
+    (blob,) = (path for path in (tmp_path / "blobs").rglob("*") if path.is_file())
+    before = blob.read_bytes()
+    blob.unlink() if wrong == "missing" else blob.write_bytes(b"x")
+    for _ in range(TRIES + 5):
+        assert filing.file(inbound_id) is None
+    ((kind, reason, origin),) = _shelved(filing)
+    assert (kind, origin) == ("inbound", inbound_id) and reason in ("not_found", "blob")
+    assert filing.store.read(lambda u: inbox.due(u, at + timedelta(days=30))) == []
+    blob.write_bytes(before)
+    assert filing.store.run(lambda u: inbox.reprocess(u, inbound_id, by="per_1", at=at))
+    assert filing.file(inbound_id)
 
 
 def test_every_mail_of_the_corpus_is_taken_and_filed(filing, tmp_path, at) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from domain.report import Report
 from store import reports
@@ -87,6 +88,23 @@ def test_r2_a_follow_up_that_is_sent_again_is_said_once_even_before_the_first_is
     hall.clock.forward(seconds=2)
     hall.file_all()
     assert now(hall, first).content.text == "首报\n\n续报" and hall.count(t.report_row) == 1
+
+
+def test_r16_a_follow_up_waits_for_its_first_report_however_often_it_is_tried(quick: World) -> None:
+    report_id = str(quick.post("department", "/v1/reports", {"text": "山体滑坡"}).json()["id"])
+    more = quick.post("department", f"/v1/reports/{report_id}/follow-ups", {"text": "死亡2人"}).json()["id"]
+    i = t.inbound.c
+    rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.id, i.report)))
+    (waiting,) = (row.id for row in rows if row.report != report_id)
+    for _ in range(80):
+        quick.clock.forward(minutes=1)
+        quick.hub.jobs.file_report(waiting)
+    assert quick.count(t.report_row) == 0 and more
+    quick.file_all()
+    quick.clock.forward(minutes=1)
+    quick.file_all()
+    assert now(quick, report_id).content.text == "山体滑坡\n\n死亡2人"
+    assert quick.count(t.report_row) == 1
 
 
 def test_a_follow_up_with_photos_adds_them(quick: World) -> None:

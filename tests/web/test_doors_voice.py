@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from domain.call import Step
 from domain.errors import Unavailable
@@ -20,7 +21,7 @@ from store import promises
 from store import tables as t
 from store.database import Store
 from tests.web.api_world import World, signed, world
-from tests.web.voice_world import CALLER, VOICE_URL, Exchange, exchange, posted, voice_form
+from tests.web.voice_world import CALL, CALLER, VOICE_URL, Exchange, exchange, posted, voice_form
 
 PATH = "/hooks/voice/twilio"
 
@@ -222,6 +223,23 @@ def test_r2_a_piece_that_comes_before_its_call_begins_it(quick: World) -> None:
     (report,) = _reports(quick)
     assert report["facts"]["sender"][0]["value"] == CALLER
     assert "abandoned_call" in report["findings"]
+
+
+def test_r16_pieces_wait_for_their_call_however_often_they_are_tried(quick: World) -> None:
+    for path, form in _pieces():
+        posted(quick, path, form)
+    i = t.inbound.c
+    rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.id, i.external_id)))
+    pieces = [row.id for row in rows if row.external_id != CALL]
+    for _ in range(80):
+        quick.clock.forward(minutes=1)
+        for piece in pieces:
+            quick.hub.jobs.file_report(piece)
+    assert quick.count(t.shelf) == 0
+    quick.file_all()
+    quick.clock.forward(minutes=1)
+    (report,) = _reports(quick)
+    assert (report["text"], report["area"]) == ("滑坡\n埋了两户", "990101000000")
 
 
 def test_h21_the_same_signed_call_600_times_and_a_year_later_is_one_report(quick: World) -> None:
