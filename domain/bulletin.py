@@ -35,6 +35,7 @@ ARRIVALS = Moves(
         (ArrivalState.RECEIVED, "read"): ArrivalState.READ,
         (ArrivalState.RECEIVED, "shelve"): ArrivalState.SHELVED,
         (ArrivalState.SHELVED, "reprocess"): ArrivalState.RECEIVED,
+        (ArrivalState.READ, "countersign"): ArrivalState.RECEIVED,  # the same bytes, with another signature
     },
 )
 

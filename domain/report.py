@@ -62,6 +62,7 @@ SCANS = Moves(
     {
         (ScanState.PENDING, "scan"): ScanState.SCANNED,
         (ScanState.PENDING, "give_up_scan"): ScanState.UNSCANNED,
+        (ScanState.UNSCANNED, "scan_again"): ScanState.PENDING,
     },
 )
 

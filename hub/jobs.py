@@ -1,5 +1,11 @@
 """What a worker runs for each bell: the id of a row goes to the one who knows what to do with it."""
 
+import contextlib
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+
+from domain.errors import HubError, Unavailable
 from intake.filing import Filing
 from intake.media import Media
 from intake.scan import Scanner
@@ -7,6 +13,10 @@ from intake.sender_checks import Checker
 from intake.study import Student
 from outbox import deliver, publish, relay
 from outbox.outgoing import Jobs, Outgoing
+from store import shelf
+from store.database import Store
+
+CANNOT = "job_failed"  # what is wrong is ours, and nobody knows it yet
 
 
 def jobs_of(
@@ -48,3 +58,32 @@ def jobs_of(
         file_report=file_report, study_report=study_report, fetch_media=fetch_media, relay=relay_dispatch, deliver=deliver_parcel,
         publish=publish_dispatch, check_sender=check_sender, scan_file=scan_file,
     )  # fmt: skip
+
+
+def watched(jobs: Jobs, store: Store, clock: Callable[[], datetime]) -> Jobs:
+    """`jobs` of which one that breaks is also on the shelf, once for each row, with how often it broke.
+
+    Its row is still due, so that it is tried again; but what is tried for ever must not be seen by nobody.
+    """
+    return Jobs(
+        **{one.name: _watched(one.name, getattr(jobs, one.name), store, clock) for one in fields(jobs)}
+    )
+
+
+def _watched(
+    name: str, job: Callable[[str], object], store: Store, clock: Callable[[], datetime]
+) -> Callable[[str], None]:
+    def run(row_id: str) -> None:
+        try:
+            job(row_id)
+        except Unavailable:  # the store, or no child: nothing is wrong with the row
+            raise
+        except Exception as error:
+            reason = error.code if isinstance(error, HubError) else CANNOT
+            with contextlib.suppress(HubError):
+                store.run(
+                    lambda unit: shelf.again(unit, "job", reason, origin=f"{name}:{row_id}", at=clock())
+                )
+            raise
+
+    return run

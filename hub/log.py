@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -69,6 +69,13 @@ def where(error: BaseException) -> str:
     """File and line at which `error` was raised; its text may hold what a stranger wrote."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+
+
+def bug_of(where_from: str) -> Callable[[str, Exception], object]:
+    """Says in the log which part broke, and where; never what it worked on."""
+    return lambda part, error: log(
+        f"{where_from}.bug", part=part, kind=type(error).__name__, where=where(error)
+    )
 
 
 def _with_request(_logger: Any, _name: str, line: EventDict) -> EventDict:

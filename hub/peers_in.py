@@ -13,6 +13,7 @@ from channels.egress import Egress
 from domain.errors import HubError, Refused
 from domain.handling import Mode
 from hub.keys import Keys
+from hub.log import bug_of
 from hub.settings import Settings
 from intake.bulletins import Reader
 from intake.pull import Get, Puller
@@ -41,7 +42,8 @@ def reader(
     settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime]
 ) -> Reader:
     """Makes bulletins of what arrived."""
-    return Reader(store=store, blobs=blobs, pool=pool, mode=mode, ourselves=settings.sender_id, clock=clock)
+    return Reader(store=store, blobs=blobs, pool=pool, mode=mode, ourselves=settings.sender_id, clock=clock,
+                  on_bug=bug_of("bulletins"))  # fmt: skip
 
 
 def puller(

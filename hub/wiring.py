@@ -25,8 +25,8 @@ from hub.bell import Bell
 from hub.crowd import Crowd
 from hub.departments import Departments
 from hub.health import Health, Trouble
-from hub.jobs import jobs_of
-from hub.log import log, where
+from hub.jobs import jobs_of, watched
+from hub.log import bug_of, log, where
 from hub.peers_in import Around
 from hub.proofs import Prober
 from hub.room import Room
@@ -147,7 +147,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
-        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone),
+        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone), on_bug=bug_of("filing"),
         proof_key=made.proof,
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
@@ -177,7 +177,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         reports_up=_reports_up(settings),
         checker=checker,
         outgoing=outgoing,
-        jobs=_jobs(around, theirs, jobs_of(filing, media, scanner, student, outgoing, checker)),
+        jobs=_jobs(around, theirs, jobs_of(filing, media, scanner, student, outgoing, checker), store, clock),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
         twilio=sms_door(settings),
@@ -192,8 +192,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
-def _jobs(around: peers_in.Around, theirs: Departments, jobs: Jobs) -> Jobs:
-    return departments.with_departments(peers_in.with_peers(jobs, around), theirs)
+def _jobs(
+    around: peers_in.Around, theirs: Departments, jobs: Jobs, store: Store, clock: Callable[[], datetime]
+) -> Jobs:
+    return watched(departments.with_departments(peers_in.with_peers(jobs, around), theirs), store, clock)
 
 
 def _founded(
@@ -214,7 +216,7 @@ def _founded(
 
 def _scanner(store: Store, blobs: Blobs, *, clock: Callable[[], datetime], bell: Bell) -> Scanner:
     pool = Pool(size=1, wall=scanning.WALL, cpu=scanning.CPU)
-    return Scanner(store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
+    return Scanner(store=store, blobs=blobs, pool=pool, clock=clock, bell=bell, on_bug=bug_of("scan"))
 
 
 def _media(
@@ -372,16 +374,14 @@ def _outgoing(
 def _student(settings: Settings, store: Store, bell: Bell, clock: Callable[[], datetime]) -> Student:
     """Whoever studies reports."""
     return studies.student(
-        settings, store=store, clock=clock, bell=bell, on_bug=_bug("study"), reports_up=_reports_up(settings)
+        settings,
+        store=store,
+        clock=clock,
+        bell=bell,
+        on_bug=bug_of("study"),
+        reports_up=_reports_up(settings),
     )
 
 
 def _reports_up(settings: Settings) -> Setting:
     return Setting(hop=settings.report_hop, zone=ZoneInfo(settings.zone))
-
-
-def _bug(where_from: str) -> Callable[[str, Exception], object]:
-    """Says in the log which part broke, and where; never what it worked on."""
-    return lambda part, error: log(
-        f"{where_from}.bug", part=part, kind=type(error).__name__, where=where(error)
-    )

@@ -1,16 +1,17 @@
 """Bulletins of peers: kept as they came before anybody is told so, read afterwards, entered with all that is wrong."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from channels.codecs import bulletin_file, bulletin_seal
-from channels.codecs.cap_seal import Seal
+from channels.codecs.cap_seal import Looked, Seal
 from domain.bulletin import ArrivalState, Said
-from domain.errors import BadInput, HubError, Tampered, Unavailable
+from domain.errors import BadInput, HubError, Unavailable
 from domain.handling import Handling, Mode
 from domain.ids import mint
 from domain.report import Inbound, Kept
@@ -29,6 +30,7 @@ CHANNEL = "peer"  # in the spool's frames
 LIFTED = "application/cap+xml;lifted=yes"  # the type of an alert that was cut out of a feed
 TRIES = 5  # readings that failed for a passing reason; then the shelf
 WAIT = timedelta(seconds=20)
+CANNOT = "cannot_be_read"  # why it is shelved: what is wrong is ours, and nobody knows it yet
 
 
 def arriving(
@@ -99,8 +101,9 @@ def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str
 
 
 def _frame(one: Arriving, name: str) -> tuple[Inbound, Kept]:
+    beside = f":{hashlib.sha256(one.signature.encode()).hexdigest()}" if one.signature else ""
     inbound = Inbound(
-        channel=CHANNEL, external_id=f"{one.peer}:{one.sha256}", raw=one.raw, media_type=one.media_type,
+        channel=CHANNEL, external_id=f"{one.peer}:{one.sha256}{beside}", raw=one.raw, media_type=one.media_type,
         received_at=one.at, sender=one.peer, meta={"signature": one.signature, "name": name},
     )  # fmt: skip
     return inbound, Kept(inbound_id=one.id, report_id="", code="", is_fresh=True)
@@ -116,14 +119,21 @@ class Reader:
     mode: Mode
     ourselves: str  # our CAP sender id
     clock: Callable[[], datetime]
+    on_bug: Callable[[str, Exception], object] = field(default=lambda _what, _error: None)
 
     def read(self, arrival_id: str) -> ArrivalState | None:
         """Read one; where it stands then, None when there was nothing to do. Safe to run twice and side by side."""
         try:
-            one = self.store.read(lambda unit: arrivals.load(unit, arrival_id, self.blobs.get))
-        except Tampered:
-            self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, self.clock() + timedelta(days=1)))
-            return None
+            return self._read(arrival_id)
+        except Unavailable:  # the store, or no child: nothing is wrong with the bytes
+            raise
+        except Exception as error:  # one must not be tried for ever, nor be lost
+            if not isinstance(error, HubError | OSError):
+                self.on_bug("read", error)
+            return self._not_read(arrival_id, error.code if isinstance(error, HubError) else CANNOT)
+
+    def _read(self, arrival_id: str) -> ArrivalState | None:
+        one = self.store.read(lambda unit: arrivals.load(unit, arrival_id, self.blobs.get))
         if one is None or one.state is not ArrivalState.RECEIVED:
             return None
         try:
@@ -148,12 +158,19 @@ class Reader:
         alerts: list[dict[str, Any]] = self.pool.run(bulletin_file.read, one.raw, options).value["alerts"]
         if not alerts:
             raise BadInput("a list without alerts", code="no_alerts")
-        if one.signature:
-            looked = bulletin_seal.look(one.raw, one.signature, plain, ourselves=self.ourselves)
+        if one.signatures:
+            looked = self._best(one, plain)
             for alert in alerts:
                 if looked.seal is Seal.BROKEN or alert["seal"] != Seal.VERIFIED.value:
                     alert |= {"seal": looked.seal.value, "seal_key": looked.key, "seal_reason": looked.reason}
         return alerts
+
+    def _best(self, one: Arrival, pinned: Mapping[str, str]) -> Looked:
+        """What the signatures beside it prove: the first that holds, or else what is wrong with the first."""
+        looks = [
+            bulletin_seal.look(one.raw, line, pinned, ourselves=self.ourselves) for line in one.signatures
+        ]
+        return next((look for look in looks if look.seal is Seal.VERIFIED), looks[0])
 
     def _enter(self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]], at: datetime) -> bool:
         """One transaction: the arrival is read, its bulletins are entered, end others, and are compared with them."""
@@ -167,9 +184,21 @@ class Reader:
                 received_at=one.received_at,
             )  # fmt: skip
             entered, bulletin_id = bulletins.enter(unit, said_of(alert), around, at)
-            if entered is Entered.NEW:
+            if entered in (Entered.NEW, Entered.RAISED):
                 same_event.propose(unit, bulletin_id, at)
         return True
+
+    def _not_read(self, arrival_id: str, reason: str) -> ArrivalState | None:
+        """Try it again some times; then it lies on the shelf, where an officer may have it read once more."""
+        at = self.clock()
+        tries = self.store.read(lambda unit: arrivals.tries(unit, arrival_id))
+        if tries is None:
+            return None
+        if tries < TRIES:
+            self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, at + WAIT))
+            return ArrivalState.RECEIVED
+        is_mine = self.store.run(lambda unit: arrivals.set_aside(unit, arrival_id, reason, at))
+        return ArrivalState.SHELVED if is_mine else None
 
     def _shelve(self, one: Arrival, reason: str) -> ArrivalState | None:
         at = self.clock()

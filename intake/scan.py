@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from channels.codecs import archive, document
-from domain.errors import BadInput, HubError
+from domain.errors import BadInput, CommitUnknown, HubError
 from domain.report import ScanState
 from sandbox.pool import Pool
-from store import journal, reports, scans, study
+from store import journal, reports, scans, shelf, study
 from store.blobs import Blobs
 from store.database import Store
 from store.scans import Scan
@@ -29,7 +29,13 @@ WAITS = (
     timedelta(minutes=20),
 )  # a busy machine looks like a long parse
 TEXTS_MAX = 400_000  # characters of all documents of one file
-_AT_ONCE = ("parser_memory", "archive_broken", "archive_not_opened")  # the next try would end the same way
+_AT_ONCE = (
+    "parser_memory",
+    "archive_broken",
+    "archive_not_opened",
+    "erased",
+)  # the next try would end the same way
+CANNOT = "scan_failed"  # what is wrong is ours, and nobody knows it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +47,32 @@ class Scanner:
     pool: Pool
     clock: Callable[[], datetime]
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)
+    on_bug: Callable[[str, Exception], object] = field(default=lambda _what, _error: None)
 
     def scan(self, scan_id: str) -> ScanState | None:
         """Look into one file; where it stands then, None when it was not ours. Safe to run twice and side by side."""
         mine = self.store.run(lambda unit: scans.claim(unit, scan_id, self.clock(), LEASE))
         if mine is None:
             return None
+        if mine.tries > len(WAITS) + 1:  # the try before this one ended its process, or was never told to end
+            return self._end(mine, "give_up_scan", "worker_died", None)
         try:
-            found = self._look(mine)
-        except BadInput as error:
-            if error.code in _AT_ONCE or mine.tries > len(WAITS):
-                return self._end(mine, "give_up_scan", error.code, None)
-            return self._later(mine, error.code)
-        except (HubError, OSError) as error:
-            code = error.code if isinstance(error, HubError) else "unreadable"
-            return (
-                self._end(mine, "give_up_scan", code, None)
-                if mine.tries > len(WAITS)
-                else self._later(mine, code)
+            return self._end(mine, "scan", "", self._look(mine))
+        except CommitUnknown:
+            raise
+        except Exception as error:
+            code = (
+                error.code
+                if isinstance(error, HubError)
+                else "unreadable"
+                if isinstance(error, OSError)
+                else CANNOT
             )
-        return self._end(mine, "scan", "", found)
+            if code == CANNOT:
+                self.on_bug("scan", error)
+            if code in _AT_ONCE or mine.tries > len(WAITS):
+                return self._end(mine, "give_up_scan", code, None)
+            return self._later(mine, code)
 
     def _look(self, mine: Scan) -> Mapping[str, Any]:
         """Raises BadInput for what no parser got through, HubError and OSError for what may pass."""
@@ -123,6 +135,8 @@ def _ended(
         return False
     detail: dict[str, Any] = {"scan": mine.id, "sha256": mine.sha256}
     detail |= {"reason": reason[:40]} if found is None else {"findings": list(found["findings"])}
+    if found is None:
+        shelf.put(unit, "scan", reason[:40], origin=mine.id, at=at)
     journal.append(unit, "report", mine.report, action, by="system", at=at, detail=detail)
     if found is not None and any(one.get("text") for one in found["documents"]):
         study.ask(unit, mine.report, at)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from domain.errors import HubError
+from domain.errors import HubError, Unavailable
 from domain.report import Report
-from store import reports
+from store import reports, shelf
 from store import study as book
 from store.database import Store
 from store.unit import Unit
 
 LEASE = timedelta(seconds=60)  # of one study; a dead worker's is taken up by another after it
+FAILED, DIED = "study_failed", "worker_died"  # why it lies on the shelf
 AGAIN = (
     timedelta(seconds=10),
     timedelta(minutes=1),
@@ -59,8 +60,11 @@ class Student:
         task = self.store.run(lambda unit: book.begin(unit, report_id, at, at + LEASE))
         if task is None:
             return False
-        report = self.store.read(lambda unit: reports.get(unit, report_id))
+        if task.tries > len(AGAIN) + 1:  # the study before this one ended its process: so would this
+            self.store.run(lambda unit: _left(unit, task, [DIED], DIED, at))
+            return True
         failed: list[str] = []
+        report = self._report(report_id, failed)
         found = [] if report is None else self._look(report, failed)
         rings: list[tuple[str, str]] = []
         for step, what in found:
@@ -68,12 +72,25 @@ class Student:
                 rings += self._write(step, report, what)
             except Exception as error:  # what one step knows is not lost with another's fault
                 self._note(step, error, failed)
-        self.store.run(
-            lambda unit: book.end(unit, task, failed=failed, again_at=self._again(task.tries, failed))
-        )
+        again_at = self._again(task.tries, failed)
+        if failed and again_at is None:
+            self.store.run(lambda unit: _left(unit, task, failed, FAILED, at))
+        else:
+            self.store.run(lambda unit: book.end(unit, task, failed=failed, again_at=again_at))
         for job, row_id in rings:
             self.bell(job, row_id)
         return True
+
+    def _report(self, report_id: str, failed: list[str]) -> Report | None:
+        try:
+            return self.store.read(lambda unit: reports.get(unit, report_id))
+        except Unavailable:
+            raise
+        except Exception as error:  # its key is destroyed, or its bytes are not what they were
+            failed.append("report")
+            if not isinstance(error, HubError):
+                self.on_bug("report", error)
+            return None
 
     def _look(self, report: Report, failed: list[str]) -> list[tuple[Step, Any]]:
         found = []
@@ -100,3 +117,9 @@ class Student:
 
     def _again(self, tries: int, failed: Sequence[str]) -> datetime | None:
         return self.clock() + AGAIN[tries - 1] if failed and tries <= len(AGAIN) else None
+
+
+def _left(unit: Unit, task: book.Task, failed: Sequence[str], reason: str, at: datetime) -> None:
+    """It is tried no more by itself; whoever looks at the shelf may have it studied again."""
+    book.end(unit, task, failed=failed, again_at=None)
+    shelf.again(unit, "study", reason, origin=task.report, at=at)

@@ -17,7 +17,7 @@ from domain.report import Attachment
 from intake import reading as readings
 from sandbox.pool import Pool
 from store import blobs as blob_book
-from store import journal, reports, uploads
+from store import journal, reports, shelf, uploads
 from store.blobs import Blobs
 from store.database import Store
 from store.parts import Parts
@@ -27,7 +27,13 @@ from store.uploads import Upload
 LARGEST = 64 << 20  # bytes: a minute of a telephone's video; it is held in memory once, while it is looked at
 LASTS = timedelta(days=7)  # without a part; a boat comes home within a week, a forgotten file goes
 AT_ONCE = 10  # open uploads of one report; more are a client that forgets where it was
-WAIT = timedelta(seconds=5)  # until the report is filed, or the sandbox breathes again
+WAIT, LONGEST_WAIT = (
+    timedelta(seconds=5),
+    timedelta(hours=1),
+)  # until the report is filed, or a child starts again
+STUCK = timedelta(
+    hours=1
+)  # whole and not attached: somebody must look, perhaps at the message that lies on the shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +55,12 @@ class Uploads:
             raise Conflict(f"at most {AT_ONCE} uploads of one report at once", code="too_many_uploads")
         made = Upload(
             id=mint("upl", at), report=report_id, client=client, name=name[:200], declared_type=kind[:120],
-            length=length, got=0, state=UploadState.OPEN, sha256="", next_due=at + LASTS,
+            length=length, got=0, state=UploadState.OPEN, sha256="", next_due=at + LASTS, changed_at=at,
         )  # fmt: skip
         uploads.begin(unit, made, at)
         # a stream of its own: that of the report begins when it is filed, which may be later
         detail = {"report": report_id, "size": length}
         journal.append(unit, "upload", made.id, "upload", by=client, at=at, detail=detail, is_first=True)
-        self.parts.begin(
-            made.id
-        )  # before the COMMIT: a file without a row is nothing, a row without one is stuck
         return made
 
     def grown(self, before: Upload, got: int) -> UploadState:
@@ -71,23 +74,26 @@ class Uploads:
         self.parts.drop(before.id)
         return UploadState.WHOLE
 
-    def give_up(self, before: Upload) -> None:
-        """Its sender wants it no more, or has forgotten it. Raises Conflict when it is whole already."""
+    def give_up(self, before: Upload, *, by: str) -> None:
+        """Its sender wants it no more, or has forgotten it. Raises Conflict when it is whole, or has just grown."""
         at = self.clock()
-        if before.state is not UploadState.OPEN or not self.store.run(
-            lambda unit: uploads.move(unit, before, "give_up", at)
-        ):
+        if before.state is not UploadState.OPEN:
             raise Conflict("the upload is whole", code="upload_whole")
+        self.store.run(lambda unit: _give_up(unit, before, by, at))
         self.parts.drop(before.id)
 
     def tidy(self) -> None:
-        """Give up what nobody has added to for a week."""
+        """Give up what nobody has added to for a week, and files that no upload speaks of any more."""
         at = self.clock()
         for upload_id in self.store.read(lambda unit: uploads.due(unit, UploadState.OPEN, at)):
             found = self.store.read(partial(uploads.get, upload_id=upload_id))
             with contextlib.suppress(Conflict):
                 if found:
-                    self.give_up(found)
+                    self.give_up(found, by="system")
+        if names := self.parts.names(at - LASTS):
+            is_open = self.store.read(uploads.open_ids)
+            for name in (name for name in names if name not in is_open):  # a kill between COMMIT and this
+                self.parts.drop(name)
 
     def attach(self, upload_id: str) -> bool:
         """Look at a whole file in the sandbox, and give it to its report. Safe to run twice and side by side."""
@@ -98,8 +104,9 @@ class Uploads:
         try:
             file = self._examined(mine)
             return self.store.run(lambda unit: _attach(unit, mine, file, at))
-        except HubError:  # not filed yet, or no child starts
-            self.store.run(lambda unit: uploads.postpone(unit, mine.id, at + WAIT))
+        except (HubError, OSError) as error:  # not filed yet, no child starts, or the bytes are not there
+            reason = error.code if isinstance(error, HubError) else "unreadable"
+            self.store.run(lambda unit: _later(unit, mine, reason, at))
             return False
 
     def _examined(self, mine: Upload) -> dict[str, Any]:
@@ -118,6 +125,23 @@ def _complete(unit: Unit, before: Upload, sha256: str, at: datetime) -> None:
     blob_book.note(unit, sha256, before.length, handling, at)
     if not uploads.move(unit, before, "complete", at, sha256=sha256):
         raise Conflict("the upload has moved", code="upload_moved")
+
+
+def _give_up(unit: Unit, before: Upload, by: str, at: datetime) -> None:
+    """What is left of a file goes; what its sender has forgotten, somebody may ask him for."""
+    if not uploads.move(unit, before, "give_up", at):
+        raise Conflict("the upload has moved", code="upload_moved")
+    detail = {"report": before.report, "got": before.got, "size": before.length}
+    journal.append(unit, "upload", before.id, "give_up", by=by, at=at, detail=detail)
+    if by == "system":
+        shelf.put(unit, "upload", "upload_forgotten", origin=before.id, at=at)
+
+
+def _later(unit: Unit, mine: Upload, reason: str, at: datetime) -> None:
+    age = at - mine.changed_at
+    uploads.postpone(unit, mine.id, at + min(max(WAIT, age / 4), LONGEST_WAIT))
+    if age >= STUCK:
+        shelf.again(unit, "upload", reason, origin=mine.id, at=at)
 
 
 def _attach(unit: Unit, mine: Upload, file: Mapping[str, Any], at: datetime) -> bool:
@@ -141,4 +165,5 @@ def _attach(unit: Unit, mine: Upload, file: Mapping[str, Any], at: datetime) -> 
     )
     journal.append(unit, "report", report.id, "attach_upload", by=mine.client, at=at,
                    detail={"upload": mine.id, "sha256": mine.sha256, "size": mine.length})  # fmt: skip
+    shelf.done(unit, "upload", mine.id, at)
     return True

@@ -1,6 +1,7 @@
 """The bytes of peers as they came: one row each, under UNIQUE(peer, hash of the bytes)."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from store.inbox import INLINE
 from store.tables_peers import bulletin_arrival as table
 from store.tables_peers import peer as peers
 from store.unit import Unit
+
+COUNTERSIGNED = 8  # later signatures that wait to be looked at; a good one is in the bulletin when more come
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +49,15 @@ class Arrival:
     media_type: str
     url: str
     signature: str
+    countersigned: str  # JSON, as it was when this was read
     received_at: datetime
     state: ArrivalState
     tries: int
+
+    @property
+    def signatures(self) -> list[str]:
+        """All that came with these bytes, the first one first."""
+        return [one for one in (self.signature, *json.loads(self.countersigned)) if one]
 
 
 def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[tuple[str, bool]]:
@@ -72,6 +81,9 @@ def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[tuple[str, bool]
         unit.execute(peers.update().where(peers.c.id == peer_id, peers.c.kind == "push").values(heard_at=at))
     fresh = {one.id for one in new}
     told = [(known.get((one.peer, one.sha256)) or first[one.peer, one.sha256].id, one.id) for one in arriving]
+    for one, (found, own) in zip(arriving, told, strict=True):
+        if one.signature and not (found == own and own in fresh):
+            _countersign(unit, found, one)
     return [(found, found == own and own in fresh) for found, own in told]
 
 
@@ -82,7 +94,8 @@ def load(unit: Unit, arrival_id: str, get: Callable[[str], bytes]) -> Arrival | 
         return None
     return Arrival(
         id=row.id, peer=row.peer, raw=get(row.blob) if row.blob else row.raw, media_type=row.media_type, url=row.url,
-        signature=row.signature, received_at=row.received_at, state=ArrivalState(row.state), tries=row.tries,
+        signature=row.signature, countersigned=row.countersigned, received_at=row.received_at,
+        state=ArrivalState(row.state), tries=row.tries,
     )  # fmt: skip
 
 
@@ -102,10 +115,11 @@ def postpone(unit: Unit, arrival_id: str, until: datetime) -> None:
 
 
 def move(unit: Unit, arrival: Arrival, action: str) -> bool:
-    """Compare-and-set of the state; False if another worker was first."""
+    """Compare-and-set of the state; False if another worker was first, or a signature came meanwhile."""
     after = ARRIVALS.after(arrival.state, action)
     t = table.c
-    is_still = (t.id == arrival.id, t.state == arrival.state.value)
+    is_seen = t.countersigned == arrival.countersigned
+    is_still = (t.id == arrival.id, t.state == arrival.state.value, is_seen)
     return unit.execute(table.update().where(*is_still).values(state=after.value)).rowcount == 1
 
 
@@ -113,9 +127,27 @@ def shelve(unit: Unit, arrival: Arrival, reason: str, at: datetime) -> bool:
     """Nothing could be made of it; its bytes stay in the row. False if another worker was first."""
     if not move(unit, arrival, "shelve"):
         return False
-    shelf.put(unit, "bulletin", reason[:60], origin=arrival.id, at=at)
-    journal.append(unit, "bulletin", arrival.id, "shelve", by="system", at=at, detail={"reason": reason[:60]})
+    _shelved(unit, arrival.id, reason, at)
     return True
+
+
+def set_aside(unit: Unit, arrival_id: str, reason: str, at: datetime) -> bool:
+    """Shelve one that cannot even be opened; False when it does not wait any more."""
+    t = table.c
+    after = ARRIVALS.after(ArrivalState.RECEIVED, "shelve").value
+    waiting = (t.id == arrival_id, t.state == ArrivalState.RECEIVED.value)
+    if unit.execute(table.update().where(*waiting).values(state=after)).rowcount != 1:
+        return False
+    _shelved(unit, arrival_id, reason, at)
+    return True
+
+
+def tries(unit: Unit, arrival_id: str) -> int | None:
+    """How often reading it has failed; None when it does not wait to be read."""
+    t = table.c
+    waiting = (t.id == arrival_id, t.state == ArrivalState.RECEIVED.value)
+    found: int | None = unit.scalar(sa.select(t.tries).where(*waiting))
+    return found
 
 
 def reprocess(unit: Unit, arrival_id: str, *, by: str, at: datetime) -> bool:
@@ -136,6 +168,27 @@ def counts(unit: Unit) -> dict[str, int]:
         row.state: row.n
         for row in unit.rows(sa.select(t.state, sa.func.count().label("n")).group_by(t.state))
     }
+
+
+def _shelved(unit: Unit, arrival_id: str, reason: str, at: datetime) -> None:
+    shelf.put(unit, "bulletin", reason[:60], origin=arrival_id, at=at)
+    journal.append(unit, "bulletin", arrival_id, "shelve", by="system", at=at, detail={"reason": reason[:60]})
+
+
+def _countersign(unit: Unit, arrival_id: str, one: Arriving) -> None:
+    """Bytes that are here came with another signature: they are read again, and it may say more than the first."""
+    t, signature = table.c, one.signature[:600]
+    query = sa.select(t.signature, t.countersigned, t.state).where(t.id == arrival_id)
+    row = unit.row(unit.locked(query))
+    before = json.loads(row.countersigned) if row else []
+    if row is None or signature in (row.signature, *before):
+        return
+    values: dict[str, Any] = {"countersigned": json.dumps([*before, signature][-COUNTERSIGNED:])}
+    if ARRIVALS.allows(ArrivalState(row.state), "countersign"):
+        after = ARRIVALS.after(ArrivalState(row.state), "countersign")
+        values |= {"state": after.value, "tries": 0, "next_due": one.at}
+    unit.execute(table.update().where(t.id == arrival_id).values(values))
+    journal.append(unit, "bulletin", arrival_id, "countersign", by=f"peer:{one.peer}", at=one.at)
 
 
 def _row(one: Arriving) -> dict[str, Any]:

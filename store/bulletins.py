@@ -27,6 +27,7 @@ class Entered(StrEnum):
 
     NEW = "new"
     REPEAT = "repeat"  # it is there already, saying the same
+    RAISED = "raised"  # it is there, saying the same, and counts only now: who says so is better proved
     CONFLICT = "conflict"  # another one under the same name: the first stays (H61)
 
 
@@ -232,16 +233,41 @@ def note_report(unit: Unit, bulletin_id: str, report_id: str) -> bool:
 def _met(unit: Unit, said: Said, row: Mapping[str, Any], around: Around, at: datetime) -> tuple[Entered, str]:
     """Its name is taken: by itself, or by another."""
     is_same = (b.sender == row["sender"], b.identifier == row["identifier"], b.sent_key == row["sent_key"])
-    known = unit.row(sa.select(b.id, b.digest).where(*is_same))
+    known = unit.row(unit.locked(sa.select(bulletin).where(*is_same)))
     if known is None:
         raise sa.exc.IntegrityError("bulletin", None, ValueError("minted names are taken"))
     if known.digest == said.digest:
-        return Entered.REPEAT, known.id
+        return _raised(unit, known, row, at), known.id
     unit.execute(bulletin.update().where(b.id == known.id).values(conflicts=b.conflicts + 1))
     shelf.put(unit, "bulletin", "conflict", origin=f"{around.arrival}#{around.n}", at=at)
     journal.append(unit, "bulletin", known.id, "conflict", by=f"peer:{around.peer}", at=at,
                    detail={"arrival": around.arrival, "n": around.n, "digest": said.digest})  # fmt: skip
     return Entered.CONFLICT, known.id
+
+
+def _raised(unit: Unit, known: sa.Row[Any], row: Mapping[str, Any], at: datetime) -> Entered:
+    """The same is told again: by a signature that holds, or by a peer that may speak for its sender.
+
+    What an officer set apart stays so, and nothing is lowered: the worse of two proofs takes nothing from the better.
+    """
+    is_proved = row["seal"] == "verified" and known.seal != "verified"
+    counts = known.state == Standing.APART.value and row["state"] == Standing.CURRENT.value
+    is_admitted = counts and (
+        known.apart == Apart.OTHER_SENDER.value or (is_proved and known.apart == Apart.BROKEN_SEAL.value)
+    )
+    if not (is_proved or is_admitted):
+        return Entered.REPEAT
+    names = ["arrival", "n", "peer"] + (
+        ["seal", "seal_key", "seal_reason"] if is_proved or known.seal != "verified" else []
+    )
+    names += ["state", "apart"] if is_admitted else []
+    unit.execute(bulletin.update().where(b.id == known.id).values({name: row[name] for name in names}))
+    detail = {"arrival": row["arrival"], "n": row["n"], "seal": row["seal"], "was": {"seal": known.seal, "apart": known.apart,
+              "peer": known.peer}}  # fmt: skip
+    journal.append(unit, "bulletin", known.id, "raise", by=f"peer:{row['peer']}", at=at, detail=detail)
+    if is_admitted or known.state == Standing.CURRENT.value:
+        _link(unit, known.id, at)  # what is proved may end what it was not believed to end
+    return Entered.RAISED if is_admitted else Entered.REPEAT
 
 
 def _link(unit: Unit, bulletin_id: str, at: datetime) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +52,15 @@ class Parts:
     def read(self, name: str) -> bytes:
         """All that is there."""
         return self._path(name).read_bytes()
+
+    def names(self, before: datetime) -> list[str]:
+        """Of the files that nobody has written to since then."""
+        found = []
+        for path in self._directory.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    found.append(path.stem)
+        return found
 
     def drop(self, name: str) -> None:
         """Forget the file; safe to repeat."""

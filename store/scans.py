@@ -86,6 +86,17 @@ def move(
     return unit.execute(scan.update().where(*is_mine).values(values)).rowcount == 1
 
 
+def again(unit: Unit, scan_id: str, at: datetime) -> str:
+    """Look into it once more; the report it is of, '' when it was not given up."""
+    s = scan.c
+    after = SCANS.after(ScanState.UNSCANNED, "scan_again").value
+    given_up = (s.id == scan_id, s.state == ScanState.UNSCANNED.value)
+    values = {"state": after, "tries": 0, "next_due": at, "changed_at": at}
+    if unit.execute(scan.update().where(*given_up).values(values)).rowcount != 1:
+        return ""
+    return str(unit.scalar(sa.select(s.report).where(s.id == scan_id)))
+
+
 def of_report(unit: Unit, report_id: str) -> dict[str, Scan]:
     """By SHA-256. Raises NotFound when there are some and the key is destroyed."""
     rows = unit.rows(sa.select(scan).where(scan.c.report == report_id).order_by(scan.c.id))

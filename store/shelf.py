@@ -21,6 +21,27 @@ def put(
     return shelf_id
 
 
+def again(unit: Unit, kind: str, reason: str, *, origin: str, at: datetime) -> None:
+    """Shelve what fails again and again: one open row for each thing, which counts how often."""
+    s = t.shelf
+    lying = (s.c.kind == kind, s.c.origin == origin[:200], s.c.settled_at.is_(None))
+    values = {"count": s.c.count + 1, "reason": reason[:60]}
+    if not unit.execute(s.update().where(*lying).values(values)).rowcount:
+        put(unit, kind, reason[:60], origin=origin, at=at)
+
+
+def done(unit: Unit, kind: str, origin: str, at: datetime) -> None:
+    """What failed has succeeded after all: nobody need look at it."""
+    s = t.shelf
+    lying = (s.c.kind == kind, s.c.origin == origin[:200], s.c.settled_at.is_(None))
+    unit.execute(s.update().where(*lying).values(settled_by="system", settled_at=at))
+
+
+def get(unit: Unit, shelf_id: str) -> sa.Row[Any] | None:
+    """One thing on the shelf, settled or not."""
+    return unit.row(sa.select(t.shelf).where(t.shelf.c.id == shelf_id))
+
+
 def pending(unit: Unit, limit: int = 200) -> list[sa.Row[Any]]:
     """What nobody has settled yet, newest first."""
     query = sa.select(t.shelf).where(t.shelf.c.settled_at.is_(None)).order_by(t.shelf.c.at.desc())

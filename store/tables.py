@@ -399,6 +399,7 @@ shelf = Table(
     Column("settled_at", Instant),
     Column("count", sa.Integer, nullable=False, server_default="1"),
     Index("ix_shelf_open", "at"),
+    Index("ix_shelf_origin", "origin"),
 )
 
 journal = Table(

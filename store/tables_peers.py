@@ -77,6 +77,7 @@ bulletin_arrival = Table(
     Column("media_type", sa.String(120), nullable=False),  # as declared; not believed
     Column("url", sa.String(2000), nullable=False, server_default=""),  # where it was fetched
     Column("signature", sa.String(600), nullable=False, server_default=""),  # that came beside it
+    Column("countersigned", sa.Text, nullable=False, server_default="[]"),  # JSON: those that came later
     Column("raw", sa.LargeBinary),  # NULL when the bytes are in `blob`
     Column("blob", sa.String(64)),
     Column("received_at", Instant, nullable=False),

@@ -25,6 +25,7 @@ class Upload:
     state: UploadState
     sha256: str
     next_due: datetime
+    changed_at: datetime
 
 
 def begin(unit: Unit, made: Upload, at: datetime) -> None:
@@ -46,7 +47,7 @@ def get(unit: Unit, upload_id: str) -> Upload | None:
     return Upload(
         id=row.id, report=row.report, client=row.client, name=key.open("upload.name", row.name).decode(),
         declared_type=row.declared_type, length=row.length, got=row.got, state=UploadState(row.state),
-        sha256=row.sha256 or "", next_due=row.next_due,
+        sha256=row.sha256 or "", next_due=row.next_due, changed_at=row.changed_at,
     )  # fmt: skip
 
 
@@ -67,17 +68,25 @@ def grow(unit: Unit, before: Upload, got: int, *, until: datetime, at: datetime)
 
 
 def move(unit: Unit, before: Upload, action: str, at: datetime, *, sha256: str = "") -> bool:
-    """Compare-and-set of its state; False if another was first."""
+    """Compare-and-set; False if another was first, be it that he moved it or that more of it came."""
     after = UPLOADS.after(before.state, action).value
     values = {"state": after, "next_due": at, "changed_at": at} | ({"sha256": sha256} if sha256 else {})
     u = upload.c
-    is_seen = (u.id == before.id, u.state == before.state.value)
+    is_seen = [u.id == before.id, u.state == before.state.value, u.got == before.got]
+    if before.state is UploadState.OPEN:  # of a whole one that is only when it is looked at
+        is_seen.append(u.next_due == before.next_due)
     return unit.execute(upload.update().where(*is_seen).values(values)).rowcount == 1
 
 
 def postpone(unit: Unit, upload_id: str, until: datetime) -> None:
     """Look at it again at `until`."""
     unit.execute(upload.update().where(upload.c.id == upload_id).values(next_due=until))
+
+
+def open_ids(unit: Unit) -> frozenset[str]:
+    """Those that are still being sent."""
+    query = sa.select(upload.c.id).where(upload.c.state == UploadState.OPEN.value)
+    return frozenset(row.id for row in unit.rows(query))
 
 
 def due(unit: Unit, state: UploadState, at: datetime, limit: int = 50) -> list[str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from domain.errors import BadInput, NotFound
+from domain.person import Person, Role
 from domain.report import Attachment, Content, Inbound, Report, ScanState, State
+from duty import shelf as duty
 from intake import desk
 from intake.scan import LEASE, WAITS, Scanner
 from sandbox.pool import Pool
-from store import journal, reports, scans, study
+from store import journal, reports, scans, shelf, study
 from store.blobs import Blobs, note
 from tests import documents_kit as kit
 from tests.outbox.outbox_kit import Standing
@@ -120,6 +122,59 @@ def test_a_file_that_no_parser_gets_through_is_tried_some_times_and_then_told_to
     assert killed.calls == len(WAITS) + 1
     (found,) = store.read(lambda u: scans.of_report(u, report)).values()
     assert (found.state, found.reason) == (ScanState.UNSCANNED, "parser_timeout")
+    (left,) = store.read(shelf.pending)
+    assert (left.kind, left.reason, left.origin) == ("scan", "parser_timeout", row)
+    officer = Person(id="per_o", name="甲", organisation="o", roles=frozenset({Role.OFFICER}))
+    job = store.run(lambda u: duty.again(u, left.id, by=officer, at=clock.at))
+    assert job == ("scan_file", row) and store.read(shelf.pending) == []
+    assert made[0].scan(row) is ScanState.SCANNED
+
+
+def test_r16_a_file_over_which_the_look_breaks_or_whose_key_is_destroyed_is_given_up(
+    made, store, blobs, at
+) -> None:
+    scanner, clock, _ = made
+
+    class Broken:
+        def run(self, *_arguments):
+            raise ZeroDivisionError
+
+    bugs: list[str] = []
+    broken = Scanner(
+        store=store, blobs=blobs, pool=Broken(), clock=clock, on_bug=lambda what, _: bugs.append(what)
+    )
+    filed(store, blobs, at, ("a.docx", "application/zip", kit.docx(WORDS)))
+    while ids := due(store, clock.at):
+        broken.scan(ids[0])
+        clock.at += max(WAITS)
+    assert len(bugs) == len(WAITS) + 1
+    assert [row.reason for row in store.read(shelf.pending)] == ["scan_failed"]
+
+
+def test_r16_a_file_whose_key_is_destroyed_meanwhile_is_given_up(made, store, blobs, at) -> None:
+    scanner, _, _ = made
+    report = filed(store, blobs, at, ("a.docx", "application/zip", kit.docx(WORDS)))
+    (row,) = due(store, at)
+
+    class Destroyed:
+        def run(self, *arguments):
+            store.run(lambda u: u.vault.destroy(u.connection, report, at))
+            return made[0].pool.run(*arguments)
+
+    scanner = Scanner(store=store, blobs=blobs, pool=Destroyed(), clock=lambda: at)
+    assert scanner.scan(row) is ScanState.UNSCANNED
+    assert [row.reason for row in store.read(shelf.pending)] == ["erased"]
+
+
+def test_r16_a_file_that_ends_every_worker_is_given_up(made, store, blobs, at) -> None:
+    scanner, clock, _ = made
+    filed(store, blobs, at, ("a.docx", "application/zip", kit.docx(WORDS)))
+    (row,) = due(store, at)
+    for _ in range(len(WAITS) + 1):
+        assert store.run(lambda u: scans.claim(u, row, clock.at, LEASE))
+        clock.at += LEASE
+    assert scanner.scan(row) is ScanState.UNSCANNED
+    assert [row.reason for row in store.read(shelf.pending)] == ["worker_died"]
 
 
 def test_a_worker_that_died_over_a_file_leaves_it_to_another(made, store, blobs, at) -> None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Unavailable
-from intake.study import AGAIN, LEASE, Student
-from store import reports, study
+from domain.person import Person, Role
+from duty import shelf as duty
+from intake.study import AGAIN, DIED, FAILED, LEASE, Student
+from store import reports, shelf, study
 from tests.outbox.outbox_kit import Standing
 from tests.reports_kit import filed
 
@@ -67,6 +69,45 @@ def test_a_step_that_breaks_leaves_the_others_alone_and_is_tried_again_a_few_tim
         clock.at += wait
     assert not student.study(report)
     assert (tries, len(good.written), bugs) == (len(AGAIN) + 1, len(AGAIN) + 1, [])
+
+
+def test_r16_what_can_never_be_studied_lies_on_the_shelf_and_is_studied_when_somebody_asks(
+    store, report, at
+) -> None:
+    step = Step("bad", breaks=len(AGAIN) + 1, error=ZeroDivisionError)
+    student, clock, _, _ = students(store, at, step)
+    for wait in (*AGAIN, LEASE):
+        student.study(report)
+        clock.at += wait
+    (left,) = store.read(shelf.pending)
+    assert (left.kind, left.reason, left.origin) == ("study", FAILED, report)
+    officer = Person(id="per_o", name="甲", organisation="o", roles=frozenset({Role.OFFICER}))
+    ring = store.run(lambda u: duty.again(u, left.id, by=officer, at=clock.at))
+    assert ring == ("study_report", report) and student.study(report)
+    assert step.written == ["水漫过桥了"]
+    assert store.read(shelf.pending) == []
+
+
+def test_r16_a_report_that_ends_every_worker_is_left_and_another_is_studied(store, report, at) -> None:
+    step = Step("place")
+    student, clock, _, _ = students(store, at, step)
+    for _ in range(len(AGAIN) + 1):  # each takes it in hand and dies
+        assert store.run(lambda u: study.begin(u, report, clock.at, clock.at + LEASE))
+        clock.at += LEASE
+    assert student.study(report)
+    assert step.seen == [] and due(store, clock.at + LEASE * 100) == []
+    assert [row.reason for row in store.read(shelf.pending)] == [DIED]
+    other = filed(store, clock.at, "桥塌了")
+    assert student.study(other) and step.written == ["桥塌了"]
+
+
+def test_r16_a_report_whose_key_is_destroyed_is_not_studied_for_ever(store, report, at) -> None:
+    student, clock, _, _ = students(store, at, Step("place"))
+    store.run(lambda u: u.vault.destroy(u.connection, report, at))
+    for wait in (*AGAIN, LEASE):
+        assert student.study(report)
+        clock.at += wait
+    assert due(store, clock.at + LEASE * 100) == []
 
 
 def test_a_bug_of_a_step_is_heard_of(store, report, at) -> None:

@@ -52,6 +52,41 @@ def test_h57_h61_the_same_again_is_a_repeat_and_another_under_its_name_leaves_th
     assert acts == ["enter", "conflict"]
 
 
+def test_h57_what_is_told_again_with_better_proof_counts_from_then_on(store, enter, at) -> None:
+    first = enter(said("a", at, seal="broken"))[1]
+    assert (
+        enter(said("a", at), peer="peer-two")[0] is Entered.REPEAT
+    )  # to take a bad signature off is no proof
+    assert get(store, first).apart == "broken_seal"
+    proved = said("a", at, seal="verified", seal_key="key")
+    assert enter(proved, peer="peer-two") == (Entered.RAISED, first)
+    now = get(store, first)
+    assert (now.state, now.apart, now.seal, now.peer) == (Standing.CURRENT, "", "verified", "peer-two")
+    assert enter(said("a", at, seal="broken"))[0] is Entered.REPEAT
+    assert get(store, first).seal == "verified"
+
+
+def test_who_may_speak_for_a_sender_is_believed_though_another_was_first(store, enter, at) -> None:
+    first = enter(said("a", at), senders=("other.example",))[1]
+    assert get(store, first).apart == "other_sender"
+    assert enter(said("a", at), peer="peer-two") == (Entered.RAISED, first)
+    assert (get(store, first).apart, get(store, first).peer) == ("", "peer-two")
+    officer = enter(said("b", at))[1]
+    store.run(lambda u: bulletins.move(u, get(store, officer), "set_aside", by="per_1", at=at))
+    assert enter(said("b", at, seal="verified"), peer="peer-two")[0] is Entered.REPEAT
+    assert get(store, officer).apart == "quarantined"  # what an officer decided, a peer does not undo
+
+
+def test_what_is_proved_later_ends_what_it_could_not_end_before(store, enter, at) -> None:
+    old = enter(said("a", at))[1]
+    later = at + timedelta(minutes=1)
+    what = {"msg_type": "Cancel", "references": (("w-nws.example", "a", at),)}
+    enter(said("c", later, **what), peer="peer-two", received=later)
+    assert get(store, old).ended_by == ""
+    enter(said("c", later, seal="verified", **what), peer="peer-two", received=later)
+    assert get(store, old).ended_by
+
+
 def test_two_without_a_name_do_not_hide_each_other(store, enter, at) -> None:
     one, other = enter(said("", at, sender="", text="1")), enter(said("", at, sender="", text="2"))
     assert [one[0], other[0]] == [Entered.NEW, Entered.NEW]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from channels.codecs import bulletin_seal
 from hub.wiring import Hub
 from intake import bulletins as intake
-from store import arrivals, peers, shelf
+from store import arrivals, journal, peers, shelf
 from store.tables_peers import bulletin, bulletin_arrival
 from tests.bulletin_kit import refer, xml
 from tests.web.api_world import World
@@ -178,6 +178,61 @@ def test_h57_a_signature_beside_it_is_checked_with_the_pinned_key_and_for_this_h
     answer = push(quick, body, **{"Tocsin-Signature": bulletin_seal.sign(body, key, audience=us)})
     read_all(hub)
     assert told(quick, answer)["bulletins"][0]["signature"]["state"] == "unknown_key"
+
+
+def test_h57_a_later_signature_of_the_same_bytes_that_holds_counts_and_is_not_thrown_away(
+    hall: World, at
+) -> None:
+    key, hub, body = Ed25519PrivateKey.generate(), hall.hub, xml("signed", at)
+    text = bulletin_seal.public_text(key)
+    pin = {"kind": "ed25519", "material": text, "fingerprint": bulletin_seal.fingerprint(text)}
+    us, other = hub.settings.sender_id, Ed25519PrivateKey.generate()
+    bad = {"Tocsin-Signature": bulletin_seal.sign(body + b"x", key, audience=us)}
+    good = {"Tocsin-Signature": bulletin_seal.sign(body, key, audience=us)}
+    noise = {"Tocsin-Signature": bulletin_seal.sign(body, other, audience=us)}
+    push(hall, xml("known", at))
+    hub.store.run(lambda u: peers.pin(u, "key_peer", **pin, by="per_1", at=at))
+    first = push(hall, body, **bad)
+    read_all(hub)
+    (one,) = told(hall, first)["bulletins"]
+    assert (one["apart"], one["signature"]["state"], one["is_in_force"]) == ("broken_seal", "broken", False)
+    again = push(hall, body, **good)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    push(hall, body, **noise)
+    read_all(hub)
+    (one,) = told(hall, first)["bulletins"]
+    assert (one["apart"], one["signature"]["state"], one["is_in_force"]) == (None, "verified", True)
+    push(hall, body, **bad | {"Tocsin-Signature": bad["Tocsin-Signature"][:-4] + "AA=="})
+    read_all(hub)
+    (one,) = told(hall, first)["bulletins"]
+    assert (one["apart"], one["signature"]["state"]) == (None, "verified")  # nothing is lowered again
+    assert hall.count(bulletin_arrival) == 2
+    acts = [e.act for e in hub.store.read(lambda u: journal.entries(u, "bulletin", first.json()["id"]))]
+    assert acts.count("countersign") == 3
+
+
+def test_h57_a_signature_that_comes_while_the_bytes_are_read_is_read_too(quick: World, at) -> None:
+    hub, body = quick.hub, xml("signed", at)
+    first = push(quick, body)
+    seen = hub.store.read(lambda u: arrivals.load(u, first.json()["id"], hub.blobs.get))
+    push(quick, body, **{"Tocsin-Signature": "v1 x"})
+    assert not hub.store.run(lambda u: arrivals.move(u, seen, "read"))
+    assert hub.store.read(lambda u: arrivals.due(u, hub.clock())) == [first.json()["id"]]
+
+
+def test_r16_bytes_of_a_peer_that_no_longer_open_go_to_the_shelf_once_and_come_back(quick: World, at) -> None:
+    hub, body = quick.hub, xml("big", at, note="x" * 300_000)
+    first = push(quick, body)
+    (blob,) = (path for path in (hub.settings.data_dir / "blobs").rglob("*") if path.is_file())
+    blob.write_bytes(b"altered")
+    for _ in range(intake.TRIES + 3):
+        quick.clock.forward(minutes=1)
+        read_all(hub)
+    assert (shelved(quick), told(quick, first)["state"]) == (["blob"], "shelved")
+    blob.write_bytes(body)
+    assert hub.store.run(lambda u: arrivals.reprocess(u, first.json()["id"], by="per_1", at=at))
+    read_all(hub)
+    assert told(quick, first)["bulletins"][0]["identifier"] == "big"
 
 
 def test_while_the_database_is_down_bulletins_wait_in_the_spool(hall: World, at) -> None:

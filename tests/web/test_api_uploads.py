@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from domain.errors import Conflict
 from domain.further import UploadState
 from intake.uploads import LARGEST
-from store import reports, uploads
+from store import journal, reports, shelf, uploads
 from store import tables as t
 from store.parts import Parts
 from tests.web.api_world import World, served
@@ -200,3 +201,49 @@ def test_what_is_given_up_or_forgotten_goes_and_what_waits_for_its_report_stays(
     quick.hub.departments.uploads.tidy()
     assert quick.get("department", late).json()["state"] == "given_up"
     assert list((quick.hub.settings.data_dir / "uploads").iterdir()) == []
+    (left,) = quick.hub.store.read(shelf.pending)
+    late_id = late.rpartition("/")[2]
+    assert (left.kind, left.reason, left.origin) == ("upload", "upload_forgotten", late_id)
+    for upload_id, by in ((path.rpartition("/")[2], "key_department"), (late_id, "system")):
+        last = quick.hub.store.read(lambda u, one=upload_id: journal.entries(u, "upload", one))[-1]
+        assert (last.act, last.by) == ("give_up", by)
+
+
+def test_r2_what_grows_while_it_is_looked_at_is_not_given_up(quick: World) -> None:
+    path = begin(quick)
+    upload_id = path.rpartition("/")[2]
+    seen = quick.hub.store.read(lambda u: uploads.get(u, upload_id))
+    assert patch(quick, path, 0, DATA[:1000]).status_code == 204
+    with pytest.raises(Conflict):
+        quick.hub.departments.uploads.give_up(seen, by="system")
+    assert patch(quick, path, 1000, DATA[1000:]).status_code == 204
+    assert not (quick.hub.settings.data_dir / "uploads" / f"{upload_id}.part").exists()
+
+
+def test_r16_what_is_whole_and_cannot_be_attached_lies_on_the_shelf_until_it_is(quick: World) -> None:
+    report_id = quick.post("department", "/v1/reports", {"text": "未登记"}).json()["id"]
+    path = announce(quick, report_id, 3).headers["location"]
+    assert patch(quick, path, 0, b"abc").status_code == 204
+    for _ in range(60):
+        attach(quick)
+        quick.clock.forward(minutes=5)
+    (left,) = quick.hub.store.read(shelf.pending)
+    assert (left.kind, left.reason, left.origin) == ("upload", "not_found", path.rpartition("/")[2])
+    assert left.count > 1
+    quick.file_all()
+    quick.clock.forward(hours=1)
+    attach(quick)
+    assert quick.get("department", path).json()["state"] == "kept"
+    assert quick.hub.store.read(shelf.pending) == []
+
+
+def test_files_that_no_upload_speaks_of_are_tidied_away(quick: World) -> None:
+    path = begin(quick)
+    assert patch(quick, path, 0, DATA[:9]).status_code == 204
+    directory = quick.hub.settings.data_dir / "uploads"
+    (mine,) = directory.iterdir()
+    (directory / "upl_nobody.part").write_bytes(b"x")
+    for file in directory.iterdir():
+        os.utime(file, (1, 1))
+    quick.hub.departments.uploads.tidy()
+    assert list(directory.iterdir()) == [mine]

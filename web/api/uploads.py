@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from email.utils import format_datetime
+from functools import partial
 from typing import Any, BinaryIO
 
 import anyio.to_thread
@@ -108,9 +109,12 @@ async def go_on(request: Request, upload_id: str) -> Response:
     if media_type(request) != PIECE:
         raise BadInput(f"the body is {PIECE}", code="bad_media_type")
     offset = _number(request, "Upload-Offset")
-    _must_end_at(await _own(request, upload_id), offset)
+    begun = await _own(request, upload_id)
+    _must_end_at(begun, offset)
     hub.room.admit(0)
     parts = hub.departments.uploads.parts
+    if begun.got == 0:
+        await anyio.to_thread.run_sync(parts.begin, upload_id)
     with parts.opened(upload_id) as file:
         found = await _own(request, upload_id)  # again: another may have added to it until the file was ours
         _must_end_at(found, offset)
@@ -132,7 +136,8 @@ async def give_up(request: Request, upload_id: str) -> Response:
     """Forget a file that is not whole."""
     _must_speak_tus(request)
     found = await _own(request, upload_id)
-    await anyio.to_thread.run_sync(hub_of(request).departments.uploads.give_up, found)
+    forget = partial(hub_of(request).departments.uploads.give_up, found, by=found.client)
+    await anyio.to_thread.run_sync(forget)
     return Response(status_code=204, headers=TOLD)
 
 

@@ -11,6 +11,7 @@ from domain.errors import BadInput, Conflict
 from domain.ids import is_id
 from domain.person import Person, Role
 from domain.report import Report, State
+from duty import shelf as duty
 from store import areas, inbox, incidents, journal, reports, shelf, threads
 from store.unit import Unit
 from web.console.history import event_name, name_of
@@ -95,7 +96,8 @@ def shelf_page(visit: Visit) -> Response:
     """What could not be used, each with its reason."""
     rows = visit.read(lambda unit: shelf.pending(unit, PAGE * 4))
     marked = [(row, row.origin if is_id("rep", row.origin) else "") for row in rows]
-    return visit.show("shelf.html", rows=marked)
+    tried = {row.id for row in rows if duty.can_be_tried(row.kind, row.reason)}
+    return visit.show("shelf.html", rows=marked, tried=tried)
 
 
 def settle(visit: Visit) -> Response:
@@ -125,6 +127,12 @@ def take_up(visit: Visit) -> Response:
 
     visit.hub.bell("file_report", visit.act(work))
     return go("/console/shelf?done=take_up")
+
+
+def again(visit: Visit) -> Response:
+    """What failed again and again is tried once more."""
+    visit.hub.bell(*visit.act(lambda unit, by: duty.again(unit, visit.part("id"), by=by, at=visit.at)))
+    return go("/console/shelf?done=again")
 
 
 def _view(visit: Visit) -> tuple[str, str, reports.Filter]:

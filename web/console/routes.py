@@ -38,6 +38,7 @@ ACTS = {
     "/console/shelf/{id}/settle": queue.settle,
     "/console/shelf/{id}/take_up": queue.take_up,
     "/console/shelf/{id}/reread": bulletins.reread,
+    "/console/shelf/{id}/again": queue.again,
     "/console/clocks/rules/{id}/{act}": clocks.decide,
     "/console/briefs": briefs.create,
     "/console/briefs/{id}/{act}": briefs.change,
