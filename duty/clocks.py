@@ -82,8 +82,13 @@ class ClockStep:
         times, is_sensitive = clocks.times(unit, report.id, report.received_at)
         if not (event_code or worst or is_sensitive) or report.state is State.MERGED:
             return None
-        dues = set_by(clocks.rules(unit), times, event_code=event_code, grade=worst, hop=self.setting.hop,
-                      is_sensitive=is_sensitive, zone=self.setting.zone)  # fmt: skip
+        rules = clocks.rules(unit)
+        dues = [
+            due
+            for each in clocks.all_times(unit, times, report.id)
+            for due in set_by(rules, each, event_code=event_code, grade=worst, hop=self.setting.hop,
+                              is_sensitive=is_sensitive, zone=self.setting.zone)
+        ]  # fmt: skip
         is_suggested = not report.event_code or worst != report.grade
         return _Found(dues=dues, grade=worst, is_suggested=is_suggested) if dues else None
 

@@ -1,6 +1,6 @@
 """The acts of the duty room on incidents: one function each, one transaction each; none says goodbye for ever."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,8 +28,8 @@ class Corroboration:
 
 def open_incident(unit: Unit, report_id: str, *, by: Person, at: datetime, title: str = "") -> Incident:
     """A new incident with one report in it; its title is what the officer says, or what the report begins with."""
-    report = _seen(unit, report_id, by)
-    if incidents.memberships(unit, report_id, seen_by=by):
+    (report,) = _held(unit, [report_id], by)
+    if incidents.memberships(unit, report_id, seen_by=None):
         raise Conflict("the report is of an incident already", code="in_incident")
     new = Incident(id=mint("inc", at), title=_title(title) or _first_words(report), state=IncidentState.OPEN,
                    revision=1, opened_by=by.id, opened_at=at, event_code=report.event_code, area=report.area)  # fmt: skip
@@ -52,7 +52,7 @@ def attach(
     unit: Unit, incident_id: str, report_id: str, *, by: Person, at: datetime, revision: int | None = None
 ) -> Incident:
     """The report tells of this, too. Into what was merged nothing goes: the other incident is named."""
-    report = _seen(unit, report_id, by)
+    (report,) = _held(unit, [report_id], by)
     before = _moved(unit, incident_id, "attach_incident", by, revision)
     if any(one.incident == before.id for one in incidents.memberships(unit, report.id, seen_by=None)):
         return before  # a double click
@@ -62,8 +62,7 @@ def attach(
 
 def attach_to_report(unit: Unit, report_id: str, other_id: str, *, by: Person, at: datetime) -> Incident:
     """Both tell of one: into the incident that the other is in, or a new one that begins with the other."""
-    _seen(unit, report_id, by)
-    _seen(unit, other_id, by)
+    _held(unit, [report_id, other_id], by)
     if report_id == other_id:
         raise BadInput(
             "a report is one with itself", code="same_report", flaws=[Flaw("/report", "is this one")]
@@ -80,7 +79,7 @@ def detach(
     unit: Unit, incident_id: str, report_id: str, *, by: Person, at: datetime, revision: int | None = None
 ) -> Incident:
     """It tells of something else; attach() undoes it."""
-    _seen(unit, report_id, by)
+    _held(unit, [report_id], by)
     before = _moved(unit, incident_id, "detach_incident", by, revision)
     if not incidents.remove(unit, report_id, before.id, by=by.id, at=at):
         raise NotFound("this report is not of the incident", code="not_in_incident")
@@ -92,12 +91,7 @@ def merge(
     unit: Unit, incident_id: str, into_id: str, *, by: Person, at: datetime, revision: int | None = None
 ) -> Incident:
     """Two incidents are one: the reports of the first stand in the second, too. unmerge() undoes it."""
-    first, second = sorted(
-        (incident_id, into_id)
-    )  # two officers who merge crosswise do not wait for each other
-    locked = {
-        name: _locked(unit, name, by, revision if name == incident_id else None) for name in (first, second)
-    }
+    locked = _locked_in_order(unit, [incident_id, into_id], by, {incident_id: revision})
     before = locked[incident_id]
     if incident_id == into_id or locked[into_id].state is not IncidentState.OPEN:
         raise BadInput(
@@ -116,18 +110,31 @@ def merge(
 def unmerge(
     unit: Unit, incident_id: str, *, by: Person, at: datetime, revision: int | None = None
 ) -> Incident:
-    """They are two after all: what the merge brought leaves the other one, what came since stays there."""
-    before = _locked(unit, incident_id, by, revision)
+    """They are two after all: what the merge brought leaves the other one, what came since stays there.
+
+    It leaves those, too, into which the other one was merged further.
+    """
+    above = incidents.above(unit, incident_id)
+    locked = _locked_in_order(unit, [incident_id, *above], by, {incident_id: revision})
+    before = locked[incident_id]
     after = replace(before, state=MOVES.after(before.state, "unmerge_incident"), merged_into="")
-    other = _locked(unit, before.merged_into, by, None)
-    for one in incidents.members(unit, other.id, seen_by=None, via=incident_id):
-        incidents.remove(unit, one.report, other.id, by=by.id, at=at)
+    if incidents.above(unit, incident_id) != above:
+        raise Conflict("somebody else has just changed this incident", code="incident_changed")
+    leaving, via = None, incident_id
+    for place in above:
+        brought = [one.report for one in incidents.members(unit, place, seen_by=None, via=via)]
+        leaving = [name for name in brought if leaving is None or name in leaving]
+        for name in leaving:
+            incidents.remove(unit, name, place, by=by.id, at=at)
+        stays = _brought_by_others(unit, place, leaving, but=via, by=by, at=at)
+        leaving, via = [name for name in leaving if name not in stays], place
     changed = incidents.change(unit, before, after)
-    incidents.change(unit, other, other)
+    for place in above:
+        incidents.change(unit, locked[place], locked[place])
+        journal.append(unit, "incident", place, "give_back", by=by.id, at=at, detail={"to": incident_id})
     journal.append(
-        unit, "incident", incident_id, "unmerge_incident", by=by.id, at=at, detail={"from": other.id}
+        unit, "incident", incident_id, "unmerge_incident", by=by.id, at=at, detail={"from": above[0]}
     )
-    journal.append(unit, "incident", other.id, "give_back", by=by.id, at=at, detail={"to": incident_id})
     return changed
 
 
@@ -137,10 +144,13 @@ def split(
 ) -> Incident:  # fmt: skip
     """Some of its reports tell of something else: a new incident of theirs. Merging it back undoes it."""
     wanted = list(dict.fromkeys(report_ids))
+    flaw = Flaw("/reports", "name some of its reports, not all")
+    if not wanted or len(wanted) > AT_ONCE:
+        raise BadInput("it cannot be split so", code="bad_split", flaws=[flaw])
+    reports.hold(unit, wanted)
     before = _moved(unit, incident_id, "split_incident", by, revision)
     there = [one.report for one in incidents.members(unit, before.id, seen_by=by)]
-    if not wanted or len(wanted) > AT_ONCE or not set(wanted) < set(there):
-        flaw = Flaw("/reports", "name some of its reports, not all")
+    if not set(wanted) < set(there):
         raise BadInput("it cannot be split so", code="bad_split", flaws=[flaw])
     report = _seen(unit, wanted[0], by)
     new = Incident(id=mint("inc", at), title=_title(title) or _first_words(report), state=IncidentState.OPEN,
@@ -247,6 +257,33 @@ def _note(unit: Unit, incident_id: str, report_id: str, act: str, *, by: Person,
     journal.append(
         unit, "report", report_id, f"{act}_incident", by=by.id, at=at, detail={"incident": incident_id}
     )
+
+
+def _brought_by_others(
+    unit: Unit, place: str, names: Sequence[str], *, but: str, by: Person, at: datetime
+) -> set[str]:
+    """Those that another incident has brought there as well: they stay, as of that one."""
+    found = incidents.brought(unit, place, names, but=but)
+    for name, via in found.items():
+        incidents.add(unit, name, place, by=by.id, at=at, score=None, via=via)
+    return set(found)
+
+
+def _held(unit: Unit, report_ids: Sequence[str], by: Person) -> list[Report]:
+    """Reports that this person may see, in the order asked for, locked until the end of the transaction.
+
+    Reports are locked before incidents, and each kind in the order of its ids: nobody waits in a circle.
+    """
+    for name in report_ids:
+        _seen(unit, name, by)
+    reports.hold(unit, report_ids)
+    return [_seen(unit, name, by) for name in report_ids]
+
+
+def _locked_in_order(
+    unit: Unit, incident_ids: Sequence[str], by: Person, revisions: Mapping[str, int | None]
+) -> dict[str, Incident]:
+    return {name: _locked(unit, name, by, revisions.get(name)) for name in sorted(set(incident_ids))}
 
 
 def _seen(unit: Unit, report_id: str, by: Person) -> Report:

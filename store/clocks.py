@@ -1,7 +1,7 @@
 """Clocks of reports: set once, stopped once; whether one is late is what its due and its stop say."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from domain.clock import CLOCKS, Due, Duty, Rule, StartsFrom, State, Times, alarm_at
 from domain.ids import mint
 from store import tables as t
-from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
+from store.tables_clocks import clock, clock_rule, clock_stop, report_instant, report_timing
 from store.unit import Unit
 
 
@@ -97,8 +97,20 @@ def times(unit: Unit, report_id: str, received_at: datetime) -> tuple[Times, boo
     return known, row.is_sensitive
 
 
+def all_times(unit: Unit, now: Times, report_id: str) -> list[Times]:
+    """`now`, and it again with each other instant that was ever said: the earlier order is still owed an answer."""
+    i = report_instant.c
+    rows = unit.rows(sa.select(i.kind, i.said).where(i.report == report_id).order_by(i.kind, i.said))
+    return [
+        now,
+        *(replace(now, **{row.kind: row.said}) for row in rows if getattr(now, row.kind) != row.said),
+    ]
+
+
 def set_times(unit: Unit, report_id: str, values: dict[str, Any]) -> None:
     """Write instants and the mark of sensitivity; what is not named stays."""
+    for kind in (name for name in values if name != "is_sensitive"):
+        unit.add_once(report_instant, {"report": report_id, "kind": kind, "said": values[kind]})
     if not unit.add_once(report_timing, {"report": report_id, **values}) and values:
         unit.execute(report_timing.update().where(report_timing.c.report == report_id).values(**values))
 

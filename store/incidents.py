@@ -243,6 +243,30 @@ def root_of(unit: Unit, incident_id: str) -> str:
     raise NotFound("no such incident", code="merged_in_a_circle")
 
 
+def above(unit: Unit, incident_id: str) -> list[str]:
+    """What it was merged into, what that was merged into, and so on."""
+    i, found = incident.c, []
+    for _ in range(STEPS):
+        into: str | None = unit.scalar(sa.select(i.merged_into).where(i.id == incident_id))
+        if into is None:
+            break
+        found.append(into)
+        incident_id = into
+    return found
+
+
+def brought(unit: Unit, place: str, reports: Sequence[str], *, but: str) -> dict[str, str]:
+    """report -> another incident, merged into `place`, that has it too."""
+    m, i = report_incident.c, incident.c
+    query = (
+        sa.select(m.report, m.incident)
+        .join(incident, i.id == m.incident)
+        .where(i.merged_into == place, i.id != but, m.removed_at.is_(None), m.report.in_(reports))
+        .order_by(m.incident.desc())
+    )
+    return {row.report: row.incident for row in unit.rows(query)} if reports else {}
+
+
 def _is_seen(seen_by: Person | None) -> sa.ColumnElement[bool]:
     """An incident is seen by whoever sees a report of it; the hub itself sees all."""
     if seen_by is None:

@@ -118,6 +118,12 @@ def get(unit: Unit, report_id: str, *, lock: bool = False) -> Report | None:
     return _opened(unit, [row])[0] if row else None
 
 
+def hold(unit: Unit, report_ids: Sequence[str]) -> None:
+    """Let nobody else change these until the end of the transaction, locked in the order of their ids."""
+    query = sa.select(t.report_row.c.id).where(t.report_row.c.id.in_(list(report_ids)))
+    unit.rows(unit.locked(query.order_by(t.report_row.c.id)))
+
+
 def page(
     unit: Unit, wanted: Filter, *, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[Report]:

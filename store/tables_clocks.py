@@ -82,3 +82,13 @@ report_timing = Table(
     Column("ordered_at", Instant),
     Column("is_sensitive", sa.Boolean, nullable=False, server_default=sa.false()),
 )
+
+report_instant = (
+    Table(  # every instant that was ever said of a report: each sets its clock, whatever is said after it
+        "report_instant",
+        META,
+        Column("report", ForeignKey("report.id"), primary_key=True),
+        Column("kind", sa.String(12), primary_key=True),  # occurred_at | known_at | ordered_at
+        Column("said", Instant, primary_key=True),
+    )
+)

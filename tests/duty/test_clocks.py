@@ -304,6 +304,27 @@ def test_an_hour_that_is_written_down_gains_no_time(house, at) -> None:
         )
 
 
+def test_every_order_sets_its_clock_though_another_comes_before_the_study(house, at) -> None:
+    order = Rule(id="order", name="核报", starts_from=StartsFrom.ORDER, phone=30 * MINUTE)
+    heard = Rule(id="heard", name="获悉", starts_from=StartsFrom.KNOWLEDGE, phone=25 * MINUTE)
+    house.store.run(lambda u: clocks.add_rules(u, [order, heard], None, at))
+    house.classify(event_code="12A00")
+    officer, minutes = house.people["officer"], (2, 9, 5)
+    for n in minutes:
+        house.clock.at = at + n * MINUTE
+        given = {"ordered_at": house.clock.at, "known_at": at - n * MINUTE}
+        house.store.run(
+            lambda u, given=given: duty.set_times(u, house.report, by=officer, at=house.clock.at, **given)
+        )
+    house.student.study(house.report)
+    due = {(one.rule, one.due_at) for one in house.all(Duty.PHONE)}
+    assert due >= {("order", at + (n + 30) * MINUTE) for n in minutes}
+    assert due >= {("heard", at + (25 - n) * MINUTE) for n in minutes}  # no word moves what is due later
+    before = len(house.all())
+    house.study()
+    assert len(house.all()) == before
+
+
 def test_what_is_sensitive_has_the_clocks_of_grade_two(house, at) -> None:
     house.classify(event_code="11D01", grade=4)
     officer = house.people["officer"]

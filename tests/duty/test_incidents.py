@@ -1,5 +1,9 @@
 """What several reports tell of: opened, joined, taken apart, merged, split; every act is undone by another one."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+
 import pytest
 
 from domain.errors import BadInput, Conflict, IllegalMove, NotAllowed, NotFound
@@ -8,6 +12,7 @@ from domain.person import Person, Role
 from duty import incidents as duty
 from duty import reports as report_duty
 from store import incidents, journal, people, reports
+from tests.conftest import open_store
 from tests.reports_kit import filed
 
 OFFICER = Person(id="per_o", name="值班员", organisation="", roles=frozenset({Role.OFFICER}))
@@ -74,6 +79,70 @@ def test_a_merge_is_undone_and_what_came_since_stays(store, three, at) -> None:
     run(store, duty.unmerge, one, at=at)
     assert (in_it(store, one), in_it(store, two)) == ({three[0]}, {three[1], three[2]})
     assert acts(store, "incident", two)[-1] == "give_back"
+
+
+def test_what_is_taken_apart_leaves_also_where_its_other_was_merged_further(store, three, at) -> None:
+    one, two, last = (run(store, duty.open_incident, name, at=at).id for name in three)
+    run(store, duty.merge, one, two, at=at)
+    run(store, duty.merge, two, last, at=at)
+    assert in_it(store, last) == set(three)
+    run(store, duty.unmerge, one, at=at)
+    assert [in_it(store, name) for name in (one, two, last)] == [{three[0]}, {three[1]}, {three[1], three[2]}]
+    assert acts(store, "incident", last)[-1] == "give_back"
+    run(store, duty.merge, one, last, at=at)
+    run(store, duty.unmerge, two, at=at)
+    assert [in_it(store, name) for name in (two, last)] == [{three[1]}, {three[0], three[2]}]
+
+
+def test_a_report_that_two_have_brought_stays_while_one_of_them_is_merged(store, three, at) -> None:
+    one, two, last = (run(store, duty.open_incident, name, at=at).id for name in three)
+    run(store, duty.attach, two, three[0], at=at)
+    for name in (one, two):
+        run(store, duty.merge, name, last, at=at)
+    run(store, duty.unmerge, one, at=at)
+    assert in_it(store, last) == set(three)
+    run(store, duty.unmerge, two, at=at)
+    assert in_it(store, last) == {three[2]}
+
+
+def test_two_officers_at_once_open_one_incident_for_a_report(database_url, store, three, at) -> None:
+    other, gate = open_store(database_url), Barrier(2, timeout=60)
+
+    def act(of, begins: bool) -> str:
+        def work(unit) -> str:
+            made = duty.open_incident(unit, three[0], by=OFFICER, at=at).id
+            if begins and not gate.broken:
+                with suppress(BrokenBarrierError):
+                    gate.wait(0.3)  # the other one has time to look; here he waits for the row
+            return made
+
+        try:
+            return str(of.run(work))
+        except Conflict as error:
+            return error.code
+
+    with ThreadPoolExecutor(2) as both:
+        found = [f.result() for f in [both.submit(act, store, True), both.submit(act, other, True)]]
+    other.close()
+    assert sorted(name.partition("_")[0] for name in found) == ["in", "inc"]
+    assert len(store.read(lambda u: incidents.memberships(u, three[0], seen_by=None))) == 1
+
+
+def test_what_is_merged_and_taken_apart_crosswise_waits_in_no_circle(database_url, store, three, at) -> None:
+    one, two = sorted(run(store, duty.open_incident, name, at=at).id for name in three[:2])
+    other = open_store(database_url)
+
+    def act(of, n: int) -> None:
+        with suppress(Conflict, BadInput, IllegalMove, NotFound):
+            if n % 3:
+                of.run(lambda u: duty.merge(u, two, one, by=OFFICER, at=at))
+            of.run(lambda u: duty.unmerge(u, two, by=OFFICER, at=at))
+            of.run(lambda u: duty.merge(u, one, two, by=OFFICER, at=at))
+
+    with ThreadPoolExecutor(4) as several:
+        for done in [several.submit(act, (store, other)[n % 2], n) for n in range(24)]:
+            done.result()  # a circle would end as Unavailable
+    other.close()
 
 
 def test_a_split_is_undone_by_merging_back(store, three, at) -> None:
