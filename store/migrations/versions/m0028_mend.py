@@ -5,7 +5,7 @@ from alembic import op
 
 from store import guards
 
-revision = "0033"
+revision = "0028"
 down_revision = "0027"
 branch_labels = None
 depends_on = None
