@@ -15,6 +15,9 @@ class NoticeKind(StrEnum):
     """The closed list. Everything else that leaves is an approved artefact."""
 
     ACKNOWLEDGEMENT = "acknowledgement"  # your report 4F7K-92PX has arrived
+    ANSWER = (
+        "answer"  # of an officer to whoever reported, in his own words: to that one address and nobody else
+    )
     CHAT_HELP = "chat_help"  # how to report by chat, and how to subscribe to warnings
     CHAT_SUBSCRIBED = "chat_subscribed"  # warnings for this area come to this chat now
     CHAT_WHICH_AREA = "chat_which_area"  # no such area, or several

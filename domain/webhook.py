@@ -43,6 +43,6 @@ CALLS = Moves(
 EVENTS = {  # an act in the journal of a report -> what the department hears of it
     "file": "report.created", "claim": "report.claimed", "release_claim": "report.released", "verify": "report.verified",
     "classify": "report.updated", "follow_up": "report.updated", "correction": "report.updated",
-    "attach_upload": "report.updated", "merge": "report.merged", "unmerge": "report.unmerged",
+    "attach_upload": "report.updated", "write_back": "report.answered", "merge": "report.merged", "unmerge": "report.unmerged",
     "transfer": "report.transferred", "sign_for": "report.signed_for", "close": "report.closed", "reopen": "report.reopened",
 }  # fmt: skip

@@ -129,7 +129,7 @@ class Acknowledger:
         if channel not in self.channels or not chat or self._limit(unit, arrived.inbound, channel, at):
             return ""
         payload = notice_texts.chat(
-            reply.kind, language, organisation=self._organisation(language), mode=self.mode, area=reply.area,
+            reply.kind, language, organisation=self.name_in(language), mode=self.mode, area=reply.area,
             choices=reply.choices, is_responsible=reply.is_responsible,
         )  # fmt: skip
         notice = Notice(
@@ -145,7 +145,11 @@ class Acknowledger:
             return "", "", Silence.HAS_ANSWER
         if inbound.channel == "voice" and not (content.facts.get("recording") or content.facts.get("place")):
             return "", "", Silence.STILL_TALKING
-        channel, address = self._address(inbound)
+        return self.reach(inbound, content)
+
+    def reach(self, inbound: Inbound, content: Content) -> tuple[str, str, Silence | None]:
+        """(channel, address, None): the one place where whoever sent this can be written to; or why there is none."""
+        channel, address = self.address(inbound)
         reason = None
         if not address:
             reason = Silence.NO_ADDRESS
@@ -165,7 +169,7 @@ class Acknowledger:
             reason = Silence.NOBODY
         return channel, address, reason
 
-    def _address(self, inbound: Inbound) -> tuple[str, str]:
+    def address(self, inbound: Inbound) -> tuple[str, str]:
         """Where an answer goes: to the envelope's sender of a mail (RFC 3834 §4), never to its header.
 
         A number that somebody typed gets one only as a mobile of the region: whoever fills in a form must not
@@ -189,11 +193,12 @@ class Acknowledger:
                 return Silence.SENDER_LIMIT
         return None if self.valve.take() else Silence.OVERLOAD
 
-    def _organisation(self, language: str) -> str:
+    def name_in(self, language: str) -> str:
+        """What this hub is called in a text of that language."""
         return (self.organisation_en if language == notice_texts.ENGLISH else "") or self.organisation
 
     def _payload(self, channel: str, language: str, arrived: Arrived) -> bytes:
-        code, name = arrived.code, self._organisation(language)
+        code, name = arrived.code, self.name_in(language)
         link = self.link(code)
         if channel == "telegram":
             return notice_texts.chat(

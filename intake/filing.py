@@ -11,7 +11,7 @@ from domain.events import is_code
 from domain.place import canonical
 from domain.proof import Mark
 from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
-from intake import bounces, calls, chat_commands, follow_ups, proofs, rings, threads
+from intake import answers, bounces, calls, chat_commands, follow_ups, proofs, rings, threads
 from intake import reading as readings
 from intake.acknowledge import Acknowledger
 from intake.normalise import language
@@ -221,8 +221,9 @@ def _enter(
     if here.report:
         return [("fetch_media", medium) for medium in threads.add(unit, arrived, content, here, at)]
     content = threads.whole(unit, arrived, found.piece, content, here) if found.piece else content
-    if _is_only_a_stop(unit, arrived, content.text, at):
-        return None
+    settled = _made_no_report(unit, arrived, content, here, acknowledger, at)
+    if settled is not None:
+        return settled or None
     content = rings.with_ring(unit, arrived.inbound, content)
     number = _numbered(unit, arrived, zone, at)
     if number:
@@ -250,6 +251,21 @@ def _enter(
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, HubError) else CANNOT
+
+
+def _made_no_report(
+    unit: Unit, arrived: Arrived, content: Content, here: threads.Place, writer: Acknowledger | None, at: datetime
+) -> list[tuple[str, str]] | None:  # fmt: skip
+    """What to ring for when no report is made of it: a STOP ([]), or the answer to what an officer asked. None: a report."""
+    if _is_only_a_stop(unit, arrived, content.text, at):
+        return []
+    joined = answers.awaited(unit, arrived, content, writer, at)
+    if not joined:
+        return None
+    answers.join(unit, arrived, content, joined, at)
+    threads.begin(unit, arrived, here, at, report_id=joined)
+    awaited = media.expect(unit, joined, arrived.id, len(arrived.inbound.meta.get("media", ())), at)
+    return [*(("fetch_media", medium) for medium in awaited), ("study_report", joined)]
 
 
 def _settle(

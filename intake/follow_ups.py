@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from domain.exchange import Line
 from domain.further import STILL_READ, Further
 from domain.report import Arrival, Content, Fact, Inbound, Report
 from store import blobs as blob_book
-from store import follow_ups, inbox, journal, reports
+from store import exchanges, follow_ups, inbox, journal, reports
 from store.inbox import Arrived
 from store.unit import Unit
 
@@ -38,19 +39,32 @@ def join(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> bool:
         return False
     if not inbox.move(unit, arrived, "file"):
         return True
-    kind = Further(arrived.inbound.meta["further"])
+    say(unit, report, arrived, content, Further(arrived.inbound.meta["further"]), at)
+    return True
+
+
+def say(unit: Unit, report: Report, arrived: Arrived, content: Content, kind: Further, at: datetime) -> None:
+    """A further version of a locked report, and a line of what is said about it to and fro."""
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, report.handling, at)
     reports.revise(
         unit, report, said(report.content, content, kind), by=f"door:{arrived.inbound.channel}", at=at
     )
     version = reports.versions(unit, report.id)
+    follow_ups.expect(unit, arrived.id, report.id, kind, at)
     follow_ups.settle(unit, arrived.id, version=version)
+    exchanges.add(unit, heard(report.id, arrived, content.text, version))
     journal.append(
         unit, "report", report.id, kind.value, by="system", at=at, content=content.text.encode(),
         detail={"inbound": arrived.id, "version": version, "attachments": [a.sha256 for a in content.attachments]},
     )  # fmt: skip
-    return True
+
+
+def heard(report_id: str, arrived: Arrived, text: str, version: int) -> Line:
+    """What the reporter says, as a line; the same message is the same line."""
+    return Line(id=arrived.id.replace("inb_", "exc_", 1), report=report_id, is_ours=False, by="",
+                channel=arrived.inbound.channel, text=text, at=arrived.inbound.received_at, inbound=arrived.id,
+                version=version)  # fmt: skip
 
 
 def linked(unit: Unit, arrived: Arrived, content: Content) -> Content:

@@ -12,9 +12,10 @@ from typing import Any
 from channels.codecs import sms_parts
 from domain.piece import PARTS_LATE, PARTS_WAIT, Piece
 from domain.report import Content, Fact, State
+from intake.follow_ups import heard
 from intake.normalise import clean, language
 from store import blobs as blob_book
-from store import inbox, journal, media, pieces, reports
+from store import exchanges, inbox, journal, media, pieces, reports
 from store.inbox import Arrived
 from store.pieces import Kept
 from store.unit import Unit
@@ -117,11 +118,12 @@ def whole(unit: Unit, arrived: Arrived, of: Piece, content: Content, here: Place
     return replace(content, text=text, language=language(text), facts=facts, findings=tuple(findings))
 
 
-def begin(unit: Unit, arrived: Arrived, here: Place, at: datetime) -> None:
-    """The report of this message has just been put in: its pieces are of it."""
-    pieces.settle(unit, [arrived.id, *here.others], arrived.report_id)
+def begin(unit: Unit, arrived: Arrived, here: Place, at: datetime, *, report_id: str = "") -> None:
+    """The report of this message has just been put in, or the message into `report_id`: its pieces are of it."""
+    report_id = report_id or arrived.report_id
+    pieces.settle(unit, [arrived.id, *here.others], report_id)
     for inbound_id in here.others:
-        _file_other(unit, inbound_id, arrived.report_id, at)
+        _file_other(unit, inbound_id, report_id, at)
 
 
 def add(unit: Unit, arrived: Arrived, content: Content, here: Place, at: datetime) -> list[str]:
@@ -146,6 +148,9 @@ def add(unit: Unit, arrived: Arrived, content: Content, here: Place, at: datetim
                     findings=tuple(dict.fromkeys(findings)), attachments=attachments)  # fmt: skip
     if after != report.content:
         reports.revise(unit, report, after, by=f"door:{arrived.inbound.channel}", at=at)
+        if exchanges.is_begun(unit, report.id):
+            said = heard(report.id, arrived, content.text, reports.versions(unit, report.id))
+            exchanges.add(unit, said)
     awaited = media.expect(unit, report.id, arrived.id, len(arrived.inbound.meta.get("media", ())), at)
     journal.append(unit, "report", report.id, "add", by="system", at=at, content=after.text.encode(),
                    detail={"inbound": arrived.id, "versions": int(after != report.content)})  # fmt: skip

@@ -184,7 +184,7 @@ def _with(work: Callable[[Unit, bool], T], is_repeated: bool, unit: Unit) -> T:
 def _carry(out: Outgoing, held: Claim, wire: Wire, pace: Pace, began: _Began) -> list[Outcome]:
     calls = calls_of(
         wire, began.slots, payload=held.payload, sha256=held.sha256, language=held.language,
-        name=lambda seq: receipt_book.delivery_id(held.parcel, seq), is_notice=held.purpose == "notice",
+        name=lambda seq: receipt_book.delivery_id(held.parcel, seq), is_notice=held.purpose in ("notice", "answer"),
     )  # fmt: skip
 
     def guard() -> Guard:

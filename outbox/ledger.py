@@ -94,6 +94,7 @@ def put_notice(unit: Unit, notice: Notice, at: datetime) -> str:
         id=mint("dsp", at), release="", artefact="", channel=notice.channel, language=notice.language,
         sha256=hashlib.sha256(notice.payload).hexdigest(), state=DispatchState.OPEN, next_due=at, tries=0,
         expires=notice.expires, cursor="", expanded=1, is_expanded=True,
+        purpose="answer" if notice.kind is NoticeKind.ANSWER else "notice",
     )  # fmt: skip
     return promises.add_notice(unit, promise, notice, at)
 

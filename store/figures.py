@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import processes, providers, sender_checks, sessions, stream
+from store import exchanges, processes, providers, sender_checks, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -51,6 +51,7 @@ class Figures:
     journal_entries: int
     roots: int
     last_root: datetime | None
+    asked_again: int = 0  # elements that reporters had told before
 
 
 def strain(unit: Unit, at: datetime) -> Strain:
@@ -107,6 +108,7 @@ def figures(unit: Unit) -> Figures:
         journal_entries=unit.scalar(sa.select(sa.func.max(t.journal.c.seq))) or 0,
         roots=unit.scalar(sa.select(sa.func.max(t.root.c.n))) or 0,
         last_root=unit.scalar(sa.select(t.root.c.at).order_by(t.root.c.n.desc()).limit(1)),
+        asked_again=exchanges.again(unit),
     )
 
 

@@ -301,6 +301,13 @@ def by_report(unit: Unit, report_id: str) -> sa.Row[tuple[str, str, str]] | None
     )  # fmt: skip
 
 
+def by_code(unit: Unit, code: str) -> str | None:
+    """The id that the report of this short code has, or will have."""
+    i = t.inbound.c
+    found: str | None = unit.scalar(sa.select(i.report).where(i.code == code))
+    return found
+
+
 def acknowledge(unit: Unit, inbound_id: str, at: datetime) -> None:
     """Write down that an acknowledgement was promised to the sender."""
     i = t.inbound

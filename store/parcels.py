@@ -37,7 +37,7 @@ class Claim:
     sha256: str  # of the artefact, as the promise says
     payload: bytes  # the artefact, as it is stored now
     lane: str = ""
-    purpose: str = "main"  # main | correction | lift | notice
+    purpose: str = "main"  # main | correction | lift | notice | answer
 
     @property
     def is_recallable(self) -> bool:
@@ -47,7 +47,7 @@ class Claim:
     @property
     def asks_opt_outs(self) -> bool:
         """Whether the end of a subscription ends it: no notice is subscribed to, and who got a false alarm
-        is told so whatever he answered to it (R31)."""
+        is told so whatever he answered to it (R31). An officer's answer respects who wants no more from us."""
         return self.purpose not in ("notice", "correction")
 
 

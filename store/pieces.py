@@ -57,10 +57,12 @@ def report_of(unit: Unit, names: Sequence[str], *, channel: str, address: str = 
     found = unit.scalar(query.order_by(piece.c.at).limit(1))
     if found or not address:
         return str(found or "")
-    d, p, y, r = t.dispatch.c, t.parcel_row.c, t.delivery.c, t.report_row.c
+    d, p, y, r, e = t.dispatch.c, t.parcel_row.c, t.delivery.c, t.report_row.c, t.exchange.c
     ours = (
         sa.select(r.id)
-        .join(t.dispatch, d.about == r.id)
+        .select_from(t.dispatch)
+        .outerjoin(t.exchange, e.dispatch == d.id)
+        .join(t.report_row, r.id == sa.func.coalesce(e.report, d.about))
         .join(t.parcel_row, p.dispatch == d.id)
         .join(t.delivery, y.parcel == p.id)
         .where(

@@ -38,7 +38,7 @@ class Dispatch:
     cursor: str
     expanded: int
     is_expanded: bool
-    purpose: str = Purpose.MAIN.value  # or lift, correction, notice
+    purpose: str = Purpose.MAIN.value  # or lift, correction, notice, answer
     ends: str = ""  # of an ending: the dispatch whose addresses it goes to
     lane: str = ""  # who carries it; '' is the channel's own
 
@@ -66,7 +66,7 @@ def add_notice(unit: Unit, dispatch: Dispatch, notice: Notice, at: datetime) -> 
         "id": dispatch.id, "notice": notice.kind.value, "about": notice.about, "notice_payload": notice.payload,
         "channel": dispatch.channel, "language": dispatch.language, "sha256": dispatch.sha256,
         "lane": dispatch.channel, "state": dispatch.state.value, "next_due": dispatch.next_due,
-        "expires": dispatch.expires, "created_at": at, "purpose": "notice", "expanded": 1, "is_expanded": True,
+        "expires": dispatch.expires, "created_at": at, "purpose": dispatch.purpose, "expanded": 1, "is_expanded": True,
     }  # fmt: skip
     if not unit.add_once(t.dispatch, row):
         return ""

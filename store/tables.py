@@ -13,6 +13,7 @@ from store.tables_briefs import brief
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, proof, ring, shift, slip, year_number
+from store.tables_exchange import exchange
 from store.tables_fax import fax
 from store.tables_files import scan
 from store.tables_further import follow_up, upload
@@ -26,7 +27,7 @@ from store.tables_places import landmark, report_place, report_question, report_
 from store.tables_study import study
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 
-__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "fax",
+__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange", "fax",
            "follow_up", "incident", "landmark", "likeness", "login_failure", "login_link", "look_up",
            "mail_seal", "media", "operation", "person", "piece", "poll", "process", "proof", "provider",
            "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from domain.incident import THREADS, Sign, Thread, ThreadState
 from domain.person import Person
 from domain.report import Report
-from store import sight
+from store import exchanges, sight
 from store import tables as t
 from store.tables_incidents import thread
 from store.unit import Unit
@@ -70,7 +70,8 @@ def by_dispatches(unit: Unit, dispatches: Sequence[str]) -> list[str]:
     query = (
         sa.select(r.id).join(t.dispatch, d.about == r.id).where(d.id.in_(dispatches), d.notice.is_not(None))
     )
-    return [row.id for row in unit.rows(query)] if dispatches else []
+    told = [row.id for row in unit.rows(query)] if dispatches else []
+    return list(dict.fromkeys([*told, *exchanges.by_dispatches(unit, dispatches)]))
 
 
 def told_lately(unit: Unit, report: Report, within: timedelta) -> list[str]:

@@ -93,3 +93,17 @@ def questions(unit: Unit, report: str) -> list[Question]:
                  answered_by=r.answered_by, answered_at=r.answered_at)
         for r in rows
     ]  # fmt: skip
+
+
+def note_asked(unit: Unit, report: str, elements: Iterable[str], at: datetime) -> None:
+    """Whoever reported was asked for these; the first time counts."""
+    q = t.report_question
+    open_ones = (q.c.report == report, q.c.element.in_(list(elements)), q.c.asked_at.is_(None))
+    unit.execute(q.update().where(*open_ones).values(asked_at=at))
+
+
+def answer(unit: Unit, report: str, element: str, version: int, at: datetime) -> bool:
+    """An officer found it in that version; False when nobody asks for it any more."""
+    q = t.report_question
+    is_open = (q.c.report == report, q.c.element == element, q.c.answered_by.is_(None))
+    return unit.execute(q.update().where(*is_open).values(answered_by=version, answered_at=at)).rowcount == 1

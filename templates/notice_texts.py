@@ -43,12 +43,22 @@ def chat(kind: NoticeKind, language: str, *, organisation: str, mode: Mode, **mo
     return shape.post(text, mode, language)
 
 
+def answer(
+    channel: str, language: str, *, said: str, code: str, link: str, organisation: str, mode: Mode
+) -> str:
+    """What an officer writes to whoever reported, as the wire of the channel takes it; `link` is '' for none."""
+    values = {"said": said, "code": code, "link": link, "organisation": organisation}
+    text = _environment().get_template(f"{NoticeKind.ANSWER.value}.{channel}.{language}.txt").render(values)
+    shapes = {"sms": shape.message, "email": shape.letter, "telegram": shape.post}
+    return shapes[channel](text, mode, language)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("templates", "notices"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 (plain text; the values are ours, none is a stranger's)
+        autoescape=False,  # noqa: S701 (plain text; the values are ours or an officer's, none is a stranger's)
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -37,7 +37,7 @@ class Citizen:
         self._hub = hub
         self._flood = Flood()
         self._proxies = frozenset(p.strip() for p in hub.settings.trusted_proxies.split(",")) - {""}
-        self.states = StatePages(hub, self._proxies)
+        self.states = StatePages(hub, self._proxies, self.refusal)
         self.offline = Offline(hub)
 
     def routes(self) -> list[Route]:

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -19,8 +20,9 @@ from intake.phones import phone
 from store import inbox, people
 from store.inbox import Stand
 from store.unit import Unit
-from web import throttle
+from web import citizen_form, citizen_thread, throttle
 from web.citizen_page import SECRET, language_of, problem_of, show
+from web.citizen_thread import Thread
 from web.flood import address_of
 from web.page import HEADERS, status_of
 
@@ -34,8 +36,12 @@ FORM_BYTES = 4096  # two short fields
 class StatePages:
     """The pages of one application."""
 
-    def __init__(self, hub: Hub, proxies: Collection[str]) -> None:
+    def __init__(
+        self, hub: Hub, proxies: Collection[str], refusal: Callable[[Request], HubError | None]
+    ) -> None:
+        """`refusal`: why a request is not taken whatever it holds, as for the form."""
         self._hub = hub
+        self._refusal = refusal
         self._proxies = proxies
 
     def routes(self) -> list[Route]:
@@ -44,6 +50,7 @@ class StatePages:
             Route("/report/state", self.ask, methods=["GET"]),
             Route("/report/state", self.look, methods=["POST"]),
             Route("/report/s/{token}", self.state, methods=["GET"]),
+            Route("/report/s/{token}", self.answer, methods=["POST"]),
         ]
 
     async def ask(self, request: Request) -> Response:
@@ -70,7 +77,36 @@ class StatePages:
             return self.unknown(request)
         except Unavailable:
             return show(self._hub, request, "later.html", status=503, headers={**SECRET, "Retry-After": "5"})
-        return show(self._hub, request, "state.html", code=code, stand=stand, headers=SECRET)
+        said = await citizen_thread.read(self._hub, request, code, self._hub.clock()) if stand else Thread()
+        return self._state(request, code, stand, said)
+
+    async def answer(self, request: Request) -> Response:
+        """What whoever reported says to the officer: durable before he is told so."""
+        try:
+            code, stand = await self.by_token(request.path_params["token"])
+            peer = address_of(request, self._proxies)
+            made = await citizen_thread.answer(self._hub, request, peer, self._refusal(request))
+            said = await citizen_thread.read(self._hub, request, code, self._hub.clock())
+        except NotFound:
+            return self.unknown(request)
+        except Unavailable:
+            return show(self._hub, request, "later.html", status=503, headers={**SECRET, "Retry-After": "5"})
+        if isinstance(made, Response):
+            return made
+        problem, sent = made
+        status = {"too_many_tries": 429, "too_large": 413, "unavailable": 503}.get(problem, 400)
+        said = replace(
+            said, problem=problem, typed=sent.fields.get("text", ""), token=sent.token or said.token
+        )
+        return self._state(request, code, stand, said, status)
+
+    def _state(
+        self, request: Request, code: str, stand: Stand | None, said: Thread, status: int = 200
+    ) -> Response:
+        return show(
+            self._hub, request, "state.html", status=status, headers=SECRET, code=code, stand=stand, said=said,
+            trap=citizen_form.TRAP, token_name=citizen_form.TOKEN, token=request.path_params["token"],
+        )  # fmt: skip
 
     def unknown(self, request: Request) -> Response:
         """No such link: the two fields, which may still help."""

@@ -262,3 +262,25 @@ def test_two_workers_that_file_one_album_at_once_make_one_report(hub) -> None:
     work(hub)
     (report,) = reports(hub)
     assert report["text"].splitlines() == ["图1", "图2", "图3", "图4"]
+
+
+def test_a_reply_to_an_officers_question_lands_in_its_thread(hub, telegram) -> None:
+    knock(hub, telegram.say("山塌了"))
+    work(hub)
+    (report,) = reports(hub)
+    asked = hub.post("officer", f"/v1/reports/{report['id']}/messages", {"text": "有人受伤吗？"})
+    assert asked.status_code == 201 and asked.json()["channel"] == "telegram"
+    _send(hub)
+    assert any("有人受伤吗？" in said for said in telegram.said())
+    written = [one for one in telegram.telegram.chats[CHAT].said if "有人受伤吗？" in one["text"]]
+    answered = update(8, text=written[0]["text"], message=written[0]["message_id"])["message"]
+    knock(hub, update(9, text="两人轻伤", message=991, reply_to_message=answered))
+    work(hub)
+    knock(hub, update(10, text="路也断了", message=992))  # no reply, but one open question in this chat
+    work(hub)
+    assert len(reports(hub)) == 1
+    found = hub.get("officer", f"/v1/reports/{report['id']}/messages").json()["data"]
+    assert [(one["from"], one["text"].split("\n")[0]) for one in found] == [
+        ("duty_room", "有人受伤吗？"), ("reporter", "两人轻伤"), ("reporter", "路也断了"),
+    ]  # fmt: skip
+    assert found[0]["state"] in ("accepted", "sent")

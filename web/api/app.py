@@ -14,6 +14,7 @@ from web.api import (
     changes,
     citizen,
     clocks,
+    exchanges,
     follow_ups,
     imports,
     incidents,
@@ -34,7 +35,7 @@ from web.live import Live
 
 ROOMS = (
     arrivals, bulletins, citizen, reports, report_acts, clocks, shifts, releases, release_acts,
-    release_endings, recipients, changes, reference, follow_ups, imports, uploads, incidents, webhooks,
+    release_endings, recipients, changes, reference, follow_ups, imports, uploads, incidents, webhooks, exchanges,
 )  # fmt: skip
 
 

@@ -12,12 +12,13 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.ids import code_of, spoken_digits
 from intake import secret_link
 from store.inbox import Stand
-from web import multipart
+from web import citizen_thread, multipart
 from web.api import shapes
 from web.api.bodies import Body, checked, idempotency_key, json_object, media_type
 from web.api.caller import fingerprint, hub_of
 from web.api.described import body_of, problems
 from web.citizen import Citizen
+from web.citizen_thread import Thread
 
 router = APIRouter(tags=["citizen"])
 OPEN: dict[str, Any] = {"security": []}  # OpenAPI 3.1 §4.8.10: none is needed
@@ -83,7 +84,13 @@ async def state(
         known = stand.code
     else:
         raise BadInput("send key or phone", code="bad_query", flaws=[Flaw("key", "is missing")])
+    said = (
+        await citizen_thread.read(hub_of(request), request, known, hub_of(request).clock())
+        if stand
+        else Thread()
+    )
     return JSONResponse({
+        "messages": citizen_thread.messages(said.lines, shapes.instant),
         "code": known,
         "state": stand.progress.value if stand else "received",
         "received_at": shapes.instant(stand.received_at) if stand else None,

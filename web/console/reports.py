@@ -17,7 +17,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import briefs, clocks, incidents
+from web.console import briefs, clocks, exchanges, incidents
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -77,6 +77,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     values |= clocks.on_report(visit, seen.report) | briefs.on_report(visit, seen.report)
     report = seen.report
     values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
+    values |= visit.read(lambda unit: exchanges.on_report(unit, visit, report, seen.arrived))
     since = seen.report.claimed_at
     names = {
         "who": seen.holder or "—",
@@ -104,11 +105,13 @@ def change(visit: Visit) -> Response:
     form, report_id = visit.form, visit.part("id")
     given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
     try:
-        visit.attempt(
+        made = visit.attempt(
             lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given), act=name, report_id=report_id
         )
     except (Refused, BadInput) as error:
         return show_report(visit, error)
+    if name == "write_back" and made:
+        visit.hub.bell("deliver", str(made))
     if form.first("next") == "shift":  # released from the list of what is in hand
         return go(f"/console/shift?done={name}")
     return go(f"/console/reports/{report_id}?done={name}")
@@ -217,6 +220,9 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "place": (whereabouts.choose, _place),
     "close": (duty.close, _with_reason),
     "reopen": (duty.reopen, _plain),
+    "write_back": (exchanges.answer, exchanges.words),
+    "separate": (exchanges.separate, exchanges.line),
+    "settle_element": (exchanges.settle_element, exchanges.question),
     "clock_call": (clocks.log_call, clocks.stop_of(Duty.PHONE)),
     "clock_sign": (clocks.sign_for, clocks.stop_of(Duty.WRITTEN)),
     "clock_waive": (clocks.waive, clocks.waived),
