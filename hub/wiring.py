@@ -19,7 +19,19 @@ from domain.report import Inbound
 from duty import thumbnails
 from duty.clocks import Setting
 from duty.thumbnails import Thumbnails
-from hub import birth, departments, keys, network, peers_in, proofs, refusals, senders, studies, wiring_chat
+from hub import (
+    birth,
+    departments,
+    keys,
+    network,
+    peers_in,
+    proofs,
+    refusals,
+    senders,
+    studies,
+    wiring_chat,
+    words,
+)
 from hub import clock as clocks
 from hub.bell import Bell
 from hub.crowd import Crowd
@@ -44,6 +56,7 @@ from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
 from intake.study import Student
+from intake.words import Words
 from outbox.outgoing import Jobs, Outgoing
 from outbox.pace import Pace
 from outbox.window import Courier
@@ -68,6 +81,7 @@ class Hub:
     pool: Pool
     thumbnails: Thumbnails
     spool: Spool
+    words: Words  # what is no message and waits as messages do while the database is down
     filing: Filing
     media: Media
     departments: Departments  # what they send in parts, and how they are told what becomes of it
@@ -137,7 +151,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
     bell, room = Bell(), Room(settings.data_dir)
-    path = return_path(settings, made)
+    path, twilio = return_path(settings, made), sms_door(settings)
     spool = Spool(settings.data_dir / "spool")
     intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)
     texts = wiring_chat.lines(settings, mode, intake, sms_wires(settings, mode))
@@ -165,6 +179,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         pool=pool,
         thumbnails=_thumbnails(settings, blobs),
         spool=spool,
+        words=words.words(settings, twilio),
         filing=filing,
         media=media,
         departments=(theirs := departments.of(settings, mode, store, blobs, pool, clock)),
@@ -180,7 +195,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         jobs=_jobs(around, theirs, jobs_of(filing, media, scanner, student, outgoing, checker), store, clock),
         wires=outgoing.wires,
         publishers=outgoing.publishers,
-        twilio=sms_door(settings),
+        twilio=twilio,
         voice=voice_door(settings, mode),
         chat=wiring_chat.chat_door(settings),
         poller=wiring_chat.poller(settings, outgoing.wires.get("telegram"), intake, outgoing.courier),

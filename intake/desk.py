@@ -1,19 +1,28 @@
 """The intake desk at the door: keep what came as it came, then the door may answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
-from domain.errors import HubError, Unavailable
+from domain.errors import BadInput, HubError, Unavailable
 from domain.ids import mint, short_code
 from domain.report import Inbound, Kept
-from intake.spool import Spool
-from store import inbox, shelf
+from intake.spool import TOLD, Spool
+from store import idempotency, inbox, shelf
 from store.blobs import Blobs, note
 from store.database import Store
+from store.idempotency import Knock
 from store.inbox import Arriving
 from store.unit import Unit
+
+KNOCK = "knock"  # in the meta of a message that waits: what its repeats are answered
+TOGETHER, TOGETHER_BYTES = (
+    100,
+    8 << 20,
+)  # frames of one COMMIT: 20,000 take some ten seconds, alone they take minutes
 
 
 def mint_names(at: datetime) -> Kept:
@@ -60,25 +69,88 @@ def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str
     shelf and stays on disk: it holds up no other.
     """
     fresh: list[str] = []
+    for some in _together(spool, store, at):
+        try:
+            fresh += _kept(spool, some, store, blobs, at)
+        except (HubError, OSError):
+            raise
+        except Exception:  # one of them: each alone, and the others must not pay for it
+            for one in some:
+                try:
+                    fresh += _kept(spool, [one], store, blobs, at)
+                except (HubError, OSError):
+                    raise
+                except Exception:
+                    store.run(
+                        partial(shelf.put, kind="spool", reason="frame_refused", origin=one.path.name, at=at)
+                    )
+                    spool.set_aside(one.path)
+    return fresh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A whole frame of the spool."""
+
+    path: Path
+    inbound: Inbound
+    minted: Kept
+
+
+def _together(spool: Spool, store: Store, at: datetime) -> Iterator[list[_Frame]]:
+    """Whole frames in their order, as many at once as one COMMIT and the memory take; the torn ones go to the shelf."""
+    some: list[_Frame] = []
     for path, inbound, minted in spool.read():
         if inbound is None or minted is None:
             aside = spool.set_aside(path)
             store.run(partial(shelf.put, kind="spool", reason="torn_frame", origin=aside.name, at=at))
             continue
-        blob = blobs.put(inbound.raw) if len(inbound.raw) > inbox.INLINE else ""
+        some.append(_Frame(path=path, inbound=inbound, minted=minted))
+        if len(some) >= TOGETHER or sum(len(one.inbound.raw) for one in some) >= TOGETHER_BYTES:
+            yield some
+            some = []
+    if some:
+        yield some
 
-        def keep(unit: Unit, inbound: Inbound = inbound, minted: Kept = minted, blob: str = blob) -> Kept:
-            return receive(unit, inbound, minted, blob=blob, at=at)
 
-        try:
-            kept = store.run(keep)
-        except (HubError, OSError):
-            raise
-        except Exception:
-            store.run(partial(shelf.put, kind="spool", reason="frame_refused", origin=path.name, at=at))
-            spool.set_aside(path)
-            continue
-        spool.done(path)
-        if kept.is_fresh:
-            fresh.append(kept.inbound_id)
-    return fresh
+def _kept(spool: Spool, some: Sequence[_Frame], store: Store, blobs: Blobs, at: datetime) -> list[str]:
+    """Keep frames in one transaction and end them; ids of the fresh rows."""
+    arriving = [
+        Arriving(inbound=_bare(one.inbound), minted=one.minted, at=at,
+                 blob=blobs.put(one.inbound.raw) if len(one.inbound.raw) > inbox.INLINE else "")
+        for one in some
+    ]  # fmt: skip
+
+    def work(unit: Unit) -> list[Kept]:
+        kept = receive_many(unit, arriving)
+        for one, names in zip(some, kept, strict=True):
+            _answer(unit, one, names, at)
+        return kept
+
+    kept = store.run(work)
+    for one in some:
+        spool.done(one.path)
+    return [one.inbound_id for one in kept if one.is_fresh]
+
+
+def _bare(inbound: Inbound) -> Inbound:
+    """The message without what the spool needed to know of it."""
+    return replace(inbound, meta={k: v for k, v in inbound.meta.items() if k not in (KNOCK, TOLD)})
+
+
+def _answer(unit: Unit, frame: _Frame, kept: Kept, at: datetime) -> None:
+    """Keep what the door has answered, for the repeats of a POST under its key.
+
+    Raises ValueError for other words under a key that the database knows: they are not in it, and go to the shelf.
+    """
+    knock = frame.inbound.meta.get(KNOCK)
+    if not isinstance(knock, Mapping):
+        return
+    told = str(frame.inbound.meta.get(TOLD, ""))
+    known = Knock(client=knock["client"], route=knock["route"], key=knock["key"], fingerprint=told)
+    try:
+        is_known = idempotency.replay(unit, known) is not None
+    except BadInput as error:
+        raise ValueError(error.code) from None
+    if not is_known and kept.inbound_id == frame.minted.inbound_id:
+        idempotency.keep(unit, known, 201, knock["body"], at)

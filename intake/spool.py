@@ -1,11 +1,14 @@
 """Where messages wait when the database is down: durable files, drained in order."""
 
+import contextlib
 import hashlib
 import json
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +20,18 @@ from store import durable
 _MAGIC = b"TOCSIN-SPOOL-1\n"
 _LENGTHS = struct.Struct(">QQ")  # header, raw
 SPARE_BYTES = 32 << 20  # or 1 % of a small disk: left free, so that no frame is begun that cannot be ended
+TOLD = "told"  # in the meta of a message: the fingerprint of its words
+WEIGHED_SECONDS = 1.0
+HEADER_BYTES = 1 << 20  # of a frame; real ones have under 2 KB
 LIMIT_BYTES = 2 << 30  # then the doors say "try again": 20,000 reports of 100 KB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A message that waits: its names, and the fingerprint of its words where its door has one."""
+
+    kept: Kept
+    told: str
 
 
 class Spool:
@@ -28,31 +42,35 @@ class Spool:
         self._bad = directory / "unreadable"
         self._limit = limit_bytes
         self._lock = threading.Lock()
-        self._known: dict[str, Kept] = {}  # repeats while the database is down get the same code
+        self._known: dict[str, Known] | None = None  # repeats while the database is down get the same code
+        self._keys: dict[str, str] = {}  # id of a message -> its key in `_known`
+        self._weight, self._weighed_at = 0, float("-inf")
 
     def put(self, inbound: Inbound, minted: Kept) -> Kept:
         """Keep a message durably; the names it was given, which for a repeat are the first ones.
 
-        Raises Unavailable when it cannot be made durable.
+        Raises Unavailable when it cannot be made durable, BadInput(idempotency_key_reused) for other words under a
+        name that is here.
         """
-        key = hashlib.sha256(f"{inbound.channel}\0{inbound.external_id}".encode()).hexdigest()
         with self._lock:
-            known = self._known.get(key)
-            if known is not None:
+            if (known := self._find(inbound)) is not None:
                 return known
             frame = _frame(inbound, minted)
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                if self.size() + len(frame) > self._limit or self._is_crowded():
+                if self._weigh() + len(frame) > self._limit or self._is_crowded():
                     raise Unavailable("the spool is full", code="spool_full")
                 self._write(self._directory / f"{minted.inbound_id}.frame", frame)
             except OSError as error:
                 raise Unavailable("the spool cannot be written", code="spool_failed") from error
-            kept = Kept(
-                inbound_id=minted.inbound_id, report_id=minted.report_id, code=minted.code, is_fresh=False
-            )
-            self._known[key] = kept
+            self._weight += len(frame)
+            self._note(inbound, minted)
             return minted
+
+    def known(self, inbound: Inbound) -> Kept | None:
+        """The names of a message that waits here, for its repeat; None for another one. Raises as put() does."""
+        with self._lock:
+            return self._find(inbound)
 
     def waiting(self) -> list[Path]:
         """Frames in the order in which they came."""
@@ -60,11 +78,20 @@ class Spool:
 
     def size(self) -> int:
         """Bytes that wait."""
-        return sum(path.stat().st_size for path in self._directory.glob("*.frame"))
+        found = 0
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(".frame"):
+                    with contextlib.suppress(FileNotFoundError):  # another process drained it
+                        found += entry.stat().st_size
+        return found
 
     def read(self) -> Iterator[tuple[Path, Inbound | None, Kept | None]]:
         """Every frame in order; (path, None, None) for one that is not what it was written as."""
-        for path in self.waiting():
+        waiting = self.waiting()
+        if not waiting:
+            self._forget()
+        for path in waiting:
             try:
                 inbound, minted = parse(path.read_bytes())
             except BadInput:
@@ -78,12 +105,46 @@ class Spool:
         """Remove a frame whose row is committed."""
         path.unlink(missing_ok=True)
         with self._lock:
-            self._known = {k: v for k, v in self._known.items() if v.inbound_id != path.stem}
+            key = self._keys.pop(path.stem, "")
+            if self._known is not None:
+                self._known.pop(key, None)
 
     def set_aside(self, path: Path) -> Path:
         """Move an unreadable frame away; nothing is deleted."""
         self._bad.mkdir(exist_ok=True)
         return path.rename(self._bad / path.name)
+
+    def _find(self, inbound: Inbound) -> Kept | None:
+        if self._known is None:  # a process that was killed meanwhile has left its frames
+            self._known = {}
+            for path in self.waiting():
+                with contextlib.suppress(BadInput, OSError):
+                    self._note(*_head_of(path))
+        told = str(inbound.meta.get(TOLD, ""))
+        known = self._known.get(_key(inbound))
+        if known is not None and known.told != told:
+            raise BadInput("this name came with other words before", code="idempotency_key_reused")
+        return known.kept if known else None
+
+    def _forget(self) -> None:
+        """Nothing waits: whatever this process has put here is in the database, where another one brought it too."""
+        with self._lock:
+            if self._known and not self.waiting():
+                self._known, self._keys = {}, {}
+
+    def _note(self, inbound: Inbound, minted: Kept) -> None:
+        kept = Kept(
+            inbound_id=minted.inbound_id, report_id=minted.report_id, code=minted.code, is_fresh=False
+        )
+        if self._known is not None:
+            self._known[_key(inbound)] = Known(kept=kept, told=str(inbound.meta.get(TOLD, "")))
+            self._keys[minted.inbound_id] = _key(inbound)
+
+    def _weigh(self) -> int:
+        """Bytes that wait, as of the last second and what came since: looking at 20,000 frames for each is a minute."""
+        if time.monotonic() - self._weighed_at > WEIGHED_SECONDS:
+            self._weight, self._weighed_at = self.size(), time.monotonic()
+        return self._weight
 
     def _is_crowded(self) -> bool:
         """Whether its disk must not get fuller: where the database is down, this is the last place."""
@@ -115,6 +176,20 @@ def _frame(inbound: Inbound, minted: Kept) -> bytes:
     return _MAGIC + body + hashlib.sha256(body).digest()
 
 
+def _key(inbound: Inbound) -> str:
+    return hashlib.sha256(f"{inbound.channel}\0{inbound.external_id}".encode()).hexdigest()
+
+
+def _head_of(path: Path) -> tuple[Inbound, Kept]:
+    """What a frame says of its message, without the message. Raises BadInput, OSError."""
+    with path.open("rb") as file:
+        start = file.read(len(_MAGIC) + _LENGTHS.size)
+        if len(start) < len(_MAGIC) + _LENGTHS.size or not start.startswith(_MAGIC):
+            raise BadInput("a spool frame is torn", code="spool_frame")
+        header_length, _ = _LENGTHS.unpack_from(start, len(_MAGIC))
+        return _read_header(file.read(min(header_length, HEADER_BYTES)), b"")
+
+
 def parse(frame: bytes) -> tuple[Inbound, Kept]:
     """The message of a frame and its names. Raises BadInput(spool_frame)."""
     start = len(_MAGIC)
@@ -125,11 +200,18 @@ def parse(frame: bytes) -> tuple[Inbound, Kept]:
     data = body[_LENGTHS.size :]
     if len(data) != header_length + raw_length:
         raise BadInput("a spool frame is torn", code="spool_frame")
-    header = json.loads(data[:header_length])
+    return _read_header(data[:header_length], data[header_length:])
+
+
+def _read_header(written: bytes, raw: bytes) -> tuple[Inbound, Kept]:
+    try:
+        header = json.loads(written)
+    except ValueError:
+        raise BadInput("a spool frame is torn", code="spool_frame") from None
     inbound = Inbound(
         channel=header["channel"],
         external_id=header["external_id"],
-        raw=data[header_length:],
+        raw=raw,
         media_type=header["media_type"],
         received_at=datetime.fromisoformat(header["received_at"]),
         sender=header["sender"],

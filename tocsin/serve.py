@@ -369,6 +369,7 @@ def _spool_chore(hub: Hub) -> Chore:
             hub.bell("file_report", inbound_id)
         for arrival_id in bulletins.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
             hub.bell("read_bulletin", arrival_id)
+        hub.words.drain(store=hub.store, at=hub.clock())
 
     return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
 

@@ -1,6 +1,5 @@
 """The desk's telephone system: what it tells of a call is kept, and stands on the officers' screens at once."""
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from channels.codecs import cti_event, slip
 from domain.call import DeskCall
 from domain.errors import BadInput, NotFound
 from hub.wiring import Hub
+from hub.words import of_call
 from intake import rings
 from web.porter import Porter
 
@@ -39,7 +39,8 @@ class CtiDoor:
         raw, at = await request.body(), self._hub.clock()
         said = await self._read(request, raw)
         if said.is_incoming:
-            await asyncio.wrap_future(self._hub.store.submit(lambda unit: rings.take(unit, said, at)))
+            hub = self._hub
+            await hub.words.take(of_call(said, at), lambda unit: rings.take(unit, said, at), hub.store)
         return JSONResponse({})
 
     def _must_know(self, request: Request) -> None:

@@ -13,6 +13,7 @@ from domain.errors import Unavailable
 from domain.report import Inbound, Kept
 from hub.log import log
 from hub.wiring import Hub
+from hub.words import of_receipt
 from intake import desk
 from outbox import receipts
 from store import audience, inbox, journal
@@ -64,8 +65,9 @@ class Doors:
         receipt = await self._porter.shaped(
             "receipt", request, raw, at, lambda: hub.twilio.parse_status(raw, request.url.query, signer, at)
         )
-        taken = await asyncio.wrap_future(hub.store.submit(lambda unit: receipts.take(unit, receipt, at)))
-        log("door.receipt", taken=taken.value)
+        word = of_receipt(raw, request.url.query, signer, at)
+        taken = await hub.words.take(word, lambda unit: receipts.take(unit, receipt, at), hub.store)
+        log("door.receipt", taken=taken.value if taken else "spooled")
         return Response(status_code=204)
 
     async def _stop(self, inbound: Inbound, at: datetime) -> Kept:

@@ -17,7 +17,7 @@ from outbox import progress
 from store.database import Store
 from store.unit import Unit
 from tests.conftest import _psql
-from tests.faults import oracle, outside, walkers
+from tests.faults import oracle, outside, storm, walkers
 from tests.faults.forge import Forge, WarmHouse, warm
 from tests.faults.oracle import Evidence
 from tests.faults.outside import Outside
@@ -95,6 +95,20 @@ class KilledHub:
         """The names of all that is knocked at."""
         return (*walkers.DOORS, *(self._outside.doors if self._outside else ()))
 
+    def storm(self, times: int) -> None:
+        """The same message `times` at each of eight doors, all at once: one report each."""
+        assert self._outside is not None
+        heard = storm.storm(self._made, self._outside, times)
+        for name, said in heard.items():
+            if strange := set(said) - {"taken", *storm.AGAIN}:
+                self.verdict.broken.append(f"{name} said {strange}")
+            if not said["taken"]:
+                self.verdict.broken.append(f"{name} took none of {dict(said)}")
+            self._answered[storm.marker(name)] = times
+        print(f"\n{ {name: dict(said) for name, said in heard.items()} }")
+        self.verdict.broken += self._settle()
+        self._judge(Answered())
+
     @property
     def answered(self) -> dict[str, int]:
         """Marker of every message that was answered -> how often it was sent."""
@@ -136,7 +150,7 @@ class KilledHub:
                 self._die(death)
                 self._made.start_again(death.victim)
         answered = senders.join()
-        stuck = settle(self._made, self._store)
+        stuck = self._settle()
         self.verdict.broken += [*answered.failures, *stuck, *sums.end()]
         self._judge(answered)
 
@@ -203,6 +217,10 @@ class KilledHub:
         self.verdict.taken = sum(call.is_taken for call in calls)
         self.verdict.unsure = self._store.read(oracle.progress).get("delivery unsure", 0)
         self.verdict.bound = oracle.bound(evidence)
+
+    def _settle(self) -> list[str]:
+        also = {"also": self._outside.is_quiet} if self._outside else {}
+        return settle(self._made, self._store, **also)
 
     def _came(self, look: Callable[[Outside, Unit], list[str]]) -> list[str]:
         """What the rest of the world finds of its messages."""

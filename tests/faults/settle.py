@@ -1,9 +1,11 @@
 """Brings a hurt hub to rest: nothing on its way any more, and what only the dead hold is given up by the clock."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from store.database import Store
+from store.unit import Unit
 from tests.faults import oracle
 from tests.walks.houses import House
 
@@ -15,14 +17,16 @@ _LOOK_SECONDS = (
 )
 
 
-def settle(made: House, store: Store, *, still: float = STILL_SECONDS) -> list[str]:
+def settle(
+    made: House, store: Store, *, still: float = STILL_SECONDS, also: Callable[[Unit], bool] = lambda _: True
+) -> list[str]:
     """Wait until nothing is on its way; what is broken when it never comes to rest.
 
-    `still`: seconds without any change, after which the clock steps over the leases of dead workers.
+    `also`: what else must have come to rest; `still`: seconds without any change, after which the clock steps over the leases of dead workers.
     """
     end = time.monotonic() + _SETTLE_SECONDS
     seen, since = store.read(oracle.progress), time.monotonic()
-    while not is_quiet(made, store):
+    while not (is_quiet(made, store) and store.read(also)):
         if time.monotonic() > end:
             return [f"did not settle: {seen}"]
         time.sleep(0.1)

@@ -30,6 +30,7 @@ from web.api import (
     webhooks,
 )
 from web.api.bodies import known_query
+from web.api.caller import Remembered
 from web.api.idempotent import InFlight
 from web.live import Live
 
@@ -59,6 +60,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
+    app.state.remembered = Remembered()
     app.state.pushing = set()  # keys that are known as peers; one event loop owns it
     for room in ROOMS:
         app.include_router(room.router)

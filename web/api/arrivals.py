@@ -1,21 +1,27 @@
 """POST /v1/reports and POST /v1/calls: kept with their answer in one transaction, filed afterwards."""
 
+from dataclasses import replace
+from typing import Any
+
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from domain.errors import BadInput
+from domain.errors import BadInput, Unavailable
 from domain.handling import Handling
+from domain.ids import minted_at
 from domain.person import Scope
-from domain.report import Inbound
+from domain.report import Inbound, Kept
 from intake import desk
+from intake.spool import TOLD
+from store.idempotency import Knock
 from store.unit import Unit
 from web import multipart
 from web.api import shapes, slips
 from web.api.bodies import checked, idempotency_key, json_object, media_type
 from web.api.caller import Caller, caller_of, fingerprint, hub_of
 from web.api.described import CREATES, body_of
-from web.api.idempotent import knock_of, once
+from web.api.idempotent import Outcome, knock_of, once
 
 router = APIRouter(tags=["reports"])
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
@@ -26,7 +32,7 @@ _MEDIA_TYPES = ("application/json", "multipart/form-data")
 )
 async def report(request: Request) -> JSONResponse:
     """Send a report as JSON or as a form with files; 201 means that it is durably kept."""
-    caller = await caller_of(request)
+    caller = await caller_of(request, hands_in=True)
     caller.must_hold(Scope.REPORT)
     idempotency_key(request, is_required=True)
     kind = media_type(request)
@@ -54,7 +60,7 @@ async def report(request: Request) -> JSONResponse:
 @router.post("/calls", status_code=201, responses=CREATES, openapi_extra=body_of(slips.CallBody))
 async def call(request: Request) -> JSONResponse:
     """Keep a call slip: place or text is enough, and an abandoned one is kept too."""
-    caller = await caller_of(request)
+    caller = await caller_of(request, hands_in=True)
     caller.must_hold(Scope.REPORT, Scope.DESK)
     idempotency_key(request, is_required=True)
     raw, value = await json_object(request)
@@ -96,14 +102,44 @@ async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -
     hub.room.admit(len(inbound.raw))
     minted = desk.mint_names(inbound.received_at)
     knock = knock_of(request, caller, told, is_required=True)
+    waiting = _waiting(inbound, minted, knock, told)
+    if known := hub.spool.known(waiting):
+        return _taken(known, is_replay=True)
+    try:
+        outcome = await _stored(request, inbound, minted, knock)
+    except (Unavailable, OSError):  # an unknown COMMIT too: the drain finds the row by its key
+        kept = await anyio.to_thread.run_sync(hub.spool.put, waiting, minted)
+        return _taken(kept, is_replay=not kept.is_fresh)
+    answer = outcome.response(Location=outcome.body["links"]["self"])
+    if not outcome.is_replay:
+        hub.bell("file_report", minted.inbound_id)
+    return answer
+
+
+def _waiting(inbound: Inbound, minted: Kept, knock: Knock | None, told: str) -> Inbound:
+    """The message as the spool keeps it: with what its repeats are answered once it has been drained."""
+    if knock is None:
+        return inbound
+    answer = {"client": knock.client, "route": knock.route, "key": knock.key, "body": _told(minted)}
+    return replace(inbound, meta={**inbound.meta, TOLD: told, desk.KNOCK: answer})
+
+
+def _taken(kept: Kept, *, is_replay: bool) -> JSONResponse:
+    """The answer to what waits in the spool; that of a repeat bears the names of the first one."""
+    outcome = Outcome(status=201, body=_told(kept), is_replay=is_replay)
+    return outcome.response(Location=outcome.body["links"]["self"])
+
+
+def _told(kept: Kept) -> dict[str, Any]:
+    return shapes.received(kept.report_id, kept.code, minted_at(kept.report_id))
+
+
+async def _stored(request: Request, inbound: Inbound, minted: Kept, knock: Knock | None) -> Outcome:
+    hub = hub_of(request)
     blob = await desk.keep_large(inbound.raw, hub.blobs)
 
     def effect(unit: Unit) -> tuple[int, object]:
         kept = desk.receive(unit, inbound, minted, blob=blob, at=inbound.received_at)
         return 201, shapes.received(kept.report_id, kept.code, inbound.received_at)
 
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
-    answer = outcome.response(Location=outcome.body["links"]["self"])
-    if not outcome.is_replay:
-        hub.bell("file_report", minted.inbound_id)
-    return answer
+    return await once(hub, request.app.state.in_flight, knock, effect)

@@ -45,7 +45,7 @@ async def push(request: Request) -> JSONResponse:
     The same bytes again answer 200 with ``state: have_it`` and the first id. It is read afterwards; what is wrong
     with it is found then and never makes it vanish.
     """
-    caller = await caller_of(request)
+    caller = await caller_of(request, hands_in=True)
     caller.must_hold(Scope.PEER)
     hub = hub_of(request)
     raw = await _body(request, hub, caller)
