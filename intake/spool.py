@@ -40,7 +40,7 @@ class Spool:
     def __init__(self, directory: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._directory = directory
         self._bad = directory / "unreadable"
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._known: dict[str, Known] | None = None  # repeats while the database is down get the same code
         self._keys: dict[str, str] = {}  # id of a message -> its key in `_known`
@@ -58,7 +58,7 @@ class Spool:
             frame = _frame(inbound, minted)
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                if self._weigh() + len(frame) > self._limit or self._is_crowded():
+                if self._weigh() + len(frame) > self.limit_bytes or self._is_crowded():
                     raise Unavailable("the spool is full", code="spool_full")
                 self._write(self._directory / f"{minted.inbound_id}.frame", frame)
             except OSError as error:

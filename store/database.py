@@ -63,6 +63,7 @@ class Store:
         self._lock = WriteLock(lock_path)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
+        self._is_gone = False  # it could not be reached of late: whoever waits is told after one more try
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
@@ -170,7 +171,7 @@ class Store:
     def _commit(self, batch: list[_Job]) -> None:
         failure: HubError = Unavailable("the database does not answer")
         may_be_one_s_fault = True
-        for attempt in range(RETRIES):
+        for attempt in range(1 if self._is_gone else RETRIES):
             try:
                 outcomes = self._transaction(batch)
             except CommitUnknown as error:
@@ -181,6 +182,11 @@ class Store:
             except (sa.exc.DBAPIError, OSError) as error:
                 failure = self._failed(error)
                 time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
+            except (
+                _Gone
+            ) as error:  # nobody can be reached: neighbours are in the same case, and who comes next is, too
+                failure, may_be_one_s_fault, self._is_gone = self._failed(error.why), False, True
+                time.sleep(0 if attempt else random.uniform(0.01, 0.05))  # noqa: S311
             except Unavailable as error:  # the lock is held elsewhere: one by one each would wait for it
                 failure, may_be_one_s_fault = error, False
                 break
@@ -198,8 +204,7 @@ class Store:
         if self.is_shut:
             raise Unavailable("the disk of the database failed", code="disk_failed")
         with self._lock:
-            connection = self._connection or self._writer.connect()
-            self._connection = connection
+            connection = self._connection = self._connection or self._connect()
             transaction = connection.begin()
             try:
                 unit = Unit(connection, self._vault, self._head_key)
@@ -226,6 +231,14 @@ class Store:
             self._has_committed = True
             return outcomes
 
+    def _connect(self) -> sa.Connection:
+        try:
+            connection = self._writer.connect()
+        except sa.exc.OperationalError as error:
+            raise _Gone(error) from error
+        self._is_gone = False
+        return connection
+
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -241,6 +254,14 @@ def _running() -> "Future[Any]":
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future
+
+
+class _Gone(Exception):
+    """The database cannot be reached."""
+
+    def __init__(self, why: sa.exc.OperationalError) -> None:
+        super().__init__()
+        self.why = why
 
 
 class _NotTogether(Exception):

@@ -272,7 +272,7 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
         hub.bell.connect(ringer)
         hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
     timers = Timers(
-        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[_spool_chore(hub)], sources=[],
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[spool_chore(hub)], sources=[],
         on_error=_failed,
     )  # fmt: skip
     timers.start()
@@ -363,7 +363,9 @@ def _failed(what: str, error: Exception) -> None:
     log("chore.failed", chore=what, error=type(error).__name__, where=where(error))
 
 
-def _spool_chore(hub: Hub) -> Chore:
+def spool_chore(hub: Hub) -> Chore:
+    """Brings in what waits in the spools of this machine."""
+
     def bring_in() -> None:
         for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
             hub.bell("file_report", inbound_id)
@@ -415,7 +417,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="clocks", every=timedelta(seconds=1), run=clocks),
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
-        _spool_chore(hub),
+        spool_chore(hub),
         chat_line.chore(hub),
         *_fax_chores(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),

@@ -22,7 +22,8 @@ def settle(
 ) -> list[str]:
     """Wait until nothing is on its way; what is broken when it never comes to rest.
 
-    `also`: what else must have come to rest; `still`: seconds without any change, after which the clock steps over the leases of dead workers.
+    `also`: what else must have come to rest; `still`: seconds without any change, after which the clock steps over the
+    leases of dead workers.
     """
     end = time.monotonic() + _SETTLE_SECONDS
     seen, since = store.read(oracle.progress), time.monotonic()

@@ -77,7 +77,7 @@ def test_a_message_over_256_kb_lies_in_a_blob_that_is_durable_before_the_row(sto
     assert blobs.get(row.blob) == big
 
 
-def test_without_a_database_the_spool_answers_and_the_drain_brings_all_in_order(
+def test_f15_without_a_database_the_spool_answers_and_the_drain_brings_all_in_order(
     database_url, blobs, spool, at
 ) -> None:
     down = open_store(database_url)
@@ -99,14 +99,14 @@ def test_without_a_database_the_spool_answers_and_the_drain_brings_all_in_order(
     up.close()
 
 
-def test_an_item_in_both_spool_and_database_is_one_report(store, blobs, spool, at) -> None:
+def test_f16_an_item_in_both_spool_and_database_is_one_report(store, blobs, spool, at) -> None:
     first = _take(sms(at), store, blobs, spool, at)
     spool.put(sms(at), desk.mint_names(at))
     assert desk.drain(spool, store=store, blobs=blobs, at=at) == []
     assert [r.code for r in _rows(store)] == [first.code]
 
 
-def test_a_torn_frame_goes_to_the_shelf_and_stays_on_disk(store, blobs, spool, tmp_path, at) -> None:
+def test_f16_a_torn_frame_goes_to_the_shelf_and_stays_on_disk(store, blobs, spool, tmp_path, at) -> None:
     for n in range(3):
         spool.put(sms(at, n), desk.mint_names(at + timedelta(seconds=n)))
     torn = spool.waiting()[1]
@@ -117,7 +117,7 @@ def test_a_torn_frame_goes_to_the_shelf_and_stays_on_disk(store, blobs, spool, t
     assert (tmp_path / "spool/unreadable" / torn.name).exists()
 
 
-def test_every_cut_of_a_frame_is_noticed(spool, at) -> None:
+def test_f16_every_cut_of_a_frame_is_noticed(spool, at) -> None:
     spool.put(sms(at), desk.mint_names(at))
     frame = spool.waiting()[0].read_bytes()
     assert parse(frame)[0] == sms(at)
@@ -126,7 +126,7 @@ def test_every_cut_of_a_frame_is_noticed(spool, at) -> None:
             parse(frame[:cut])
 
 
-def test_when_nothing_can_be_kept_the_door_is_told_to_say_try_again(
+def test_f15_when_nothing_can_be_kept_the_door_is_told_to_say_try_again(
     database_url, blobs, tmp_path, at
 ) -> None:
     down = open_store(database_url)

@@ -70,8 +70,9 @@ def test_f19_each_provider_signs_for_its_own_account_and_for_no_other(tmp_path: 
         assert hall.count(t.inbound) == 1
 
 
-def test_without_a_database_the_provider_is_told_to_try_again(hall: World) -> None:
+def test_without_a_database_and_without_a_spool_the_provider_is_told_to_try_again(hall: World) -> None:
     hall.hub.store.close()
+    hall.hub.words.spool.limit_bytes = 0
     answer = _knock(hall, _form("delivered"))
-    assert answer.status_code == 503 and answer.json()["code"] == "unavailable"
+    assert answer.status_code == 503 and answer.json()["code"] == "spool_full"
     assert "detail" not in answer.json()
