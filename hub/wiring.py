@@ -147,12 +147,11 @@ def now() -> datetime:
 def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
     made, store, mode, followed, clock = _founded(settings, clock)
-    blobs = Blobs(settings.data_dir / "blobs")
+    blobs, spool = Blobs(settings.data_dir / "blobs"), Spool(settings.data_dir / "spool")
     pool = Pool(size=settings.parser_children)
     locale = Locale(region=settings.region, area_code=settings.area_code)
     bell, room = Bell(), Room(settings.data_dir)
     path, twilio = return_path(settings, made), sms_door(settings)
-    spool = Spool(settings.data_dir / "spool")
     intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)
     texts = wiring_chat.lines(settings, mode, intake, sms_wires(settings, mode))
     wires = [*texts, *mail_wires(settings, mode, path, clock)]
