@@ -1,6 +1,5 @@
 """Fixtures that every room's tests may use: a migrated store on both databases, people, areas, a clock."""
 
-import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from store import migrate
 from store import people as people_book
 from store.database import Store
 from store.vault import Vault
+from tests.databases import Databases
 from tests.servers import postgres
 
 HEAD_KEY = b"head-key-of-the-tests"
@@ -49,6 +49,12 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def postgres_databases(postgres_url: str) -> Databases:
+    """Copies of the model that tests use one after the other."""
+    return Databases(postgres_url)
+
+
+@pytest.fixture(scope="session")
 def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy from."""
     path = tmp_path_factory.mktemp("sqlite") / "model.db"
@@ -66,11 +72,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_model"), path)
         yield f"sqlite:///{path}"
         return
-    server = request.getfixturevalue("postgres_url")
-    name = f"t{secrets.token_hex(6)}"
-    _psql(server, f"CREATE DATABASE {name} TEMPLATE model")
-    yield f"{server}/{name}"
-    _psql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with request.getfixturevalue("postgres_databases").one() as url:
+        yield url
 
 
 def open_store(url: str) -> Store:
