@@ -6,8 +6,8 @@ over a fax line or a modem.
 
 import io
 from collections.abc import Iterator
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import Color
 from reportlab.lib.enums import TA_CENTER, TA_RIGHT
@@ -42,7 +42,7 @@ def _style(name: str, size: float, **more: Any) -> ParagraphStyle:
 
 def _flow(words: dict[str, str]) -> Iterator[Flowable]:
     def said(name: str) -> str:
-        return escape(words.get(name, ""))
+        return escape(words.get(name, ""), quote=False)
 
     if words.get("mark"):
         yield Paragraph(said("mark"), _style("mark", 12, alignment=TA_CENTER))
@@ -54,7 +54,7 @@ def _flow(words: dict[str, str]) -> Iterator[Flowable]:
     if words.get("to"):
         yield Paragraph(f"{said('to')}：", _style("to", 15))
     for line in words["body"].split("\n"):
-        yield Paragraph(escape(line) or "&nbsp;", _style("body", 15, firstLineIndent=30))
+        yield Paragraph(escape(line, quote=False) or "&nbsp;", _style("body", 15, firstLineIndent=30))
     if words.get("missing"):
         yield Paragraph(said("missing"), _style("missing", 13, spaceBefore=6 * mm))
     yield Spacer(1, 10 * mm)

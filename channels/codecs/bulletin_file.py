@@ -125,7 +125,8 @@ def _alert(
     if len(own) > ALERT_BYTES:
         raise BadInput("an alert larger than any that is read", code="too_large")
     if whole is None:
-        commented = etree.fromstring(etree.tostring(commented, with_tail=False))
+        again = etree.tostring(commented, with_tail=False, encoding="UTF-8")
+        commented = parse_xml(again, largest=FEED_BYTES, with_comments=True)
     looked = cap_seal.look(commented, keys, is_lifted=is_lifted)
     seen = looked.signed if looked.seal is Seal.VERIFIED else own  # only what was signed (H56)
     root = parse_xml(seen)

@@ -252,15 +252,19 @@ class Conversation(SMTP):
 
     async def _have_kept(self, mail: bytearray, envelope: Envelope, session: Session) -> None:
         # RFC 5321 §4.5.2: a line that begins with a dot loses it, the last one too; the first CRLF is ours.
+        # No more than two copies of 25 MB at a time.
+        unstuffed = mail.replace(b"\r\n.", b"\r\n")
+        self._release(mail)
+        raw = bytes(memoryview(unstuffed)[2:-2])
+        del unstuffed
         found = Mail(
-            raw=bytes(memoryview(mail.replace(b"\r\n.", b"\r\n"))[2:-2]),
+            raw=raw,
             sender=_clean(envelope.mail_from or "").removeprefix("<").removesuffix(">"),
             recipients=tuple(_clean(address) for address in envelope.rcpt_tos),
             peer=self._peer,
             helo=_clean(session.host_name or ""),
             is_encrypted=session.ssl is not None,
         )
-        self._release(mail)
         self.is_taking = True
         try:
             reply = await self.door.keep(found)

@@ -4,7 +4,10 @@ import hashlib
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from channels.codecs import mail_id
 from channels.codecs.mail_id import external_id
 
 MAIL = b"From: a\r\nMessage-ID: <1@example.org>\r\nSubject: x\r\n\r\nhello\r\nworld\r\n"
@@ -74,3 +77,18 @@ def test_h17_nine_megabytes_of_header_take_under_a_second(raw: bytes) -> None:
     started = time.process_time()
     assert len(external_id(raw)) == 64
     assert time.process_time() - started < 1
+
+
+@given(
+    lines=st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"Message-ID: <1@x>", b"a", b" "]), max_size=14),
+    piece=st.integers(1, 6),
+)
+def test_a_large_body_is_hashed_piece_by_piece_and_no_piece_splits_a_line_end(
+    lines: list[bytes], piece: int
+) -> None:
+    raw = b"Message-ID: <1@x>\r\n\r\n" + b"".join(lines)
+    whole = external_id(raw)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mail_id, "_PIECE", piece)
+        assert external_id(raw) == whole
+    assert external_id(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) == whole

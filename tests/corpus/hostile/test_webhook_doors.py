@@ -256,13 +256,22 @@ def _memory(made: houses.House) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
+def _settled(made: houses.House) -> int:
+    """MB that it holds when what every hub reads after its start, names of places and pages, is read."""
+    held = 0
+    while (now := _memory(made)) > held + 1:
+        held = now
+        time.sleep(2)
+    return now
+
+
 CHUNK = b"10000\r\n" + b"x" * 65536 + b"\r\n"
 PARAMS = "&".join(f"a{n}=1" for n in range(10_000)).encode()
 
 
 @pytest.mark.parametrize("path", [SMS, DLR])
 def test_h23_what_is_too_long_is_413_at_64_kb_and_costs_no_memory(started: houses.House, path: str) -> None:
-    port, before = started.settings.port, _memory(started)
+    port, before = started.settings.port, _settled(started)
     of_form = f"Content-Type: {FORM}"
     for n, (first, more) in enumerate((
         (head(path, of_form, f"Content-Length: {100 << 20}"), repeat(b"x" * 65536, 1600)),
