@@ -97,6 +97,7 @@ def submit(
     if frozen.digest != _digest(unit, after, frozen.artefacts, policies, frozen.printed):
         raise Conflict("mode or policy have changed since it was frozen", code="policy_changed")
     releases.put_artefacts(unit, release_id, frozen.digest, frozen.with_headlines())
+    releases.put_manifest(unit, release_id, frozen.digest, frozen.manifest)
     releases.save(unit, before, after, at)
     _note(unit, before, after, "submit", by=by.id, at=at)
     return after

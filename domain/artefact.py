@@ -38,8 +38,13 @@ class Artefact:
     @property
     def line(self) -> str:
         """Its line in the digest; an ending's channel carries its purpose: ``sms+correction``."""
-        channel = self.channel if self.purpose is Purpose.MAIN else f"{self.channel}+{self.purpose}"
-        return f"{channel}\0{self.language}\0{self.area_variant}\0{self.sha256}\n"
+        return line_of(self.channel, self.language, self.area_variant, self.purpose, self.sha256)
+
+
+def line_of(channel: str, language: str, area_variant: str, purpose: Purpose, sha256: str) -> str:
+    """The line of an artefact whose bytes are elsewhere."""
+    named = channel if purpose is Purpose.MAIN else f"{channel}+{purpose}"
+    return f"{named}\0{language}\0{area_variant}\0{sha256}\n"
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -71,5 +76,9 @@ def _check(value: Any) -> None:
 
 def digest(artefacts: Iterable[Artefact], manifest: Mapping[str, Any]) -> str:
     """SHA-256 hex over the sorted lines of all artefacts, then the manifest as canonical JSON."""
-    lines = sorted(a.line for a in artefacts)
-    return hashlib.sha256("".join(lines).encode() + canonical_json(manifest)).hexdigest()
+    return digest_of((a.line for a in artefacts), canonical_json(manifest))
+
+
+def digest_of(lines: Iterable[str], manifest: bytes) -> str:
+    """The digest from the lines of the artefacts and the bytes of the manifest."""
+    return hashlib.sha256("".join(sorted(lines)).encode() + manifest).hexdigest()

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from hub.health import LATE, Seen, Trouble
 from hub.proofs import CHANNELS
 from hub.wiring import Hub
-from store import figures, lookups, processes, proofs, providers
+from store import figures, lookups, processes, proofs, providers, webhooks
 from store.figures import Figures, Strain
 from store.processes import Process
 
@@ -39,6 +39,8 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_provider_rest_seconds": "Until a provider that does not answer, or asked for a pause, is called again.",
     "tocsin_outbox_oldest_due_seconds": "How long the oldest due dispatch or parcel has waited.",
     "tocsin_receipts_waiting": "Receipts whose message is not known yet.",
+    "tocsin_webhooks": "Addresses of departments by state; a disabled one is off, and its department hears nothing.",
+    "tocsin_webhook_calls": "Calls of departments by state: pending ones wait, delivered ones were sent, dropped ones failed.",
     "tocsin_shelf_open": "Things on the shelf that nobody has settled.",
     "tocsin_door_refused": "Calls of webhooks that this process turned away since it started, by reason.",
     "tocsin_door_full": "Messages that were sent away because too many waited already, by door.",
@@ -83,6 +85,7 @@ class _Reading(Collector):
         yield from _of_channels(hub, at)
         yield from _of_providers(hub, at)
         yield from _of_strain(seen.strain, at)
+        yield from _of_webhooks(hub)
         yield from _of_rows(found, at)
 
 
@@ -107,6 +110,12 @@ def _of_providers(hub: Hub, at: datetime) -> Iterator[Metric]:
     }
     yield _gauge("tocsin_look_ups", asked, "channel", "verdict")
     yield _gauge("tocsin_provider_rest_seconds", rests, "channel", "spare", "standing")
+
+
+def _of_webhooks(hub: Hub) -> Iterator[Metric]:
+    addresses, calls = hub.store.read(lambda unit: (webhooks.counts(unit), webhooks.call_counts(unit)))
+    yield _gauge("tocsin_webhooks", {(state,): n for state, n in addresses.items()}, "state")
+    yield _gauge("tocsin_webhook_calls", {(state,): n for state, n in calls.items()}, "state")
 
 
 def _of_strain(strain: Strain, at: datetime) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from domain import ids
 from domain.parcel import DELIVERIES, PARCELS, DeliveryState, DispatchState, ParcelState
-from store import promises
+from store import promises, releases
 from store import tables as t
 from store.tables_lookup import look_up, silence
 from store.unit import Unit
@@ -137,16 +137,16 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
     due = sa.select(look_up.c.parcel, look_up.c.seq, look_up.c.attempt).where(look_up.c.due_at <= at)
     rows = unit.rows(unit.skip_locked(due.order_by(look_up.c.due_at).limit(limit)))
     tasks = []
+    approved: dict[str, bool] = {}
     for row in rows:
         query = (
             sa.select(d.state, d.address, d.attempts, d.provider_id, d.spare, d.changed_at, x.channel, x.lane, x.release,
                       x.purpose, x.created_at, sa.func.coalesce(a.body, x.notice_payload).label("payload"), look_up.c.looks,
-                      look_up.c.repeats, look_up.c.absent_at, look_up.c.is_double, t.release_row.c.repeat_unsure)
+                      look_up.c.repeats, look_up.c.absent_at, look_up.c.is_double)
             .join(t.parcel_row, p.id == d.parcel)
             .join(t.dispatch, x.id == p.dispatch)
             .join(look_up, sa.and_(look_up.c.parcel == d.parcel, look_up.c.seq == d.seq))
             .join(t.artefact, a.id == x.artefact, isouter=True)
-            .join(t.release_row, t.release_row.c.id == x.release, isouter=True)
             .where(d.parcel == row.parcel, d.seq == row.seq)
         )  # fmt: skip
         one = unit.row(query)
@@ -165,9 +165,16 @@ def take(unit: Unit, channels: Iterable[str], at: datetime, *, until: datetime, 
             spare=one.spare or "", lane=one.lane, release=one.release or "",
             is_recallable=one.purpose == "main", payload=one.payload, promised_at=one.created_at, unsure_since=one.changed_at,
             looks=one.looks, repeats=one.repeats, absent_at=one.absent_at,
-            is_double=one.is_double, may_double=bool(one.repeat_unsure),
+            is_double=one.is_double, may_double=_may_double(unit, one.release or "", approved),
         ))  # fmt: skip
     return tasks
+
+
+def _may_double(unit: Unit, release_id: str, known: dict[str, bool]) -> bool:
+    """Whether what was approved says so, under its digest; not what the row of the release says now."""
+    if release_id and release_id not in known:
+        known[release_id] = releases.manifest(unit, release_id).get("repeat_unsure") is True
+    return known.get(release_id, False)
 
 
 _ASKED = (DeliveryState.UNSURE, DeliveryState.ACCEPTED, DeliveryState.SENT)

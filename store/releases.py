@@ -1,6 +1,7 @@
 """Releases, the bytes frozen of them, and the votes over those bytes."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.artefact import Artefact, Purpose
+from domain.artefact import Artefact, Purpose, canonical_json, digest_of, line_of
 from domain.errors import Conflict
 from domain.handling import Handling
 from domain.release import Audience, Colour, Draft, Kind, Release, State
@@ -96,6 +97,27 @@ def put_artefacts(unit: Unit, release_id: str, digest: str, frozen: Iterable[tup
                 "headline": headline[:LONGEST_HEADLINE],
             },
         )
+
+
+def put_manifest(unit: Unit, release_id: str, digest: str, manifest: Mapping[str, Any]) -> None:
+    """Keep what else the digest covers, as the bytes that it was taken of; the same again changes nothing."""
+    row = {"release": release_id, "digest": digest, "manifest": canonical_json(manifest)}
+    unit.add_once(t.release_manifest, row)
+
+
+def manifest(unit: Unit, release_id: str) -> Mapping[str, Any]:
+    """What was submitted last besides bytes; {} where nothing was, or where it is not what the digest was taken of."""
+    m, r, a = t.release_manifest.c, t.release_row.c, t.artefact.c
+    is_in_force = sa.and_(r.id == m.release, r.digest == m.digest)
+    query = sa.select(m.digest, m.manifest).join(t.release_row, is_in_force).where(m.release == release_id)
+    row = unit.row(query)
+    if row is None:
+        return {}
+    named = sa.select(a.channel, a.language, a.area_variant, a.purpose, a.sha256)
+    rows = unit.rows(named.where(a.release == release_id, a.digest == row.digest))
+    lines = (line_of(x.channel, x.language, x.area_variant, Purpose(x.purpose), x.sha256) for x in rows)
+    found: Mapping[str, Any] = json.loads(row.manifest)
+    return found if digest_of(lines, row.manifest) == row.digest else {}
 
 
 def artefacts(unit: Unit, release_id: str, digest: str) -> list[Artefact]:

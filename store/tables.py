@@ -226,6 +226,18 @@ release_editor = Table(
     Column("person", ForeignKey("person.id"), primary_key=True),
 )
 
+release_manifest = (
+    Table(  # what the digest covers besides the bytes of artefacts: to whom, by which rule, for how long
+        "release_manifest",
+        META,
+        Column("release", ForeignKey("release.id"), primary_key=True),
+        Column("digest", sa.String(64), primary_key=True),
+        Column(
+            "manifest", sa.LargeBinary, nullable=False
+        ),  # canonical JSON, exactly the bytes that were hashed
+    )
+)
+
 artefact = Table(
     "artefact",
     META,
@@ -448,7 +460,7 @@ root = Table(
     Column("signature", sa.String(128), nullable=False),
 )
 
-APPEND_ONLY = ("journal", "artefact", "root", "report_version", "moves")
+APPEND_ONLY = ("journal", "artefact", "release_manifest", "root", "report_version", "moves")
 MACHINES = {
     "inbound": report.ARRIVALS,
     "upload": further.UPLOADS,

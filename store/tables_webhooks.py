@@ -40,6 +40,7 @@ webhook_call = Table(
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     UniqueConstraint("webhook", "entry"),
+    Index("ix_webhook_call_state", "state"),  # for its figures
     Index("ix_webhook_call_pending", "next_due", postgresql_where=sa.text("state = 'pending'"),
           sqlite_where=sa.text("state = 'pending'")),
     one_of("state", CallState),

@@ -230,6 +230,21 @@ def calls(unit: Unit, webhook_id: str, limit: int = 100) -> list[sa.Row[Any]]:
     )
 
 
+def counts(unit: Unit) -> dict[str, int]:
+    """state -> addresses, for every state."""
+    return {state.value: 0 for state in WebhookState} | _by_state(unit, webhook)
+
+
+def call_counts(unit: Unit) -> dict[str, int]:
+    """state -> calls, for every state."""
+    return {state.value: 0 for state in CallState} | _by_state(unit, webhook_call)
+
+
+def _by_state(unit: Unit, table: sa.Table) -> dict[str, int]:
+    query = sa.select(table.c.state, sa.func.count().label("n")).group_by(table.c.state)
+    return {row.state: row.n for row in unit.rows(query)}
+
+
 def _opened(unit: Unit, row: sa.Row[Any], at: datetime) -> Webhook:
     key, is_gone = unit.vault.key(unit.connection, row.id), row.state == WebhookState.REMOVED.value
     sealed = [row.secret] + ([row.secret_before] if row.secret_before and row.rotates_at > at else [])

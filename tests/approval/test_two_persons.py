@@ -15,6 +15,7 @@ from store import audience, journal, promises, releases
 from store import people as people_book
 from store import tables as t
 from tests.approval import releases_made as made
+from tests.outbox.outbox_kit import write_past_guards
 
 TWO = (Policy(id="two", quorum=2),)
 
@@ -42,6 +43,15 @@ def test_an_approval_holds_state_vote_promises_and_journal_together(store, peopl
     assert [e.act for e in entries] == ["create", "submit", "approve"]
     assert entries[-1].detail["digest"] == release.digest
     assert sorted(entries[-1].detail["dispatches"]) == sorted(d.id for d in dispatches)
+
+
+def test_r4_what_was_approved_besides_bytes_is_kept_under_the_digest(store, people, areas, at) -> None:
+    release = made.submitted(store, people["officer"], at, repeat_unsure=True)
+    approve(store, release, people["approver"], at)
+    kept = store.read(lambda u: releases.manifest(u, release.id))
+    assert kept["repeat_unsure"] is True and kept["identifier"] == release.identifier
+    write_past_guards(store, t.artefact, sha256="0" * 64)
+    assert store.read(lambda u: releases.manifest(u, release.id)) == {}
 
 
 def test_nothing_of_an_approval_stays_when_its_last_step_fails(store, people, areas, at) -> None:

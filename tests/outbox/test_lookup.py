@@ -9,7 +9,7 @@ from domain.errors import NotNow, Unsure
 from domain.parcel import DeliveryState, Listed, Receipt
 from outbox import deliver, progress, receipts
 from outbox.lookup import APART, FIRST_LOOK, REPEATS_AT_MOST, SILENT_FOR, Lookups
-from store import audience, journal, parcels, slices
+from store import audience, journal, parcels, releases, slices
 from store import tables as t
 from tests.outbox.outbox_kit import (
     TEXT,
@@ -21,6 +21,7 @@ from tests.outbox.outbox_kit import (
     run_all,
     states,
     subscribe,
+    write_past_guards,
 )
 from tests.outbox.test_deliver_slices import open_parcel
 from tests.outbox.test_endings import CORRECTION, end
@@ -342,6 +343,38 @@ def dear(house, store, at):
     house.send()
     house.begun = house.clock.at
     return house
+
+
+def _says(house, repeat_unsure: bool) -> None:
+    """Somebody has written into the row of the release, past all approval."""
+    r = t.release_row
+    values = {"repeat_unsure": repeat_unsure}
+    house.store.run(lambda u: u.execute(r.update().where(r.c.id == house.release).values(**values)))
+
+
+def test_r4_what_was_approved_says_whether_it_may_come_twice_and_not_the_row(store, at, tmp_path) -> None:
+    for approved, begun in ((False, 1), (True, 2)):
+        house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
+        house.wire.fails = Unsure("no list")
+        subscribe(store, at, [ONE])
+        house.release, _ = approve(store, at, repeat_unsure=approved, author=f"per_{begun}")
+        _says(house, not approved)
+        for _ in range(12):
+            house.send()
+            house.look(APART)
+        house.out.courier.close()
+        assert len(house.wire.started) == begun
+
+
+def test_r4_a_manifest_that_is_not_under_the_digest_says_nothing(dear) -> None:
+    assert dear.store.read(lambda u: releases.manifest(u, dear.release)) == {"repeat_unsure": True}
+    write_past_guards(dear.store, t.release_manifest, manifest=b'{"repeat_unsure":true,"count":1}')
+    dear.wire.fails = Unsure("no list")
+    assert dear.store.read(lambda u: releases.manifest(u, dear.release)) == {}
+    for _ in range(4):
+        dear.look(APART)
+        dear.send()
+    assert len(dear.wire.started) == 1
 
 
 def marks(house):

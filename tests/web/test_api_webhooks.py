@@ -19,6 +19,7 @@ from channels.egress import Egress
 from channels.webhook import Caller, signed
 from domain.errors import Never, NotNow
 from domain.handling import Mode
+from hub import metrics
 from hub.health import Trouble
 from store import tables as t
 from store import webhooks
@@ -165,12 +166,35 @@ def test_r22_a_day_of_failures_disables_the_address_and_the_desk_sees_it(hall: W
         assert len(heard) == calls + 1 and Trouble.WEBHOOK_OFF not in hall.hub.health.look().troubles
 
 
+def shown(hall: World) -> set[str]:
+    """The figures of webhooks that are not nought."""
+    lines = metrics.text(hall.hub).decode().splitlines()
+    return {line for line in lines if line.startswith("tocsin_webhook") and not line.endswith(" 0.0")}
+
+
+def test_the_figures_say_how_many_calls_were_sent_wait_and_failed_and_which_addresses_are_off(
+    quick: World,
+) -> None:
+    with receiver() as (url, _, answers):
+        listen(quick, url)
+        for status in (200, 500):
+            answers["status"] = status
+            quick.post("department", "/v1/reports", {"text": "x"})
+            quick.file_all()
+            tell(quick)
+    known = {'tocsin_webhooks{state="active"} 1.0', 'tocsin_webhook_calls{state="delivered"} 1.0'}
+    assert shown(quick) == known | {'tocsin_webhook_calls{state="pending"} 1.0'}
+
+
 def test_a_receiver_that_is_gone_is_not_called_again(quick: World) -> None:
     with receiver(status=410) as (url, heard, _):
         listen(quick, url)
         quick.post("department", "/v1/reports", {"text": "x"})
         quick.file_all()
         tell(quick)
+        assert shown(quick) == {
+            'tocsin_webhooks{state="disabled"} 1.0', 'tocsin_webhook_calls{state="pending"} 1.0'
+        }  # fmt: skip
         quick.clock.forward(hours=1)
         tell(quick)
         assert len(heard) == 1
