@@ -1,5 +1,7 @@
 """Places in a text: the longest name, what stands around it, and doubt that is shown and not decided."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,10 +60,27 @@ def test_what_is_named_elsewhere_in_the_report_settles_it(gazetteer) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["大家平安，公安已到，道路安全", "中山路积水", "南京西路堵车", "大理石厂", "菜市场着火", "山区域", ""],
+    ("rule", "text", "code"),
+    [  # what holds it back -> the words, and the place that they would be taken for
+        ("words", "大家平安，都已脱险", "630203000000"),
+        ("words", "公安已到", "421022000000"),
+        ("roads", "南京路堵车", "320100000000"),
+        ("roads", "大理石厂着火", "532900000000"),
+        ("between", "南京西路堵车", "320100000000"),
+        ("not_before", "临江区域内停电", "990101000000"),
+        ("not_before", "大坪镇定", "990103101000"),
+    ],
 )
-def test_everyday_words_are_no_places(gazetteer, text) -> None:
+def test_everyday_words_are_no_places(gazetteer, rule, text, code) -> None:
+    found = in_text(text, gazetteer)
+    assert (found.area, list(found.places)) == ("", [])
+    kept = gazetteer.manners
+    without = build(HOME, MARKS, rules=replace(kept, **{rule: type(getattr(kept, rule))()}))
+    assert in_text(text, without).area == code  # it is that rule alone
+
+
+@pytest.mark.parametrize("text", ["", "菜市场着火", "山区道路安全", "朝阳小学着火"])
+def test_words_that_name_nothing_here_are_no_places(gazetteer, text) -> None:
     assert in_text(text, gazetteer).area == ""
 
 
