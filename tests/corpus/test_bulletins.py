@@ -84,6 +84,28 @@ def test_every_file_goes_through_the_door_and_ends_stored_or_shelved(sqlite_mode
         assert hall.count(bulletin) >= 235
 
 
+def test_every_peer_message_of_the_corpus_goes_through_the_door_and_ends_stored_or_shelved(
+    sqlite_model, tmp_path, at
+) -> None:
+    """EDXL-DE in JSON and XML as the Hub Santé sends it, WIS2, CloudEvents, schemas: an alert or a reason, never silence."""
+    with world(tmp_path / "data", at, model=sqlite_model) as hall:
+        wanted = [row["path"] for row in rows("INDEX-exchange.csv") if not row["path"].endswith(".md")]
+        ends: dict[str, tuple[str, str, int]] = {}
+        for path in wanted:
+            body = (corpora() / path).read_bytes()
+            headers = hall.headers("peer", **{"Content-Type": kinds(Path(path))})
+            answer = hall.client.post("/v1/bulletins", content=body, headers=headers)
+            assert answer.status_code in (200, 202), (path, answer.text)
+            read_all(hall)
+            told = hall.get("peer", answer.headers["location"]).json()
+            ends[path] = (told["state"], told["reason"], len(told["bulletins"]))
+            original = hall.hub.store.read(lambda u, i=told["id"]: arrivals.load(u, i, hall.hub.blobs.get))
+            assert original is not None and original.raw == body
+        assert len(ends) == len(wanted) >= 42
+        for path, (state, reason, count) in ends.items():
+            assert (state == "read" and count > 0) or (state == "shelved" and reason in OTHER), (path, state, reason)
+
+
 def test_every_file_comes_through_the_puller_too(sqlite_model, tmp_path, at) -> None:
     with world(tmp_path / "data", at, model=sqlite_model) as hall, peer_site() as site:
         known = files()
