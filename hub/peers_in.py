@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channels import closed_list
-from channels.codecs import bulletin_seal
+from channels.codecs import bulletin_seal, envelope
 from channels.codecs.markup import FEED_BYTES
 from channels.egress import Egress
 from domain.errors import HubError, Refused
@@ -15,9 +15,12 @@ from domain.handling import Mode
 from hub.keys import Keys
 from hub.log import bug_of
 from hub.settings import Settings
+from intake import handed_on
 from intake.bulletins import Reader
+from intake.handed_on import Way
 from intake.pull import Get, Puller
 from intake.spool import Spool
+from outbox.onward import Onward
 from outbox.outgoing import Jobs
 from sandbox.pool import Pool
 from store import peers
@@ -31,19 +34,35 @@ SPOOL = "peers"  # a directory in that of the doors; its frames are of another k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What takes in the bulletins of peers."""
+    """What takes in the bulletins of peers, and hands them on."""
 
     reader: Reader
     puller: Puller
     spool: Spool
+    onward: Onward | None = None  # None: this hub hands nothing on
 
 
 def reader(
-    settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime]
-) -> Reader:
+    settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime],
+    own_key: str = "",
+) -> Reader:  # fmt: skip
     """Makes bulletins of what arrived."""
-    return Reader(store=store, blobs=blobs, pool=pool, mode=mode, ourselves=settings.sender_id, clock=clock,
-                  on_bug=bug_of("bulletins"))  # fmt: skip
+    opener = handed_on.Opener(store=store, pool=pool, ourselves=settings.sender_id, own_key=own_key)
+    way = Way(opener=opener, hand_on=handed_on.hand_on) if settings.peer_hand_on else Way(opener=opener)
+    return Reader(
+        store=store, blobs=blobs, pool=pool, mode=mode, ourselves=settings.sender_id, clock=clock, way=way,
+        on_bug=bug_of("bulletins"),
+    )  # fmt: skip
+
+
+def onward(settings: Settings, made: Keys, *, store: Store, clock: Callable[[], datetime]) -> Onward | None:
+    """Hands on to peers what we publish; None where that is turned off."""
+    if not settings.peer_stream:
+        return None
+    return Onward(
+        hub=settings.sender_id, store=store, clock=clock, public_dir=settings.data_dir / "public",
+        stop_file=settings.data_dir / "STOP", sign=signer(made), sign_hop=envelope.signer(settings.sender_id, made.bulletin),
+    )  # fmt: skip
 
 
 def puller(
@@ -61,16 +80,26 @@ def puller(
         ]
         return Egress([own, *others], largest=FEED_BYTES, lasts=LASTS, tls=tls, unpacks=True).get
 
-    return Puller(store=store, blobs=blobs, pool=pool, clock=clock, get_of=get_of, bell=bell)
+    return Puller(
+        store=store,
+        blobs=blobs,
+        pool=pool,
+        clock=clock,
+        get_of=get_of,
+        bell=bell,
+        ourselves=settings.sender_id,
+    )
 
 
 def around(
     settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime],
-    bell: Callable[[str, str], None],
+    bell: Callable[[str, str], None], made: Keys | None = None,
 ) -> Around:  # fmt: skip
-    """All three."""
+    """All of it; without keys nothing is handed on."""
+    own_key = bulletin_seal.public_text(made.bulletin) if made else ""
     return Around(
-        reader=reader(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock),
+        reader=reader(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, own_key=own_key),
+        onward=onward(settings, made, store=store, clock=clock) if made else None,
         puller=puller(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell),
         spool=spool(settings),
     )

@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         "",
         description="private networks in which departments may be called, e.g. 10.30.0.0/16, comma separated",
     )
+    peer_stream: bool = Field(
+        False, description="offer what is published to peers as a signed stream, public/peer/heartbeat.json"
+    )
+    peer_hand_on: bool = Field(
+        False, description="hand on in that stream what peers' streams and signed bulletins brought"
+    )
     peer_ca: Path | None = Field(
         None, description="PEM of the authority of peers' servers; empty: the system's"
     )

@@ -167,7 +167,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
     student = _student(settings, store, bell, clock)
     scanner = _scanner(store, blobs, clock=clock, bell=bell)
-    around = peers_in.around(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell)
+    around = peers_in.around(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell, made=made)  # fmt: skip
     health = _health(settings, store=store, clock=clock, room=room, followed=followed, wires=wires)
     return Hub(
         settings=settings,

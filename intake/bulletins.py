@@ -3,22 +3,24 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from channels.codecs import bulletin_file, bulletin_seal
 from channels.codecs.cap_seal import Looked, Seal
+from channels.codecs.envelope import Hop
 from domain.bulletin import ArrivalState, Said
 from domain.errors import BadInput, HubError, Unavailable
 from domain.handling import Handling, Mode
 from domain.ids import mint
 from domain.report import Inbound, Kept
-from intake import same_event
+from intake import handed_on, same_event
+from intake.handed_on import Looped, Way
 from intake.spool import Spool
 from sandbox.pool import Pool
-from store import arrivals, bulletins, peers, shelf
+from store import arrivals, bulletins, journal, peers, shelf
 from store.arrivals import Arrival, Arriving
 from store.blobs import Blobs, note
 from store.bulletins import Around, Entered
@@ -120,6 +122,7 @@ class Reader:
     ourselves: str  # our CAP sender id
     clock: Callable[[], datetime]
     on_bug: Callable[[str, Exception], object] = field(default=lambda _what, _error: None)
+    way: Way = field(default_factory=Way)
 
     def read(self, arrival_id: str) -> ArrivalState | None:
         """Read one; where it stands then, None when there was nothing to do. Safe to run twice and side by side."""
@@ -137,7 +140,9 @@ class Reader:
         if one is None or one.state is not ArrivalState.RECEIVED:
             return None
         try:
-            told = self._told(one)
+            told, body, path = self._opened(one)
+        except Looped:
+            return self._let_go(one)
         except BadInput as error:
             return self._shelve(one, error.code)
         except (HubError, OSError):
@@ -146,8 +151,29 @@ class Reader:
             self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, self.clock() + WAIT))
             return ArrivalState.RECEIVED
         at = self.clock()
-        is_mine = self.store.run(lambda unit: self._enter(unit, one, told, at))
+        is_mine = self.store.run(lambda unit: self._enter(unit, one, told, body, path, at))
         return ArrivalState.READ if is_mine else None
+
+    def _opened(self, one: Arrival) -> tuple[Sequence[Mapping[str, Any]], bytes, Sequence[Hop]]:
+        """The alerts of an arrival, the bytes that hold them, and the hubs that these came by."""
+        peer = self.store.read(lambda unit: peers.get(unit, one.peer))
+        if peer is None or peer.form != "stream" or self.way.opener is None:
+            return self._told(one), one.raw, ()
+        taken = self.way.opener.open(one, peer)
+        alerts = self._told(replace(one, raw=taken.body, signature="", countersigned="[]", media_type=""))
+        return handed_on.sealed([dict(alert) for alert in alerts], taken.looked), taken.body, taken.path
+
+    def _let_go(self, one: Arrival) -> ArrivalState | None:
+        """It was here before: counted, and nothing else comes of it; its bytes stay."""
+
+        def work(unit: Unit) -> bool:
+            if not arrivals.move(unit, one, "read"):
+                return False
+            peers.count_loop(unit, one.peer)
+            journal.append(unit, "bulletin", one.id, "loop", by=f"peer:{one.peer}", at=self.clock())
+            return True
+
+        return ArrivalState.READ if self.store.run(work) else None
 
     def _told(self, one: Arrival) -> Sequence[Mapping[str, Any]]:
         """The alerts in it, read in the sandbox, each with what is known of its signature."""
@@ -172,7 +198,9 @@ class Reader:
         ]
         return next((look for look in looks if look.seal is Seal.VERIFIED), looks[0])
 
-    def _enter(self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]], at: datetime) -> bool:
+    def _enter(
+        self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]], body: bytes, path: Sequence[Hop], at: datetime
+    ) -> bool:  # fmt: skip
         """One transaction: the arrival is read, its bulletins are entered, end others, and are compared with them."""
         if not arrivals.move(unit, one, "read"):
             return False
@@ -186,6 +214,8 @@ class Reader:
             entered, bulletin_id = bulletins.enter(unit, said_of(alert), around, at)
             if entered in (Entered.NEW, Entered.RAISED):
                 same_event.propose(unit, bulletin_id, at)
+                if len(told) == 1:  # a list is nobody's message
+                    self.way.hand_on(unit, bulletin_id, body, path, at)
         return True
 
     def _not_read(self, arrival_id: str, reason: str) -> ArrivalState | None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from channels.codecs import bulletin_file
 from channels.egress import Fetched
 from domain.errors import BadInput, Never, NotNow
+from intake import pull_stream
 from intake.bulletins import LIFTED, arriving, keep_many
 from sandbox.pool import Pool
 from store import peers, shelf
@@ -26,7 +27,7 @@ AT_ONCE = 25  # files kept in one transaction
 WHOLE = timedelta(hours=1)  # then the feed is read whatever its ETag says: some lie (PROMISES H63)
 LONGEST = timedelta(minutes=5)  # between looks at a peer that does not answer: a bulletin is awaited
 ITEM_WAITS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), *[timedelta(minutes=10)] * 6,
-              *[timedelta(hours=1)] * 22)  # fmt: skip  # a day: a peer that is down is not a peer without the file
+              *[timedelta(hours=1)] * 48)  # fmt: skip  # two days: who is down for one has the file (F35)
 DEAF_AFTER = 3  # files in a row that it has not now: the rest of the batch can wait with them
 SIGNATURE = 600  # bytes of a signature file that are looked at
 
@@ -47,6 +48,7 @@ class Puller:
     clock: Callable[[], datetime]
     get_of: Callable[[Peer], Get]  # raises Never for an address that is not asked
     bell: Callable[[str, str], None]
+    ourselves: str = ""  # our CAP sender id
 
     def pull(self, peer_id: str) -> bool:
         """Look at one peer if it is due; whether this call did. Safe to run twice and side by side."""
@@ -62,10 +64,12 @@ class Puller:
     def _look(self, mine: Peer) -> None:
         """Its feed, if it has changed."""
         at = self.clock()
-        is_whole = mine.whole_at is None or at - mine.whole_at >= WHOLE
+        is_whole = mine.whole_at is None or at - mine.whole_at >= WHOLE or mine.form == "stream"
         etag, modified = ("", "") if is_whole else (mine.etag, mine.modified)
         try:
             found = self.get_of(mine)(mine.url, etag=etag, modified=modified)
+            if mine.form == "stream":
+                return self._follow(mine, found.data)
             told, parts = self._parted(mine, found)
         except (Never, NotNow) as error:
             wait = error.retry_after if isinstance(error, NotNow) else None
@@ -89,6 +93,22 @@ class Puller:
             return keep_many(unit, some)
 
         self._ring(self.store.run(work))
+
+    def _follow(self, mine: Peer, data: bytes) -> None:
+        """Name what its stream holds beyond what we know. Raises BadInput when its heartbeat is not believed."""
+        at = self.clock()
+        keys = self.store.read(lambda unit: peers.keys_of(unit, mine.id, kind="ed25519"))
+        pinned = {key.id: key.material for key in keys}
+        found = pull_stream.ahead(mine, data, pinned, at, ourselves=self.ourselves)
+
+        def work(unit: Unit) -> None:
+            pull_stream.note(unit, mine, found, at)
+            wait = timedelta(seconds=mine.period) if found.is_all else timedelta()
+            peers.heard(
+                unit, mine, min(at, found.beat.at), is_whole=True, feed_due=at + wait
+            )  # an old word is no life
+
+        self.store.run(work)
 
     def _parted(self, mine: Peer, found: Fetched) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         if found.is_same:
@@ -144,7 +164,8 @@ class Puller:
             found = get(item.url)
             signature = self._signature(get, item.url) if is_signed else ""
         except (Never, NotNow) as error:
-            return error
+            is_there = mine.form == "stream" and error.code.startswith("http_")  # its heartbeat has named it
+            return NotNow(error.detail, code=error.code) if is_there and isinstance(error, Never) else error
         return self._kept(mine, found.data, found.declared_type, item.url, signature)
 
     def _signature(self, get: Get, url: str) -> str:
@@ -175,8 +196,8 @@ class Puller:
             if isinstance(got, Arriving):
                 if peers.settle_item(unit, item, "keep", at):
                     kept.append(got)
-            elif isinstance(got, NotNow) and item.tries < len(ITEM_WAITS):
-                wait = max(ITEM_WAITS[item.tries], got.retry_after or timedelta())
+            elif isinstance(got, NotNow) and (item.tries < len(ITEM_WAITS) or mine.form == "stream"):
+                wait = max(ITEM_WAITS[min(item.tries, len(ITEM_WAITS) - 1)], got.retry_after or timedelta())
                 peers.postpone_item(unit, item, got.code, at + wait, at)
             elif peers.settle_item(unit, item, "refuse_item", at, reason=got.code):
                 shelf.put(unit, "peer", got.code[:60], origin=item.id, at=at)

@@ -191,6 +191,13 @@ def _countersign(unit: Unit, arrival_id: str, one: Arriving) -> None:
     journal.append(unit, "bulletin", arrival_id, "countersign", by=f"peer:{one.peer}", at=one.at)
 
 
+def held(unit: Unit, peer: str, hashes: Sequence[str]) -> set[str]:
+    """Which of these SHA-256 are of something that this peer sent."""
+    t = table.c
+    rows = unit.rows(sa.select(t.sha256).where(t.peer == peer, t.sha256.in_(hashes))) if hashes else ()
+    return {row.sha256 for row in rows}
+
+
 def _row(one: Arriving) -> dict[str, Any]:
     return {
         "id": one.id, "peer": one.peer, "sha256": one.sha256, "media_type": one.media_type[:120], "url": one.url[:2000],

@@ -42,6 +42,10 @@ class Peer:
     heard_at: datetime | None
     tried_at: datetime | None
     created_at: datetime
+    form: str = "feed"  # feed | stream
+    hub: str = ""  # who signs its stream; '' until it was heard first
+    head: int = 0  # how far the files of its stream are named
+    loops: int = 0  # bulletins that came back to us
 
     def is_silent(self, at: datetime) -> bool:
         """Whether it is asked for its news and has not answered for three minutes, or three of its periods."""
@@ -72,13 +76,13 @@ class Item:
 
 def add(
     unit: Unit, name: str, url: str, *, period: int, hosts: Sequence[str], senders: Sequence[str], by: str,
-    at: datetime,
+    at: datetime, form: str = "feed",
 ) -> str:  # fmt: skip
-    """Enter a peer whose feed is pulled from now on; its id. Raises Conflict when its address is there already."""
+    """Enter a peer whose feed, or stream, is pulled from now on; its id. Raises Conflict when its address is there already."""
     if unit.scalar(sa.select(peer.c.id).where(peer.c.url == url, peer.c.kind == "pull")):
         raise Conflict("this feed is pulled already", code="peer_exists")
     row = {"id": mint("peer", at), "name": name, "kind": "pull", "url": url, "hosts": list(hosts), "period": period,
-           "senders": list(senders), "next_due": at, "created_at": at}  # fmt: skip
+           "senders": list(senders), "next_due": at, "created_at": at, "form": form}  # fmt: skip
     unit.execute(peer.insert(), row)
     journal.append(unit, "peer", str(row["id"]), "add", by=by, at=at, is_first=True,
                    detail={"url": url, "period": period, "hosts": list(hosts), "senders": list(senders)})  # fmt: skip
@@ -168,6 +172,28 @@ def failed(unit: Unit, mine: Peer, reason: str, feed_due: datetime) -> None:
     _settle(unit, mine, values)
 
 
+def follow(unit: Unit, mine: Peer, hub: str, head: int) -> None:
+    """Its stream is that of `hub`, and the files up to `head` are named."""
+    p = peer.c
+    unit.execute(peer.update().where(p.id == mine.id, p.head <= head).values(hub=hub, head=head))
+
+
+def count_loop(unit: Unit, peer_id: str) -> None:
+    """It handed us what had been here before."""
+    unit.execute(peer.update().where(peer.c.id == peer_id).values(loops=peer.c.loops + 1))
+
+
+def keys_by_hub(unit: Unit, hubs: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Hub -> its pinned Ed25519 keys (id -> key), of those hubs whose streams we pull."""
+    p, k = peer.c, peer_key.c
+    query = sa.select(p.hub, k.id, k.material).join(peer_key, k.peer == p.id)
+    query = query.where(p.hub.in_(list(hubs)), k.kind == "ed25519", k.revoked_at.is_(None))
+    found: dict[str, dict[str, str]] = {}
+    for row in unit.rows(query):
+        found.setdefault(row.hub, {})[row.id] = row.material
+    return found
+
+
 def rest(unit: Unit, mine: Peer, at: datetime) -> None:
     """Let go of the claim: due again for the feed, or for the next file that it named."""
     now = get(unit, mine.id)
@@ -231,10 +257,23 @@ def name_items(unit: Unit, peer_id: str, found: Iterable[tuple[str, str]], at: d
     """Enter what a feed names as (address, stamp); how many were new."""
     rows = [
         {"id": mint("pit", at), "peer": peer_id, "url": url, "state": ItemState.PENDING.value, "next_due": at,
-         "mark": hashlib.sha256(f"{url}\0{stamp}".encode("utf-8", "replace")).hexdigest(), "seen_at": at, "changed_at": at}
+         "mark": _mark(url, stamp), "seen_at": at, "changed_at": at}
         for url, stamp in found
     ]  # fmt: skip
     return bulk.add_new(unit, peer_item, rows)
+
+
+def are_kept(unit: Unit, peer_id: str, urls: Iterable[str]) -> set[str]:
+    """Which of these files of a stream were fetched."""
+    i, marks = peer_item.c, {_mark(url, ""): url for url in urls}
+    query = sa.select(i.mark).where(
+        i.peer == peer_id, i.mark.in_(list(marks)), i.state == ItemState.KEPT.value
+    )
+    return {marks[row.mark] for row in unit.rows(query)} if marks else set()
+
+
+def _mark(url: str, stamp: str) -> str:
+    return hashlib.sha256(f"{url}\0{stamp}".encode("utf-8", "replace")).hexdigest()
 
 
 def items_due(unit: Unit, peer_id: str, at: datetime, limit: int) -> list[Item]:
@@ -284,5 +323,6 @@ def _peer(row: sa.Row[Any]) -> Peer:
         id=row.id, name=row.name, kind=row.kind, url=row.url, hosts=tuple(row.hosts), senders=tuple(row.senders),
         period=row.period, is_active=row.is_active, etag=row.etag, modified=row.modified, whole_at=row.whole_at,
         feed_due=row.feed_due, next_due=row.next_due, tries=row.tries, failures=row.failures, failed=row.failed,
-        reason=row.reason, heard_at=row.heard_at, tried_at=row.tried_at, created_at=row.created_at,
+        reason=row.reason, heard_at=row.heard_at, tried_at=row.tried_at, created_at=row.created_at, form=row.form,
+        hub=row.hub, head=row.head, loops=row.loops,
     )  # fmt: skip

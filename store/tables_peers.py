@@ -30,6 +30,10 @@ peer = Table(
     Column("heard_at", Instant),
     Column("tried_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("form", sa.String(6), nullable=False, server_default="feed"),  # feed | stream
+    Column("hub", sa.String(200), nullable=False, server_default=""),  # of a stream: who signs it, from its first word on
+    Column("head", sa.BigInteger, nullable=False, server_default="0"),  # of a stream: how far its files are named
+    Column("loops", sa.Integer, nullable=False, server_default="0"),  # bulletins that had been here before
     Index("ix_peer_due", "next_due", postgresql_where=sa.text("next_due IS NOT NULL"),
           sqlite_where=sa.text("next_due IS NOT NULL")),
     CheckConstraint("kind IN ('pull', 'push')", name="kind"),
@@ -171,6 +175,27 @@ bulletin_pair = Table(
     UniqueConstraint("one", "other"),
     Index("ix_bulletin_pair_other", "other"),
     one_of("state", b.PairState),
+)
+
+stream = Table(
+    "stream",
+    META,
+    Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),  # without a gap (store/numbers)
+    Column("body", sa.LargeBinary, nullable=False),  # the bulletin as it came, or as it was published
+    Column("path", Json, nullable=False),  # [hub, line] of those that had it before us
+    Column("dispatch", ForeignKey("dispatch.id"), unique=True),  # of our own
+    Column("bulletin", ForeignKey("bulletin.id"), unique=True),  # of another's
+    Column(
+        "sha256", sa.String(64), nullable=False, server_default=""
+    ),  # of the envelope, once its file is written
+    Column("at", Instant, nullable=False),
+    Index(
+        "ix_stream_unwritten",
+        "seq",
+        postgresql_where=sa.text("sha256 = ''"),
+        sqlite_where=sa.text("sha256 = ''"),
+    ),
+    CheckConstraint("(dispatch IS NULL) <> (bulletin IS NULL)", name="one_origin"),
 )
 
 MACHINES = {

@@ -103,7 +103,11 @@ def test_every_peer_message_of_the_corpus_goes_through_the_door_and_ends_stored_
             assert original is not None and original.raw == body
         assert len(ends) == len(wanted) >= 42
         for path, (state, reason, count) in ends.items():
-            assert (state == "read" and count > 0) or (state == "shelved" and reason in OTHER), (path, state, reason)
+            assert (state == "read" and count > 0) or (state == "shelved" and reason in OTHER), (
+                path,
+                state,
+                reason,
+            )
 
 
 def test_every_file_comes_through_the_puller_too(sqlite_model, tmp_path, at) -> None:

@@ -12,6 +12,7 @@ from domain.errors import BadInput, HubError, Never, NotFound, Refused
 from domain.person import Person, Role
 from duty import bulletins as duty
 from hub import peers_in
+from intake import pull_stream
 from store import peers
 from store.unit import Unit
 from web.console.visit import Visit
@@ -72,7 +73,8 @@ def _read(visit: Visit) -> dict[str, Any]:
     if not name or period not in PERIODS or not all(_HOST.fullmatch(host) for host in hosts):
         raise BadInput("the peer cannot be read", code="bad_peer")
     _must_be_askable(visit, url)
-    return {"name": name, "url": url, "period": period, "hosts": hosts, "senders": senders}
+    return {"name": name, "url": url, "period": period, "hosts": hosts, "senders": senders,
+            "form": "stream" if pull_stream.is_stream(url) else "feed"}  # fmt: skip
 
 
 def _added(unit: Unit, by: Person, read: Mapping[str, Any], at: datetime) -> None:

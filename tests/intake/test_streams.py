@@ -1,0 +1,262 @@
+"""Bulletins from hub to hub: each once whatever way it comes, none passed over, nobody's name without his signature."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from channels.codecs import bulletin_seal, envelope
+from channels.codecs.envelope import Envelope, Heartbeat, Hop
+from sandbox.pool import Pool
+from store.tables_peers import peer, peer_item, peer_key
+from tests.bulletin_kit import xml
+from tests.intake.peer_server import Site, peer_site
+from tests.stream_kit import Neighbour, line
+from tests.web.api_world import Clock
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    made = Pool(size=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock(at) -> Clock:
+    return Clock(at)
+
+
+@pytest.fixture
+def hub(tmp_path, sqlite_model, pool, clock) -> Callable[[str], Neighbour]:
+    return lambda name: Neighbour(name, tmp_path / name, sqlite_model, pool, clock)
+
+
+def served(one: Neighbour) -> Any:
+    return line(one.directory / "public")
+
+
+def test_r19_h60_a_bulletin_goes_round_three_hubs_once_and_comes_back_to_nobody(hub, clock) -> None:
+    a, b, c = hub("a"), hub("b"), hub("c")
+    with served(a) as at_a, served(b) as at_b, served(c) as at_c:
+        from_a, from_b, from_c = b.follow(a, at_a.url), c.follow(b, at_b.url), a.follow(c, at_c.url)
+        straight = c.follow(a, at_a.url)  # the same by two ways
+        a.say("flood", "fire")
+        for _ in range(3):
+            for one, ways in ((a, (from_c,)), (b, (from_a,)), (c, (from_b, straight))):
+                one.turn(*ways)
+                one.restart()
+            clock.forward(seconds=61)
+        assert a.names() == b.names() == c.names() == ["fire", "flood"]
+        assert {x.seal for x in b.all()} == {"verified"}
+        assert (a.head(), b.head(), c.head()) == (2, 2, 2)  # and nobody hands on what he has handed on
+        assert (a.peer(from_c).loops, a.shelved()) == (2, [])
+        hops = [
+            json.loads((c.directory / f"public/public/peer/{n}.json").read_bytes())["hops"] for n in (1, 2)
+        ]
+        assert set(hops) <= {2, 3}
+
+
+def test_r19_r36_a_number_that_a_proxy_drops_is_seen_and_fetched_within_90_seconds(hub, clock) -> None:
+    a, b = hub("a"), hub("b")
+    with served(a) as at_a:
+        one = b.follow(a, at_a.url)
+        a.say("n1", "n2", "n3")
+        a.turn()
+        at_a.cut.add("/public/peer/2.json")
+        b.turn(one)
+        assert b.names() == ["n1", "n3"]  # what came later has not to wait
+        at_a.cut.clear()
+        clock.forward(seconds=61)
+        a.turn()
+        b.turn(one)
+        assert (b.names(), b.peer(one).reason) == (["n1", "n2", "n3"], "")
+
+
+def test_r36_a_peer_whose_heartbeat_grows_old_is_red_within_three_minutes_though_its_files_answer(
+    hub, clock
+) -> None:
+    a, b = hub("a"), hub("b")
+    with served(a) as at_a:
+        one = b.follow(a, at_a.url)
+        a.turn()
+        b.turn(one)
+        assert not b.peer(one).is_silent(clock())
+        for _ in range(2):
+            clock.forward(seconds=60)
+            a.turn()
+            b.turn(one)
+        assert not b.peer(one).is_silent(clock())
+        for _ in range(4):  # its processes are gone, a web server serves on
+            clock.forward(seconds=60)
+            b.turn(one)
+        assert b.peer(one).is_silent(clock())
+        for _ in range(6):
+            clock.forward(seconds=60)
+            b.turn(one)
+        assert (b.peer(one).reason, b.shelved()) == ("stale_heartbeat", ["stale_heartbeat"])
+        a.turn()
+        clock.forward(minutes=5)
+        a.turn()
+        b.turn(one)
+        assert not b.peer(one).is_silent(clock())
+
+
+def test_r19_a_partition_a_restart_and_a_replay_change_nothing(hub, clock) -> None:
+    a, b = hub("a"), hub("b")
+    with served(a) as at_a:
+        one = b.follow(a, at_a.url)
+        a.say("before")
+        a.turn()
+        b.turn(one)
+        at_a.cut.add("*")
+        for n in range(10):
+            a.say(f"n{n:02}")
+            a.turn()
+            clock.forward(minutes=50)
+            b.turn(one)
+        assert b.names() == ["before"]
+        b.restart()
+        at_a.cut.clear()
+        a.turn()
+        clock.forward(minutes=6)
+        a.turn()
+        b.turn(one)
+        assert b.names() == sorted(["before", *(f"n{n:02}" for n in range(10))])
+        b.store.run(lambda u: u.execute(peer.update().values(head=0)))  # all of it again
+        b.store.run(lambda u: u.execute(peer_item.delete()))
+        clock.forward(seconds=61)
+        a.turn()
+        b.turn(one)
+        assert len(b.names()) == 11 and b.head() == 11 and b.shelved() == []
+
+
+# ---- what a peer with a good key may try
+
+KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+
+
+class Street:
+    """A peer that writes its stream by hand."""
+
+    def __init__(self, site: Site, victim: Neighbour) -> None:
+        self.site, self.victim, self.hub = site, victim, "p@hub.example"
+        self.one = victim.follow(victim, site.url)
+        victim.pin(self.one, bulletin_seal.public_text(KEY))
+        victim.store.run(lambda u: u.execute(peer_key.delete().where(
+            peer_key.c.material == bulletin_seal.public_text(victim.keys.bulletin))))  # fmt: skip
+
+    def put(self, seq: int, data: bytes, *, key: Ed25519PrivateKey = KEY) -> None:
+        self.site.put(f"/public/peer/{seq}.json", data)
+        self.site.put(f"/public/peer/{seq}.json.sig", bulletin_seal.sign(data, key).encode())
+
+    def beat(self, head: int, **more: Any) -> None:
+        values = {"hub": self.hub, "at": self.victim.clock(), "head": head, "last": (), **more}
+        data = envelope.write_heartbeat(Heartbeat(**values), lambda said: bulletin_seal.sign(said, KEY))
+        self.site.put("/public/peer/heartbeat.json", data)
+
+    def made(self, body: bytes, before: tuple[Hop, ...] = (), **changes: Any) -> bytes:
+        whole = Envelope(
+            hub=self.hub, seq=1, path=(*before, envelope.hop(body, before, self.hub, KEY)), body=body
+        )
+        return json.dumps({**json.loads(envelope.write(whole)), **changes}).encode()
+
+
+@pytest.fixture
+def street(hub) -> Iterator[Street]:
+    with peer_site() as site:
+        yield Street(site, hub("v"))
+
+
+def _hop(hub: str, body: bytes, key: Ed25519PrivateKey, before: tuple[Hop, ...] = ()) -> Hop:
+    return envelope.hop(body, before, hub, key)
+
+
+BODY = xml("x", datetime(2026, 11, 23, 6, 5, tzinfo=UTC))
+V = "v@hub.example"
+FORGED: dict[str, tuple[str, Callable[[Street], bytes]]] = {
+    "no count": ("bad_hops", lambda s: s.made(BODY, hops=None)),
+    "-1": ("bad_hops", lambda s: s.made(BODY, hops=-1)),
+    "255": ("bad_hops", lambda s: s.made(BODY, hops=255)),
+    "0 and no path": ("bad_hops", lambda s: s.made(BODY, hops=0, path=[])),
+    "true": ("bad_hops", lambda s: s.made(BODY, hops=True)),
+    "another count than its path": ("bad_hops", lambda s: s.made(BODY, hops=2)),
+    "nine hubs": ("bad_hops", lambda s: s.made(BODY, tuple((f"h{n}", "x") for n in range(8)))),
+    "our name, signed by him": ("forged_path", lambda s: s.made(BODY, (_hop(V, BODY, KEY),))),
+    "our name, signed by nobody": ("forged_path", lambda s: s.made(BODY, ((V, "v1"),))),
+    "our signature under another bulletin": (
+        "forged_path", lambda s: s.made(BODY, (_hop(V, b"other", s.victim.keys.bulletin),))),
+    "his own name twice": ("forged_path", lambda s: s.made(BODY, (_hop(s.hub, BODY, KEY),))),
+    "himself not signed": ("forged_path", lambda s: s.made(BODY, path=[[s.hub, _hop(s.hub, BODY, OTHER)[1]]])),
+    "another one at its end": ("bad_envelope", lambda s: s.made(BODY, path=[["q", _hop("q", BODY, KEY)[1]]])),
+    "a name with a comma": ("bad_hops", lambda s: s.made(BODY, (("a,b", "x"),))),
+    "another number": ("bad_envelope", lambda s: s.made(BODY, seq=2)),
+    "another body": ("bad_envelope", lambda s: s.made(BODY, sha256="0" * 64)),
+    "no JSON": ("bad_envelope", lambda _: b"{"),
+    "deep": ("bad_envelope", lambda _: b"[" * 100_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_h60_a_path_that_its_hubs_have_not_signed_is_shelved_with_its_reason(
+    name: str, street: Street
+) -> None:
+    reason, make = FORGED[name]
+    street.put(1, make(street))
+    street.beat(1)
+    street.victim.turn(street.one)
+    assert (street.victim.names(), street.victim.shelved(), street.victim.head()) == ([], [reason], 0)
+    assert street.victim.peer(street.one).loops == 0
+
+
+def test_h60_a_loop_with_our_own_signature_is_dropped_and_counted(street: Street) -> None:
+    ours = _hop(V, BODY, street.victim.keys.bulletin)
+    street.put(1, street.made(BODY, (ours,)))
+    street.beat(1)
+    street.victim.turn(street.one)
+    assert (street.victim.names(), street.victim.shelved()) == ([], [])
+    assert street.victim.peer(street.one).loops == 1
+
+
+@pytest.mark.parametrize(("hubs", "is_handed_on"), [(6, True), (7, False)])
+def test_h60_a_bulletin_goes_through_eight_hubs_at_most(
+    hubs: int, is_handed_on: bool, street: Street
+) -> None:
+    before: tuple[Hop, ...] = ()
+    for n in range(hubs):
+        before = (*before, _hop(f"h{n}", BODY, OTHER, before))
+    street.put(1, street.made(BODY, before))
+    street.beat(1)
+    street.victim.turn(street.one)
+    (one,) = street.victim.all()
+    assert (one.seal, one.seal_reason, street.victim.head()) == ("none", "passed_on", int(is_handed_on))
+
+
+def test_r19_an_envelope_or_a_heartbeat_without_the_pinned_key_is_not_believed(street: Street) -> None:
+    street.put(1, street.made(BODY), key=OTHER)
+    street.beat(1)
+    street.victim.turn(street.one)
+    assert street.victim.shelved() == ["envelope_unknown_key"]
+    said = Heartbeat(hub=street.hub, at=street.victim.clock(), head=9, last=())
+    data = envelope.write_heartbeat(said, lambda raw: bulletin_seal.sign(raw, OTHER))
+    street.site.put("/public/peer/heartbeat.json", data)
+    street.victim.clock.forward(seconds=61)
+    street.victim.turn(street.one)
+    assert street.victim.peer(street.one).reason == "heartbeat_unknown_key"
+
+
+def test_r19_a_stream_that_goes_back_or_tells_otherwise_is_an_alarm(street: Street) -> None:
+    street.put(1, street.made(BODY))
+    street.beat(1)
+    street.victim.turn(street.one)
+    street.victim.clock.forward(seconds=61)
+    street.beat(1, last=((1, "0" * 64),))
+    street.victim.turn(street.one)
+    assert street.victim.shelved() == ["stream_conflict"]
+    street.victim.clock.forward(seconds=61)
+    street.beat(0)
+    street.victim.turn(street.one)
+    assert street.victim.peer(street.one).reason == "stream_went_back"
