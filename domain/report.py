@@ -207,6 +207,7 @@ class Report:
     found_area: str = ""  # what its places leave no doubt about, or an officer chose among them
     closed_reason: str = ""
     merged_into: str = ""
+    is_aside: bool = False  # in quarantine: abuse, or of a blocked sender
     sender: SenderCheck | None = None  # of a mail; other doors know their senders, or cannot
 
     @property

@@ -11,6 +11,7 @@ from intake import gazetteer, triage
 from intake.atlas import Atlas
 from intake.documents import with_documents
 from intake.same.step import Sameness
+from intake.senders import Raising
 from intake.steps import Kinds, Whereabouts
 from intake.study import Step, Student
 from intake.thread import Threading
@@ -41,6 +42,7 @@ def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting
     return (
         Whereabouts(atlas=atlas),
         Kinds(atlas=atlas, rules=rules),
+        Raising(rules=rules),
         ClockStep(setting=reports_up, suggest=suggestion(rules)),
         Threading(domain=settings.mail_domain),
         Sameness(zone=ZoneInfo(settings.zone)),

@@ -67,6 +67,7 @@ class Silence(StrEnum):
     SENDER_LIMIT = "sender_limit"
     OVERLOAD = "overload"
     REPEATED = "repeated"  # promised before
+    BLOCKED = "blocked"  # he is on the block list
     STILL_TALKING = "still_talking"  # a call that has said nothing yet
 
 

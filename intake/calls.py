@@ -75,7 +75,7 @@ def hear(
     reports.revise(unit, report, content, by=f"door:{CHANNEL}", at=at)
     _locate(unit, report.id, piece.inbound)
     parcel, said = "", ""
-    if acknowledger and not _is_told(report.content) and _is_told(content):
+    if acknowledger and not report.is_aside and not _is_told(report.content) and _is_told(content):
         parcel, said = acknowledger.promise(unit, call, content, at)
     rings += [("deliver", parcel)] if parcel else []
     journal.append(

@@ -11,9 +11,9 @@ from domain.events import is_code
 from domain.place import canonical
 from domain.proof import Mark
 from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
-from intake import answers, bounces, calls, chat_commands, follow_ups, proofs, rings, threads
+from intake import answers, bounces, calls, chat_commands, follow_ups, proofs, rings, senders, threads
 from intake import reading as readings
-from intake.acknowledge import Acknowledger
+from intake.acknowledge import Acknowledger, Silence
 from intake.normalise import language
 from intake.reading import Locale, Reading
 from outbox.outgoing import CHINA
@@ -232,12 +232,10 @@ def _enter(
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
     report = _report(arrived, found, content, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
-    if number:
-        year, _, n = number.value.partition("-")
-        faxes.keep_number(unit, report.id, int(year), int(n))
+    _keep_number(unit, report.id, number)
     if reason := _reason_to_shelve(content.findings):
         shelf.put(unit, "inbound", reason, origin=arrived.report_id, at=at)
-    parcel, told = acknowledger.promise(unit, arrived, content, at) if acknowledger else ("", "")
+    parcel, told = _told(unit, arrived, content, acknowledger, at)
     awaited = media.expect(unit, report.id, arrived.id, len(arrived.inbound.meta.get("media", ())), at)
     journal.append(
         unit, "report", report.id, "file", by="system", at=at, is_first=True, content=content.text.encode(),
@@ -245,12 +243,29 @@ def _enter(
                 "attachments": [a.sha256 for a in content.attachments], "acknowledged": told},
     )  # fmt: skip
     threads.begin(unit, arrived, here, at)
+    if told == Silence.BLOCKED.value:
+        senders.set_aside(unit, report.id, at)
     return [*([("deliver", parcel)] if parcel else []), *(("fetch_media", medium) for medium in awaited),
             ("study_report", report.id)]  # fmt: skip
 
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, HubError) else CANNOT
+
+
+def _keep_number(unit: Unit, report_id: str, number: Fact | None) -> None:
+    if number:
+        year, _, n = number.value.partition("-")
+        faxes.keep_number(unit, report_id, int(year), int(n))
+
+
+def _told(
+    unit: Unit, arrived: Arrived, content: Content, writer: Acknowledger | None, at: datetime
+) -> tuple[str, str]:
+    """(parcel to ring for, what the journal says) of the acknowledgement; who is blocked gets none."""
+    if senders.is_blocked(unit, arrived.inbound):
+        return "", Silence.BLOCKED.value
+    return writer.promise(unit, arrived, content, at) if writer else ("", "")
 
 
 def _made_no_report(

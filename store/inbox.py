@@ -161,7 +161,7 @@ def _row(unit: Unit, one: Arriving, wrapped: dict[str, bytes]) -> dict[str, Any]
         "blob": one.blob or None,
         "raw_sha256": one.sha256,
         "sender": key.seal("inbound.sender", inbound.sender.encode()),
-        "sender_index": _index(unit, inbound.sender),
+        "sender_index": index_of(unit, inbound.sender),
         "meta": key.seal("inbound.meta", meta),
         "organisation": inbound.organisation,
         "handling": inbound.handling.value,
@@ -318,7 +318,7 @@ def acknowledged(unit: Unit, sender: str, since: datetime) -> int:
     """How many messages of `sender` were acknowledged after `since`, however he wrote his address."""
     i = t.inbound.c
     query = sa.select(sa.func.count()).where(
-        i.sender_index == _index(unit, sender), i.acknowledged_at > since
+        i.sender_index == index_of(unit, sender), i.acknowledged_at > since
     )
     return int(unit.scalar(query) or 0)
 
@@ -368,7 +368,7 @@ def sender_of(unit: Unit, code: str) -> str:
     return key.open("inbound.sender", sealed).decode()
 
 
-def _index(unit: Unit, sender: str) -> str:
+def index_of(unit: Unit, sender: str) -> str:
     """The blind index of an address, the same for all that reach one mailbox.
 
     Mail is delivered whatever its case, and li+1@ and li+2@ are both li@ (RFC 5233): neither is another sender.

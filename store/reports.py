@@ -36,6 +36,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
+    is_aside: bool | None = False  # in quarantine; None: whether it is or not
 
 
 def insert(unit: Unit, report: Report, *, inbound_id: str, by: str, at: datetime) -> bool:
@@ -199,6 +200,7 @@ def fits(report: Report, wanted: Filter) -> bool:
         (not wanted.states or report.state in wanted.states)
         and wanted.channel in ("", report.channel)
         and wanted.holder in ("", report.claimed_by)
+        and wanted.is_aside in (None, report.is_aside)
     )
 
 
@@ -212,14 +214,32 @@ def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
         )
         for state in State
     ]
-    return {row.state: row.n for row in unit.rows(sa.union_all(*each)) if row.n}
+    aside = {row.state: row.n for row in unit.rows(_aside_by_state(of_holder))}
+    found = {row.state: row.n for row in unit.rows(sa.union_all(*each)) if row.n}
+    return {state: n - aside.get(state, 0) if n < COUNTED else n for state, n in found.items()}
+
+
+def count_aside(unit: Unit) -> int:
+    """How many lie in quarantine, counted up to COUNTED."""
+    r = t.report_row.c
+    some = sa.select(r.id).where(r.aside.is_(sa.true())).limit(COUNTED).subquery()
+    return int(unit.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
+
+
+def _aside_by_state(of_holder: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Beside the counts, and not in them: those are walks of an index that does not know who is in quarantine."""
+    r = t.report_row.c
+    some = sa.select(r.state).where(r.aside.is_(sa.true()), of_holder).limit(COUNTED).subquery()
+    return sa.select(some.c.state, sa.func.count().label("n")).group_by(some.c.state)
 
 
 def claimed(unit: Unit, holder: str = "") -> list[Report]:
     """Reports that somebody has in hand, or only `holder`; the oldest claim first."""
     r = t.report_row.c
     query = sa.select(t.report_row).where(r.state.in_((State.CLAIMED.value, State.VERIFIED.value)))
-    query = query.where(r.claimed_by == holder if holder else r.claimed_by.is_not(None))
+    query = query.where(
+        r.claimed_by == holder if holder else r.claimed_by.is_not(None), r.aside.is_(sa.false())
+    )
     return _opened(unit, unit.rows(query.order_by(r.claimed_at, r.id)))
 
 
@@ -252,6 +272,8 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         inside = r.found_area.startswith(wanted.area_prefix, autoescape=True)
         by_officer = r.area.startswith(wanted.area_prefix, autoescape=True)
         conditions.append(sa.or_(by_officer, sa.and_(r.area == "", inside)))
+    if wanted.is_aside is not None:
+        conditions.append(r.aside.is_(sa.true()) if wanted.is_aside else r.aside.is_(sa.false()))
     same = (r.channel, wanted.channel), (r.organisation, wanted.organisation), (r.claimed_by, wanted.holder)
     for column, value in same:
         if value:
@@ -325,6 +347,7 @@ def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:
         found_area=row.found_area,
         closed_reason=row.closed_reason,
         merged_into=row.merged_into or "",
+        is_aside=row.aside,
         sender=_sender(latest) if row.channel == "email" else None,
     )
 

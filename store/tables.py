@@ -25,14 +25,17 @@ from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_places import landmark, report_place, report_question, report_triage
 from store.tables_study import study
+from store.tables_trust import MACHINES as TRUST_MACHINES
+from store.tables_trust import known_address, known_reporter, sender_block, verdict
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 
-__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange", "fax",
-           "follow_up", "incident", "landmark", "likeness", "login_failure", "login_link", "look_up",
-           "mail_seal", "media", "operation", "person", "piece", "poll", "process", "proof", "provider",
-           "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",
-           "scan", "sender_check", "session", "shift", "silence", "sketch", "sketch_key", "slip", "study",
-           "thread", "upload", "year_number"]  # fmt: skip
+__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange",
+           "fax", "follow_up", "incident", "known_address", "known_reporter", "landmark", "likeness",
+           "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece",
+           "poll", "process", "proof", "provider", "report_incident", "report_place", "report_question",
+           "report_timing", "report_triage", "ring", "scan", "sender_block", "sender_check", "session",
+           "shift", "silence", "sketch", "sketch_key", "slip", "study", "thread", "upload", "verdict",
+           "year_number"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -146,12 +149,14 @@ report_row = Table(
     Column("found_area", sa.String(12), nullable=False, server_default=""),  # by its places; an officer's stands in area
     Column("closed_reason", sa.String(500), nullable=False, server_default=""),
     Column("merged_into", ForeignKey("report.id")),
+    Column("aside", sa.Boolean, nullable=False, server_default=sa.false()),  # in quarantine: see store/verdicts
     Index("ix_report_queue", "state", "received_at", "id"),
     Index("ix_report_holder", "claimed_by", "state", "received_at", "id",
           postgresql_where=sa.text("claimed_by IS NOT NULL"), sqlite_where=sa.text("claimed_by IS NOT NULL")),
     Index("ix_report_organisation", "organisation", "received_at", "id"),
     Index("ix_report_newest", "received_at", "id"),
     Index("ix_report_channel", "channel", "received_at"),
+    Index("ix_report_aside", "received_at", "id", postgresql_where=sa.text("aside"), sqlite_where=sa.text("aside")),
     one_of("handling", Handling),
     one_of("state", report.State),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),
@@ -465,6 +470,7 @@ MACHINES = {
     "inbound": report.ARRIVALS,
     "upload": further.UPLOADS,
     **WEBHOOK_MACHINES,
+    **TRUST_MACHINES,
     "media": report.MEDIA,
     "scan": report.SCANS,
     "report": report.MOVES,

@@ -21,6 +21,8 @@ DESK = (
     Screen("officer", "/console/find", "/console/find"),
     Screen("officer", "/console/find?q=江滨", "/console/find"),
     Screen("officer", "/console/shelf", "/console/shelf"),
+    Screen("officer", "/console?view=aside", "/console"),
+    Screen("admin", "/console/senders", "/console/senders"),
     Screen("officer", "/console/degraded", "/console/degraded"),
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from domain.errors import Conflict, NotAllowed
 from domain.person import Scope
 from domain.report import Report
-from duty import refusals, whereabouts
+from duty import refusals, trust, whereabouts
 from duty import reports as desk
 from store.unit import Unit
 from web.api import shapes
@@ -96,6 +96,28 @@ class Whereabouts(Plain):
 async def place(request: Request, report_id: str) -> JSONResponse:
     """Confirm or correct where it is; an area that is still empty becomes that division."""
     return await _act(request, report_id, whereabouts.choose, Whereabouts)
+
+
+class Judgement(Reasoned):
+    """What is said of it."""
+
+    kind: Annotated[
+        str, Field(pattern="^(false|abuse|blocked)$", description="blocked can only be withdrawn")
+    ]
+
+
+@router.post("/reports/{report_id}/give-verdict", responses=ACTS,
+             openapi_extra=body_of(Judgement, needs_key=False))  # fmt: skip
+async def give_verdict(request: Request, report_id: str) -> JSONResponse:
+    """不实 or 恶意; what is abuse lies in quarantine (`GET /v1/reports?aside=true`)."""
+    return await _act(request, report_id, trust.give_verdict, Judgement)
+
+
+@router.post("/reports/{report_id}/withdraw-verdict", responses=ACTS,
+             openapi_extra=body_of(Judgement, needs_key=False))  # fmt: skip
+async def withdraw_verdict(request: Request, report_id: str) -> JSONResponse:
+    """It holds no longer."""
+    return await _act(request, report_id, trust.withdraw_verdict, Judgement)
 
 
 @router.post("/reports/{report_id}/close", responses=ACTS, openapi_extra=body_of(Reasoned, needs_key=False))

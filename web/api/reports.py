@@ -37,11 +37,14 @@ async def listing(
     until: Annotated[str | None, Query(max_length=40)] = None,
     q: Annotated[str | None, Query(max_length=200)] = None,
     channel: Annotated[str | None, Query(max_length=20)] = None,
+    aside: Annotated[
+        bool | None, Query(description="true: what lies in quarantine, for the duty room")
+    ] = None,
 ) -> JSONResponse:
     """Newest first. A program sees its own organisation's reports, the duty room all."""
     hub, caller = hub_of(request), await _reader(request)
     filters = {"area": area, "level": level, "status": status, "since": since, "until": until, "q": q,
-               "channel": channel}  # fmt: skip
+               "channel": channel, "aside": "true" if aside else None}  # fmt: skip
     wanted = _filter(caller, filters)
     owner = cursors.owner(caller.key_id, request.url.path, filters)
     place = cursors.read(hub.keys.cursor, owner, cursor, hub.clock()) if cursor else None
@@ -190,6 +193,9 @@ def _filter(caller: Caller, filters: dict[str, Any]) -> Filter:
         since=moment("since", filters["since"]),
         until=moment("until", filters["until"]),
         text=filters["q"] or "",
+        is_aside=bool(filters["aside"])
+        if caller.sees_all
+        else None,  # who sent it hears nothing of quarantine
     )
 
 

@@ -83,6 +83,7 @@ def report(found: Report) -> dict[str, Any]:
         "area": found.area,
         "closed_reason": found.closed_reason,
         "merged_into": found.merged_into or None,
+        "is_aside": found.is_aside,
         "links": {"self": place, "original": f"{place}/original", "journal": f"/v1/journal/report/{found.id}"},
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ from domain.ids import is_id
 from domain.person import Person, Role
 from domain.report import Report, State
 from duty import shelf as duty
-from store import areas, inbox, incidents, journal, reports, shelf, threads
+from store import areas, inbox, incidents, journal, reports, shelf, threads, verdicts
 from store.unit import Unit
 from web.console.history import event_name, name_of
 from web.console.visit import Visit
@@ -26,7 +26,7 @@ TITLE = 80  # characters of a text that has no subject
 OPEN = (State.FILED, State.CLAIMED, State.VERIFIED)
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "open": OPEN, "filed": (State.FILED,), "mine": (State.CLAIMED, State.VERIFIED), "claimed": (State.CLAIMED,),
-    "verified": (State.VERIFIED,), "closed": (State.CLOSED,), "all": (),
+    "verified": (State.VERIFIED,), "closed": (State.CLOSED,), "all": (), "aside": (),
 }  # fmt: skip
 CHANNELS = ("phone", "voice", "sms", "telegram", "email", "web", "api", "peer")
 
@@ -44,6 +44,7 @@ class Row:
     incident: str = ""  # that it is of
     told: int = 0  # how many reports of that incident there are
     following: int = 0  # 续报 that came
+    is_urgent: bool = False  # of a blocked sender, and tells of danger
 
 
 def queue(visit: Visit) -> Response:
@@ -87,7 +88,9 @@ def find(visit: Visit) -> Response:
     text, view = visit.query("q")[:100], visit.query("view")
     values: dict[str, Any] = {"rows": [], "counts": {}, "shelved": 0, "older": ""}
     if text:
-        wanted = reports.Filter(states=VIEWS.get(view, ()), text=text, holder=_holder(visit, view))
+        wanted = reports.Filter(
+            states=VIEWS.get(view, ()), text=text, holder=_holder(visit, view), is_aside=True if view == "aside" else None
+        )  # fmt: skip
         values = visit.read(lambda unit: _listed(unit, visit, wanted, None))
     return visit.show("find.html", q=text, view=view, views=list(VIEWS), list_at="", **values)
 
@@ -138,7 +141,11 @@ def again(visit: Visit) -> Response:
 def _view(visit: Visit) -> tuple[str, str, reports.Filter]:
     view = visit.query("view") if visit.query("view") in VIEWS else "open"
     channel = visit.query("channel") if visit.query("channel") in CHANNELS else ""
-    return view, channel, reports.Filter(states=VIEWS[view], channel=channel, holder=_holder(visit, view))
+    is_aside = view == "aside"
+    wanted = reports.Filter(
+        states=VIEWS[view], channel=channel, holder=_holder(visit, view), is_aside=is_aside
+    )
+    return view, channel, wanted
 
 
 def _holder(visit: Visit, view: str) -> str:
@@ -164,11 +171,12 @@ def _listed(
 def _counts(unit: Unit, visit: Visit) -> dict[str, Any]:
     counts = reports.counts(unit)
     mine = reports.counts(unit, holder=visit.person.id)
+    told = {
+        view: _number(mine if view == "mine" else counts, states or tuple(State))
+        for view, states in VIEWS.items()
+    }
     return {
-        "counts": {
-            view: _number(mine if view == "mine" else counts, states or tuple(State))
-            for view, states in VIEWS.items()
-        },
+        "counts": told | {"aside": reports.count_aside(unit)},
         "shelved": shelf.count(unit),
     }
 
@@ -188,9 +196,11 @@ def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Fil
     of = incidents.of_reports(unit, names, seen_by=visit.person)
     sizes = incidents.sizes(unit, list(set(of.values())), seen_by=visit.person)
     following = threads.counts(unit, names, seen_by=visit.person)
+    urgent = verdicts.urgent_of(unit, names)
     return [
         replace(row, is_out=not reports.fits(row.report, wanted), incident=of.get(row.report.id, ""),
-                told=sizes.get(of.get(row.report.id, ""), 0), following=following.get(row.report.id, 0))
+                told=sizes.get(of.get(row.report.id, ""), 0), following=following.get(row.report.id, 0),
+                is_urgent=row.report.id in urgent)
         for row in made
     ]  # fmt: skip
 

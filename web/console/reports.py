@@ -17,7 +17,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import briefs, clocks, exchanges, incidents
+from web.console import briefs, clocks, exchanges, incidents, trust
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -78,6 +78,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     report = seen.report
     values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
     values |= visit.read(lambda unit: exchanges.on_report(unit, visit, report, seen.arrived))
+    values |= visit.read(lambda unit: trust.on_report(unit, visit, report))
     since = seen.report.claimed_at
     names = {
         "who": seen.holder or "—",
@@ -220,6 +221,9 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "place": (whereabouts.choose, _place),
     "close": (duty.close, _with_reason),
     "reopen": (duty.reopen, _plain),
+    "give_verdict": (trust.give_verdict, trust.said),
+    "withdraw_verdict": (trust.withdraw_verdict, trust.said),
+    "block_sender": (trust.block_sender, trust.blocked),
     "write_back": (exchanges.answer, exchanges.words),
     "separate": (exchanges.separate, exchanges.line),
     "settle_element": (exchanges.settle_element, exchanges.question),

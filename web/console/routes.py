@@ -25,6 +25,7 @@ from web.console import (
     reports,
     shifts,
     slips,
+    trust,
 )
 from web.console.stream import StreamDoor
 from web.console.visit import act, page
@@ -52,6 +53,7 @@ ACTS = {
     "/console/imports/{id}/{act}": recipients.decide,
     "/console/bulletins/{id}/{act}": bulletins.change,
     "/console/bulletins/{id}/pairs/{pair}/{act}": bulletins.decide,
+    "/console/senders/{act}": trust.change,
     "/console/peers": peers.add,
     "/console/peers/{id}/{act}": peers.change,
     "/console/releases": drafts.create,
@@ -100,6 +102,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/bulletins": bulletins.listed,
         "/console/bulletins/{id}": bulletins.show_bulletin,
         "/console/bulletins/{id}/original": bulletins.original,
+        "/console/senders": trust.lists,
         "/console/peers": peers.listed,
         "/console/imports/{id}": recipients.show_import,
         "/console/releases": releases.listed,
