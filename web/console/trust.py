@@ -42,7 +42,7 @@ def on_report(unit: Unit, visit: Visit, report: Report) -> Mapping[str, Any]:
     return {
         "known": known, "history": history, "verdicts": given, "held_verdicts": holds, "elsewhere": elsewhere,
         "may_judge": bool(visit.person.roles & MAY_JUDGE), "said_verdicts": [k.value for k in duty.SAID],
-        "may_block": bool(visit.person.roles & MAY_KEEP) and report.channel in CHANNELS and not known,
+        "may_block": visit.person.roles & MAY_KEEP and visit.person.roles & MAY_JUDGE and report.channel in CHANNELS and not known,
     }  # fmt: skip
 
 
