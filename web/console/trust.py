@@ -42,7 +42,7 @@ def on_report(unit: Unit, visit: Visit, report: Report) -> Mapping[str, Any]:
     return {
         "known": known, "history": history, "verdicts": given, "held_verdicts": holds, "elsewhere": elsewhere,
         "may_judge": bool(visit.person.roles & MAY_JUDGE), "said_verdicts": [k.value for k in duty.SAID],
-        "may_block": visit.person.roles & MAY_KEEP and visit.person.roles & MAY_JUDGE and report.channel in CHANNELS and not known,
+        "may_block": _may_block(visit.person) and report.channel in CHANNELS and not known,
     }  # fmt: skip
 
 
@@ -83,6 +83,10 @@ def said(visit: Visit) -> Mapping[str, Any]:
 def blocked(visit: Visit) -> Mapping[str, Any]:
     """For how long, and why."""
     return {"days": visit.form.number("days"), "reason": visit.form.first("reason")}
+
+
+def _may_block(person: Person) -> bool:
+    return bool(person.roles & MAY_KEEP and person.roles & MAY_JUDGE)
 
 
 def _inside(area: str, duty_area: str) -> bool:
