@@ -1,6 +1,6 @@
 """Floods one door in a process of its own, whatever the hub answers, and writes down what it heard.
 
-    python -m tests.faults.flood ORDER.json     {kind, port, url, sid, number, token, rate, seconds, connections, out}
+    python -m tests.faults.flood ORDER.json     {kind, port, url, sid, number, token, rate, seconds, connections, out, count?}
 
 `rate` requests a second are begun whether or not earlier ones were answered (an open loop), as far as there are free
 connections; 0 asks as fast as answers come, which is the ceiling. SMTP asks on every connection as fast as it can.
@@ -90,7 +90,7 @@ class Caller(asyncio.Protocol):
 async def posts(order: dict[str, Any], heard: Heard) -> None:
     """Signed SMS, each with a name of its own."""
     rate, seconds = float(order["rate"]), float(order["seconds"])
-    count = int((rate or 4_000) * seconds)
+    count = int(order.get("count") or (rate or 4_000) * seconds)
     forms = [load.text_form(order["sid"], order["number"]) | {"From": f"+86139{n:08d}"} for n in range(count)]
     asked = deque(
         (form["MessageSid"], load.signed_post(order["url"], form, order["token"])) for form in forms
