@@ -265,7 +265,10 @@ def test_f17_a_full_log_blocks_nobody_and_says_how_much_it_lost(tmp_path) -> Non
 
 
 @pytest.mark.faults
-def test_r22_r20_a_clock_that_is_off_is_said_and_the_databases_is_gone_by(tmp_path, postgres_url) -> None:
+@pytest.mark.parametrize("off", [3600, -3600, 315_576_000])  # an hour ahead, an hour back, ten years ahead
+def test_r22_r20_f28_a_clock_that_is_off_is_said_and_the_databases_is_gone_by(
+    tmp_path, postgres_url, off
+) -> None:
     wrong = Clockshift(tmp_path)
     with (
         _database(postgres_url) as name,
@@ -278,7 +281,7 @@ def test_r22_r20_a_clock_that_is_off_is_said_and_the_databases_is_gone_by(tmp_pa
         until(lambda: bool(events(made, "kept", "keeper.ready")), "a worker")
         ready(made)
         desk = _at(made)
-        wrong.step(3600)
+        wrong.step(off)
         until(
             lambda: len(events(made, "kept", "keeper.ready")) == 2,
             "the worker left its leases to another",
