@@ -14,6 +14,7 @@ class Role(StrEnum):
     APPROVER = "approver"  # 签发人
     ADMIN = "admin"  # 管理员
     AUDITOR = "auditor"  # 审计员: reads all, changes nothing
+    FIELD = "field"  # 现场人员: his own tasks and what he sent; nothing of the desk
 
 
 class Scope(StrEnum):
@@ -37,6 +38,11 @@ class Person:
     roles: frozenset[Role] = field(default=frozenset())
     language: str = "zh-CN"
     is_active: bool = True
+
+    @property
+    def is_of_the_desk(self) -> bool:
+        """Whether any page of the desk is for him: not for those who are in the field only."""
+        return self.roles != {Role.FIELD}
 
     def must_be(self, *roles: Role) -> None:
         """Returns if the person is active and holds one of `roles`. Raises NotAllowed."""

@@ -127,7 +127,7 @@ PROGRESS = {
 class Inbound:
     """One message exactly as a door received it; never edited afterwards."""
 
-    channel: str  # the door: phone | email | sms | api | web | voice | fax | peer
+    channel: str  # the door: phone | email | sms | api | web | field | voice | fax | peer
     external_id: str  # unique per channel; the key against repeats
     raw: bytes
     media_type: str
@@ -221,7 +221,7 @@ class Report:
 
         A department proves itself by its key. A caller's number, and what he says of himself, prove nothing.
         """
-        return self.sender.trust if self.sender else int(self.channel == "api")
+        return self.sender.trust if self.sender else int(self.channel in ("api", "field"))
 
     @property
     def findings(self) -> tuple[str, ...]:

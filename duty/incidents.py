@@ -9,7 +9,7 @@ from domain.ids import mint
 from domain.incident import MOVES, Incident, IncidentState
 from domain.person import Person, Role
 from domain.report import Report
-from store import incidents, journal, reports, sight
+from store import incident_news, incidents, journal, reports, sight
 from store.unit import Unit
 
 TITLE = 80  # letters: one line of the queue
@@ -99,7 +99,8 @@ def merge(
         )
     after = replace(before, state=MOVES.after(before.state, "merge_incident"), merged_into=into_id)
     for one in incidents.members(unit, incident_id, seen_by=None):
-        incidents.add(unit, one.report, into_id, by=by.id, at=at, score=one.score, via=incident_id)
+        if incidents.add(unit, one.report, into_id, by=by.id, at=at, score=one.score, via=incident_id):
+            incident_news.tell(unit, into_id, one.report, incident_news.holders(unit, into_id) - {by.id}, at)
     changed = incidents.change(unit, before, after)
     incidents.change(unit, locked[into_id], locked[into_id])
     journal.append(unit, "incident", incident_id, "merge_incident", by=by.id, at=at, detail={"into": into_id})
@@ -212,6 +213,32 @@ def retitle(
     return incidents.change(unit, before, replace(before, title=wanted))
 
 
+def seen(unit: Unit, incident_id: str, *, by: Person, at: datetime, revision: int | None = None) -> Incident:
+    """He has seen which reports came to it; nothing of the incident changes."""
+    del revision  # whatever else has changed meanwhile
+    found = incidents.get(unit, incident_id, seen_by=by)
+    if found is None:
+        raise NotFound("no such incident")
+    incident_news.seen(unit, incident_id, by.id, at)
+    return found
+
+
+def merge_of(unit: Unit, report_id: str, into_id: str, *, by: Person, at: datetime) -> Incident:
+    """The incident that a report is in is the same as another: merge() from the report's page."""
+    _seen(unit, report_id, by)
+    mine = [
+        one.incident for one in incidents.memberships(unit, report_id, seen_by=by) if one.incident != into_id
+    ]
+    found = [
+        one
+        for name in mine
+        if (one := incidents.get(unit, name, seen_by=by)) and one.state is IncidentState.OPEN
+    ]
+    if not found:
+        raise NotFound("the report is of no other incident", code="not_in_incident")
+    return merge(unit, found[0].id, into_id, by=by, at=at)
+
+
 def refuse(unit: Unit, report_id: str, other_id: str, *, by: Person, at: datetime) -> bool:
     """What was proposed as one is two; it is not proposed again. False when it was not proposed."""
     _seen(unit, report_id, by)
@@ -246,6 +273,9 @@ def _put(unit: Unit, report_id: str, incident_id: str, *, by: Person, at: dateti
     there = [one.report for one in incidents.members(unit, incident_id, seen_by=None)]
     score = incidents.score_between(unit, report_id, there[:AT_ONCE])
     if incidents.add(unit, report_id, incident_id, by=by.id, at=at, score=score):
+        incident_news.tell(
+            unit, incident_id, report_id, incident_news.holders(unit, incident_id) - {by.id}, at
+        )
         _note(unit, incident_id, report_id, "attach", by=by, at=at)
 
 

@@ -115,6 +115,7 @@ def reading(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Read
         "sms": _sms,
         "telegram": _telegram,
         "web": _web,
+        "field": _field,
         "voice": _voice,
         "peer": _peer,
         "fax": _fax,
@@ -242,21 +243,39 @@ def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     fields: Mapping[str, Any] = parsed["fields"]
     gathered = _Gathered()
     gathered.number(" ".join(str(fields.get("contact") or "").split()), "citizen", locale)
-    gathered.add("place", fields.get("place"), "citizen")
-    lat, lon = str(fields.get("lat") or "").strip(), str(fields.get("lon") or "").strip()
-    if found := position(lat, lon):
-        gathered.add("position", f"{found[0]},{found[1]}", "citizen", note=_accuracy(fields))
-    elif lat or lon:
-        gathered.add("position", f"{lat[:80]},{lon[:80]}", "citizen", note="not a position")
-    gathered.positions(parsed["files"])
-    gathered.add("written", _moment(fields.get("written_at")), "citizen")
-    text = str(fields.get("text") or "")
+    text = _from_a_phone(gathered, parsed, "citizen")
     findings = ["unverified_sender"] if fields.get("contact") else []
     findings += ["text_cut"] if len(text) >= slip.FIELD_MAX else []
     findings += ["many_files"] if len(parsed["files"]) > FILES else []
     return Reading(
         text=clean(text), facts=gathered.done(), files=tuple(parsed["files"]), findings=tuple(findings)
     )
+
+
+def _field(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading:
+    """The same form of somebody whom the hub knows: he was logged in, so his name is no claim."""
+    gathered = _Gathered()
+    gathered.add("sender", inbound.meta.get("person_name"), "envelope")
+    text = _from_a_phone(gathered, parsed, "field")
+    findings = ["text_cut"] if len(text) >= slip.FIELD_MAX else []
+    findings += [] if text.strip() else ["no_readable_text"]
+    return Reading(
+        text=clean(text), facts=gathered.done(), files=tuple(parsed["files"]), findings=tuple(findings)
+    )
+
+
+def _from_a_phone(gathered: _Gathered, parsed: Mapping[str, Any], origin: str) -> str:
+    """Where, when and with what pictures a form was filled in on a telephone; its text."""
+    fields: Mapping[str, Any] = parsed["fields"]
+    gathered.add("place", fields.get("place"), origin)
+    lat, lon = str(fields.get("lat") or "").strip(), str(fields.get("lon") or "").strip()
+    if found := position(lat, lon):
+        gathered.add("position", f"{found[0]},{found[1]}", origin, note=_accuracy(fields))
+    elif lat or lon:
+        gathered.add("position", f"{lat[:80]},{lon[:80]}", origin, note="not a position")
+    gathered.positions(parsed["files"])
+    gathered.add("written", _moment(fields.get("written_at")), origin)
+    return str(fields.get("text") or "")
 
 
 def _accuracy(fields: Mapping[str, Any]) -> str:

@@ -81,9 +81,34 @@ def session(unit: Unit, token: str, at: datetime) -> tuple[Person, str] | None:
     return (_person(row), row.csrf) if row else None
 
 
+def session_ends(unit: Unit, token: str) -> datetime | None:
+    """When a session ends by itself."""
+    s = t.session.c
+    found: datetime | None = unit.scalar(sa.select(s.expires_at).where(s.token_hash == token_hash(token)))
+    return found
+
+
 def close_session(unit: Unit, token: str) -> None:
     """End a session at once."""
     unit.execute(t.session.delete().where(t.session.c.token_hash == token_hash(token)))
+
+
+def end_sessions(unit: Unit, person_id: str) -> int:
+    """End all of a person's at once; how many there were. Links that wait to be used are used up with them."""
+    unit.execute(
+        t.login_link.delete().where(t.login_link.c.person == person_id, t.login_link.c.used_at.is_(None))
+    )
+    return unit.execute(t.session.delete().where(t.session.c.person == person_id)).rowcount
+
+
+def sessions(unit: Unit, at: datetime) -> dict[str, tuple[datetime, datetime]]:
+    """person -> since when and until when he is in, of those who are; of several the one that lasts longest."""
+    s = t.session.c
+    query = sa.select(
+        s.person, sa.func.min(s.created_at).label("since"), sa.func.max(s.expires_at).label("until")
+    )
+    rows = unit.rows(query.where(s.expires_at > at).group_by(s.person))
+    return {row.person: (row.since, row.until) for row in rows}
 
 
 def add_link(unit: Unit, token: str, person_id: str, expires: datetime) -> None:

@@ -4,13 +4,15 @@ import sqlalchemy as sa
 
 from domain.person import Person
 from store import tables as t
+from store import tasks
 from store.unit import Unit
 
 
 def of_reports(seen_by: Person | None) -> sa.ColumnElement[bool]:
     """What a query over `t.report_row` is narrowed by; None: the hub itself, which sees all."""
-    del seen_by  # every report is of one compartment until there are grants
-    return sa.true()
+    if seen_by is not None and not seen_by.is_of_the_desk:
+        return tasks.reports_of(seen_by.id)
+    return sa.true()  # every report is of one compartment until there are grants
 
 
 def may_see(seen_by: Person | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

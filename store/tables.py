@@ -7,6 +7,7 @@ from domain import brief as briefs
 from domain import clock as clocks
 from domain import further, parcel, release, report
 from domain import incident as incidents
+from domain import task as tasks
 from domain.handling import Handling, Mode
 from store.columns import META, Instant, Json, one_of
 from store.tables_briefs import brief
@@ -15,6 +16,7 @@ from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
 from store.tables_desk import operation, process, proof, ring, shift, slip, year_number
 from store.tables_exchange import exchange
 from store.tables_fax import fax
+from store.tables_field import field_item, field_task, incident_news
 from store.tables_files import scan
 from store.tables_further import follow_up, upload
 from store.tables_incidents import incident, likeness, report_incident, sketch, sketch_key, thread
@@ -30,7 +32,8 @@ from store.tables_trust import known_address, known_reporter, sender_block, verd
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 
 __all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange",
-           "fax", "follow_up", "incident", "known_address", "known_reporter", "landmark", "likeness",
+           "fax", "field_item", "field_task", "follow_up", "incident", "incident_news",
+           "known_address", "known_reporter", "landmark", "likeness",
            "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece",
            "poll", "process", "proof", "provider", "report_incident", "report_place", "report_question",
            "report_timing", "report_triage", "ring", "scan", "sender_block", "sender_check", "session",
@@ -483,4 +486,5 @@ MACHINES = {
     **PEER_MACHINES,
     "clock": clocks.CLOCKS,
     "brief": briefs.BRIEFS,
+    "field_task": tasks.MOVES,
 }

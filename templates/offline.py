@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-PAGE = ("exif", "photos", "outbox", "page")  # in the order in which one needs the other
+PAGE = ("letters", "exif", "photos", "outbox", "waiting", "page")  # in the order in which one needs the other
+FIELD = ("letters", "exif", "photos", "outbox", "sender", "waiting", "field")
 ICONS = ("icon-192.png", "icon-512.png")  # sizes that browsers ask of what can be installed (W3C Manifest)
 
 

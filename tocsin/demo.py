@@ -35,6 +35,7 @@ PEOPLE = (
     ("approver", "签发人丙", (Role.APPROVER, Role.LEADER)),
     ("admin", "管理员丁", (Role.ADMIN,)),
     ("auditor", "审计员戊", (Role.AUDITOR,)),
+    ("field", "现场人员己", (Role.FIELD,)),
 )
 
 

@@ -20,6 +20,7 @@ SCOPES = {
     Role.APPROVER: (Scope.READ, Scope.DESK, Scope.RELEASE, Scope.APPROVE),
     Role.ADMIN: (Scope.READ,),
     Role.AUDITOR: (Scope.READ,),
+    Role.FIELD: (),
 }
 
 

@@ -19,6 +19,7 @@ from web.citizen import Citizen
 from web.console.routes import routes as console_routes
 from web.cti import CtiDoor
 from web.doors import Doors
+from web.field import Field
 from web.gate import Gate
 from web.live import Live
 from web.porter import Porter
@@ -42,6 +43,7 @@ def create_app(hub: Hub) -> ASGIApp:
             Mount("/v1", api),
             *console_routes(hub, live),
             *citizen.routes(),
+            *Field(hub).routes(),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

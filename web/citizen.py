@@ -17,7 +17,7 @@ from intake import desk, secret_link
 from intake.contacts import address_in
 from web import citizen_form, problems
 from web.citizen_form import Sent
-from web.citizen_offline import Offline
+from web.citizen_offline import Offline, citizens, icon
 from web.citizen_page import SECRET, form_values, language_of, problem_of, show, style
 from web.citizen_status import StatePages
 from web.flood import Flood, address_of
@@ -38,7 +38,7 @@ class Citizen:
         self._flood = Flood()
         self._proxies = frozenset(p.strip() for p in hub.settings.trusted_proxies.split(",")) - {""}
         self.states = StatePages(hub, self._proxies, self.refusal)
-        self.offline = Offline(hub)
+        self.offline = Offline(citizens(hub))
 
     def routes(self) -> list[Route]:
         """Mount before anything that catches all paths."""
@@ -49,6 +49,7 @@ class Citizen:
             Route("/report/{style:str}.css", style, methods=["GET"]),
             *self.states.routes(),
             *self.offline.routes(),
+            Route("/report/{name:str}.png", icon, methods=["GET"]),
         ]
 
     async def form(self, request: Request) -> Response:

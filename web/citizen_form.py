@@ -1,7 +1,7 @@
 """What a citizen's form says, read leniently: whoever needs help is not taught how to fill in forms."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -45,32 +45,44 @@ async def body(request: Request, *, is_wanted: bool) -> tuple[bytes, HubError | 
     return bytes(raw), None
 
 
-def read(raw: bytes, content_type: str, *, may_be_cut: bool = False) -> Sent:
-    """Raises BadInput(bad_media_type, bad_form, bad_slip) for what is no form of either kind."""
+def read(
+    raw: bytes,
+    content_type: str,
+    *,
+    names: Collection[str] = FIELDS,
+    apart: Collection[str] = (),
+    may_be_cut: bool = False,
+) -> Sent:
+    """What the fields `names` say. Those named `apart` are read, too, and make no form another one: they are a
+    session's. Raises BadInput(bad_media_type, bad_form, bad_slip) for what is no form of either kind.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         parts, media_type = multipart.split(raw, content_type, may_be_cut=may_be_cut)
         pairs = [(part.name, slip.words(bytes(part.data))) for part in parts if part.filename is None]
         return _sent(
-            pairs, media_type=media_type, fingerprint=multipart.fingerprint(parts),
+            pairs, (*names, *apart), media_type=media_type,
+            fingerprint=multipart.fingerprint(part for part in parts if part.name not in apart),
             files=sum(part.is_file for part in parts),
         )  # fmt: skip
     if kind == slip.URLENCODED:
         found = slip.pairs(raw)
-        told = "\n".join(sorted(f"{n.hex()}={v.hex()}" for n, v in found))
+        told = "\n".join(sorted(f"{n.hex()}={v.hex()}" for n, v in found if slip.words(n) not in apart))
         return _sent(
-            [(slip.words(name), slip.words(value, content_type)) for name, value in found],
+            [(slip.words(name), slip.words(value, content_type)) for name, value in found], (*names, *apart),
             media_type=content_type[:120], fingerprint=hashlib.sha256(told.encode()).hexdigest(), files=0,
         )  # fmt: skip
     raise BadInput("a form is needed", code="bad_media_type")
 
 
-def _sent(pairs: list[tuple[str, str]], *, media_type: str, fingerprint: str, files: int) -> Sent:
+def _sent(
+    pairs: list[tuple[str, str]], names: Collection[str], *, media_type: str, fingerprint: str, files: int
+) -> Sent:
     fields: dict[str, str] = {}
     for name, value in pairs:
         slip.put(fields, name, value)
     return Sent(
-        fields={name: clean(fields.get(name, "")).strip() for name in FIELDS},
+        fields={name: clean(fields.get(name, "")).strip() for name in names},
         token=fields.get(TOKEN, "")[:64],
         is_trapped=bool(fields.get(TRAP, "").strip()),
         files=files,

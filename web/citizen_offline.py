@@ -1,5 +1,7 @@
-"""What a phone fetches once so that the citizen's form opens without a network."""
+"""What a phone fetches once so that a form opens without a network."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -17,61 +19,83 @@ FOREVER = f"public, max-age={YEAR}, immutable"
 AT_ONCE = "no-cache"
 
 
-class Offline:
-    """The files of the form at /report that a browser keeps, for one hub."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A form that a telephone keeps: where it lives, what it is made of, what its outbox is called."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    place: str
+    scripts: Sequence[str]
+    beside: Sequence[str]  # scripts of the worker besides the outbox
+    outbox: str
+    title: Callable[[str], str]  # language -> what the home screen shows
+    empty: Callable[[str], Response]  # language -> the empty page, the same bytes for everybody
+
+
+class Offline:
+    """The files of one form that a browser keeps, for one hub."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
         self._worker = lru_cache(maxsize=1)(self._made)
 
     def routes(self) -> list[Route]:
         """GET alone; no answer depends on who asks."""
+        place = self._form.place
         return [
-            Route("/report/sw.js", self.worker, methods=["GET"]),
-            Route("/report/app", self.shell, methods=["GET"]),
-            Route("/report/app.webmanifest", self.manifest, methods=["GET"]),
-            Route("/report/{name:str}.js", _script, methods=["GET"]),
-            Route("/report/{name:str}.png", _icon, methods=["GET"]),
+            Route(f"{place}/sw.js", self.worker, methods=["GET"]),
+            Route(f"{place}/app", self.shell, methods=["GET"]),
+            Route(f"{place}/app.webmanifest", self.manifest, methods=["GET"]),
+            Route(f"{place}/{{name:str}}.js", self.script, methods=["GET"]),
         ]
 
     async def worker(self, _: Request) -> Response:
-        """The service worker, for /report and nothing else of this host (Service Workers §7.1)."""
-        headers = {**HEADERS, "Cache-Control": AT_ONCE, "Service-Worker-Allowed": "/report"}
+        """The service worker, for this form and nothing else of this host (Service Workers §7.1)."""
+        headers = {**HEADERS, "Cache-Control": AT_ONCE, "Service-Worker-Allowed": self._form.place}
         return Response(self._worker(), 200, headers, media_type="text/javascript")
 
     async def shell(self, request: Request) -> Response:
         """The empty form as it is kept: without the token of one showing."""
-        return shell_page(self._hub, language_of(request))
+        return self._form.empty(language_of(request))
 
     async def manifest(self, request: Request) -> Response:
         """What the home screen shows."""
         language = language_of(request)
-        name = citizen_pages.words()[language]["form_title"]
-        body = offline.manifest(name, place="/report", language=language)
+        body = offline.manifest(self._form.title(language), place=self._form.place, language=language)
         headers = {**HEADERS, "Cache-Control": "public, max-age=3600"}
         return Response(body, 200, headers, media_type="application/manifest+json")
 
+    async def script(self, request: Request) -> Response:
+        """The page's script, under a name that changes with its bytes."""
+        names = self._form.scripts
+        if f"{request.path_params['name']}.js" != offline.script_name(*names):
+            raise NotFound("no such script")
+        headers = {**HEADERS, "Cache-Control": FOREVER}
+        return Response(offline.script(*names), 200, headers, media_type="text/javascript")
+
     def _made(self) -> bytes:
-        shells = {language: f"/report/app?lang={language}" for language in citizen_pages.LANGUAGES}
-        kept = {
-            **{place: bytes(shell_page(self._hub, language).body) for language, place in shells.items()},
+        form = self._form
+        shells = {language: f"{form.place}/app?lang={language}" for language in citizen_pages.LANGUAGES}
+        kept: Mapping[str, bytes] = {
+            **{place: bytes(form.empty(language).body) for language, place in shells.items()},
             f"/report/{sheet.style_name('citizen')}": sheet.style("citizen"),
-            f"/report/{offline.script_name(*offline.PAGE)}": offline.script(*offline.PAGE),
+            f"{form.place}/{offline.script_name(*form.scripts)}": offline.script(*form.scripts),
             **{f"/report/{name}": offline.icon(name) for name in offline.ICONS},
         }
-        outbox = {"name": "tocsin-reports", "address": "/report"}
-        return offline.worker("/report", kept, shells, outbox)
+        outbox = {"name": form.outbox, "address": form.place}
+        return offline.worker(form.place, kept, shells, outbox, *form.beside)
 
 
-async def _script(request: Request) -> Response:
-    """The page's script, under a name that changes with its bytes."""
-    if f"{request.path_params['name']}.js" != offline.script_name(*offline.PAGE):
-        raise NotFound("no such script")
-    headers = {**HEADERS, "Cache-Control": FOREVER}
-    return Response(offline.script(*offline.PAGE), 200, headers, media_type="text/javascript")
+def citizens(hub: Hub) -> Form:
+    """The form of everybody, at /report."""
+    return Form(
+        place="/report", scripts=offline.PAGE, beside=(), outbox="tocsin-reports",
+        title=lambda language: str(citizen_pages.words()[language]["form_title"]),
+        empty=lambda language: shell_page(hub, language),
+    )  # fmt: skip
 
 
-async def _icon(request: Request) -> Response:
+async def icon(request: Request) -> Response:
+    """A picture of the home screen."""
     name = f"{request.path_params['name']}.png"
     if name not in offline.ICONS:
         raise NotFound("no such picture")

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from domain.errors import Unavailable
 from hub.wiring import Hub
 
-FORM = "/report"  # refuses by itself, with what was typed and the numbers to call
+FORMS = ("/report", "/field")  # refuse by themselves, with what was typed
 _READS = ("GET", "HEAD", "OPTIONS")
 _STILL = re.compile(
     r"/(console|v1)/releases/[^/]+/(stop|cancel|lift|correct)"
@@ -20,5 +20,5 @@ def refuse(request: Request, hub: Hub) -> None:
     if request.method in _READS or hub.room.is_open:
         return
     path = request.url.path
-    if path != FORM and not _STILL.fullmatch(path):
+    if path not in FORMS and not _STILL.fullmatch(path):
         raise Unavailable("the disk is full", code="disk_full")

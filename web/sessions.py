@@ -129,8 +129,13 @@ def must_be_our_page(request: Request) -> None:
 
 def must_hold_token(form: Form, csrf: str) -> None:
     """Raises NotAllowed unless the form carries the session's CSRF token."""
-    if not csrf or not hmac.compare_digest(form.first("csrf").encode(), csrf.encode()):
+    if not same_token(form.first("csrf"), csrf):
         raise NotAllowed("the form is not from this session", code="csrf")
+
+
+def same_token(given: str, csrf: str) -> bool:
+    """Whether `given` is the session's CSRF token."""
+    return bool(csrf) and hmac.compare_digest(given.encode(), csrf.encode())
 
 
 def _host(origin: str) -> str:

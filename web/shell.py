@@ -20,10 +20,12 @@ HOOK_BYTES = 64 * 1024  # PROMISES H23: a webhook form is under 4 KB
 CHAT_BYTES = 256 * 1024  # 4,096 letters written as \\uXXXX are 25 KB, with what they answer 50 KB
 CHAT = "/hooks/telegram"
 BODY_TIME = timedelta(seconds=60)  # 25 MB at 3.5 Mbit/s; whoever is slower holds a connection for nothing
-FORM_TIME = timedelta(minutes=5)  # the citizen's form: five photos of 1 MB at 150 kbit/s of a crowded mast
+FORM_TIME = timedelta(
+    minutes=5
+)  # the forms of telephones: five photos of 1 MB at 150 kbit/s of a crowded mast
 LINGER = timedelta(seconds=2)  # how long, and
 LINGER_BYTES = 8 * 1024 * 1024  # how much more of too long a body is heard, and thrown away, after its answer
-FORM = "/report"  # answers its own refusals: it gives back what was typed, and names the numbers to call
+FORMS = ("/report", "/field")  # answer their own refusals: they give back what was typed
 PROBES = ("/healthz", "/readyz")  # a balancer asks by address, whatever the host is called
 _ENCODED = ("%2e", "%2f", "%5c", "%25", "%00")  # a second reading of the path; nothing of ours has one
 _HEADERS = {
@@ -119,7 +121,7 @@ def _limit(request: Request, largest: int) -> int:
     if not said.isascii() or not said.isdigit() or len(said) > 18:
         raise BadInput("the length is no number", code="bad_request")
     if int(said) > limit:
-        if request.url.path == FORM:
+        if request.url.path in FORMS:
             request.scope["state"]["is_too_large"] = True
             return limit
         raise BadInput(f"at most {limit} bytes", code="too_large")
@@ -134,7 +136,7 @@ def _metered(scope: Scope, receive: Receive, limit: int) -> Receive:
     that the sender lives to read his 413.
     """
     seen, has_ended = 0, False
-    lasts = FORM_TIME if scope["path"] == FORM else BODY_TIME
+    lasts = FORM_TIME if scope["path"] in FORMS else BODY_TIME
     deadline = anyio.current_time() + lasts.total_seconds()
 
     async def metered() -> Message:

@@ -26,6 +26,8 @@ DESK = (
     Screen("officer", "/console/degraded", "/console/degraded"),
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),
+    Screen("officer", "/console/field", "/console/field"),
+    Screen("admin", "/console/field", "/console/field"),
     Screen("officer", "/console/bulletins", "/console/bulletins"),
     Screen("officer", "/console/bulletins/bul_none", "/console/bulletins/{id}"),
     Screen("admin", "/console/peers", "/console/peers"),
@@ -75,7 +77,7 @@ DESK = (
 # What the desk answers that no person looks at as a page.
 NO_SCREENS = {
     "/console/{style:str}.css", "/console/static/{script:str}", "/console/stream",
-    "/console/rows", "/console/counts", "/console/slips/held",  # pieces of the pages above
+    "/console/rows", "/console/counts", "/console/slips/held", "/console/news",  # pieces of the pages above
     f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_R}/attachments/{{sha256}}/preview",
     "/console/briefs/{id}/pdf", "/console/bulletins/{id}/original", "/console/calls/{id}/line",
     f"{_R}/attachments/{{sha256}}/pages/{{n}}",
@@ -97,6 +99,11 @@ _STATES = (
 _PLACES = ("/", "/past/", "/past/{month}/", "/a/", "/a/990101000000/", "/feeds/",
            *(f"/alerts/{{{state}}}/" for state in _STATES))  # fmt: skip
 PUBLIC = tuple(Screen("", tree + place, is_bilingual=False) for place in _PLACES for tree in ("", "/en"))
+FIELD = (
+    Screen("field", "/field"),
+    Screen("field", "/field?big=1"),
+    Screen("officer", "/field", is_bilingual=False),
+)
 BESIDE = (Screen("", "/demo/outbox?live=0"), Screen("", "/api/docs", is_bilingual=False),
           Screen("", "/no-such-page", is_bilingual=False))  # fmt: skip
-EVERY = (*DESK, *CITIZENS, *BESIDE, *PUBLIC)
+EVERY = (*DESK, *CITIZENS, *FIELD, *BESIDE, *PUBLIC)

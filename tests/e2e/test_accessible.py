@@ -35,7 +35,7 @@ def rooms(browser: Browser, hub: HubProcess) -> Iterator[dict[str, Page]]:
     """A page of each person, and one of somebody who is not logged in."""
     with ExitStack() as stack:
         made: dict[str, Page] = {}
-        for who in ("", "officer", "approver", "admin", "auditor"):
+        for who in ("", "officer", "approver", "admin", "auditor", "field"):
             context = browser.new_context(base_url=hub.url, locale="zh-CN")
             stack.callback(context.close)
             context.set_default_timeout(PATIENCE)
@@ -43,7 +43,7 @@ def rooms(browser: Browser, hub: HubProcess) -> Iterator[dict[str, Page]]:
             if who:
                 made[who].goto(hub.link(who))
                 made[who].locator("main button").click()
-                expect(made[who].locator("#live")).to_be_attached()
+                expect(made[who].locator("#live, #tasks").first).to_be_attached()
         yield made
 
 
@@ -53,6 +53,7 @@ def found(hub: HubProcess, rooms: dict[str, Page]) -> dict[str, str]:
     made = fill(hub)
     month = datetime.now().astimezone().strftime("%Y/%m")
     slips = {"kept": _slip(rooms["officer"], "保存"), "slip": _slip(rooms["officer"], "挂起")}
+    _task(rooms["officer"], rooms["field"], made["phone"])
     brief = {"brief": _brief(rooms["officer"], made["phone"])}
     lists = {
         "bad_list": _list(rooms["admin"], GOOD.replace("990101", "998877")),
@@ -112,6 +113,19 @@ def _brief(page: Page, report: str) -> str:
     page.get_by_role("button", name="保存草稿").click()
     expect(page.locator("#h-acts")).to_be_visible()
     return page.url.partition("?done")[0]
+
+
+def _task(page: Page, phone: Page, report: str) -> None:
+    """A task that somebody in the field has, and something that he has sent for it."""
+    page.goto(f"/console/reports/{report}")
+    page.get_by_label("派给").select_option(index=1)
+    page.get_by_label("做什么").fill("到现场拍照核实")
+    page.get_by_role("button", name="派出", exact=True).click()
+    expect(page.locator("#r-tasks li")).to_have_count(1)
+    phone.goto("/field")
+    phone.get_by_label("现场情况").fill("路面塌陷约十米")
+    phone.get_by_role("button", name="上报", exact=True).click()
+    expect(phone.locator("#mine li")).to_have_count(1, timeout=PATIENCE)
 
 
 def _list(page: Page, text: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from domain.report import Progress
+from domain.report import Arrival, Progress
+from domain.task import STEPS, TaskState
 from templates import citizen_pages, sheet
 
 PAGES = Path(__file__).resolve().parents[2] / "templates" / "citizen"
@@ -30,6 +31,23 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     text = "".join(file.read_text() for file in PAGES.glob("*.html"))
     used = set(re.findall(r"\bw\.([a-z0-9_]+)", text)) | {"demo", "exercise"}
     assert used == set(citizen_pages.words()["en"])
+
+
+def test_the_words_of_the_field_stand_in_both_languages_and_are_used() -> None:
+    own = citizen_pages._read("field")
+    assert list(_names(own["zh-CN"])) == list(_names(own["en"]))
+    places = [*(PAGES.parent / "field").glob("*.html"), PAGES / "frame.html", PAGES / "parts.html"]
+    used = set(re.findall(r"\bw\.([a-z0-9_]+)", "".join(file.read_text() for file in places)))
+    joined = citizen_pages.words("field")["en"]
+    assert set(own["en"]) - used == set() and used - set(joined) == set()
+    assert set(joined["said"]) > set(citizen_pages.words()["en"]["said"])
+
+
+def test_every_state_and_step_of_a_task_has_a_word_in_the_field() -> None:
+    for made in citizen_pages.words("field").values():
+        assert set(made["task_state"]) == {state.value for state in TaskState}
+        assert set(made["step"]) == set(STEPS) and set(made["done"]) == {"sent", *STEPS}
+        assert set(made["item_state"]) == {state.value for state in Arrival}
 
 
 def test_every_progress_has_a_word_and_a_sentence() -> None:

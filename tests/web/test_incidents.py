@@ -3,7 +3,7 @@
 import re
 
 from tests.web.api_world import World
-from tests.web.console_browser import call, enter, words
+from tests.web.console_browser import Browser, call, enter, words
 
 
 def study(hall: World, *reports: str) -> None:
@@ -91,3 +91,48 @@ def test_incidents_over_v1_are_opened_joined_merged_and_parted(hall: World) -> N
     assert hall.get("department", place).status_code == 403
     assert hall.post("department", "/v1/incidents", {"report": first}, key=None).status_code == 403
     assert hall.get("officer", "/v1/incidents/inc_none").status_code == 404
+
+
+def _incident_of(browser: Browser, report: str) -> str:
+    found = re.search(r"/console/incidents/(inc_\w+)", browser.get(f"/console/reports/{report}").text)
+    assert found
+    return found[1]
+
+
+def test_two_incidents_are_merged_from_the_page_of_a_report_of_one(hall: World) -> None:
+    first, second = two(hall)
+    browser = enter(hall, "officer")
+    browser.get(f"/console/reports/{first}")
+    for report in (first, second):
+        browser.post(f"/console/reports/{report}/related/open_incident", {"other": ""})
+    mine, other = _incident_of(browser, second), _incident_of(browser, first)
+    page = browser.get(f"/console/reports/{second}").text
+    assert f'/console/reports/{second}/related/merge"' in page and "两个事件合并" in page
+    answer = browser.post(f"/console/reports/{second}/related/merge", {"other": other})
+    assert answer.headers["location"] == f"/console/incidents/{other}?done=merge&of={mine}"
+    page = browser.get(answer.headers["location"]).text
+    assert "报告 2 件" in words(page) and f'action="/console/incidents/{mine}/unmerge"' in page
+    assert browser.post(f"/console/reports/{second}/related/merge", {"other": other}).status_code == 404
+
+
+def test_whoever_holds_an_incident_is_told_of_a_further_report_until_he_has_seen_it(hall: World) -> None:
+    first, second = two(hall)
+    holder, other, third = enter(hall, "officer"), enter(hall, "officer2"), enter(hall, "approver")
+    holder.get(f"/console/reports/{first}")
+    holder.post(f"/console/reports/{first}/related/open_incident", {"other": ""})
+    incident = _incident_of(holder, first)
+    assert "新归入报告" not in words(holder.get("/console").text)
+    other.get(f"/console/reports/{second}")
+    other.post(f"/console/reports/{second}/claim")
+    other.post(f"/console/reports/{second}/related/join", {"other": incident})
+    for browser, is_told in ((holder, True), (other, False), (third, False)):
+        assert ("新归入报告 1 件" in words(browser.get("/console").text)) is is_told
+    assert f"/console/incidents/{incident}" in holder.get("/console/news").text
+    assert 'id="i-news"' in holder.get(f"/console/incidents/{incident}").text
+    holder.follow(f"/console/incidents/{incident}/seen")
+    assert "新归入报告" not in words(holder.get("/console").text)
+    third.get(f"/console/reports/{first}")
+    later = call(hall, "3", text="老街火灾，有人受伤")
+    third.post(f"/console/reports/{later}/related/join", {"other": incident})
+    for browser in (holder, other):  # who has one of its reports in hand holds it, too
+        assert "新归入报告 1 件" in words(browser.get("/console").text)

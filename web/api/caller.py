@@ -142,6 +142,11 @@ def _find(unit: Unit, token: str) -> Caller | None:
         key_id=row.id,
         name=row.name,
         organisation=row.organisation,
-        scopes=frozenset(Scope(s) for s in row.scopes),
+        scopes=_within(frozenset(Scope(s) for s in row.scopes), person),
         person=person,
     )
+
+
+def _within(scopes: frozenset[Scope], person: Person | None) -> frozenset[Scope]:
+    """A key never exceeds its person: somebody who is in the field only has his own page, and nothing by a key."""
+    return scopes if person is None or person.is_of_the_desk else frozenset()

@@ -12,9 +12,10 @@ from domain.person import Person, Role
 from domain.report import Report
 from duty import incidents as duty
 from duty import threads as thread_duty
-from store import areas, incidents, reports, threads
+from store import areas, incident_news, incidents, reports, threads
 from store.unit import Unit
 from templates import pages
+from web.console import standing, tasks
 from web.console.history import Moment, event_name, name_of, timeline
 from web.console.visit import Visit
 from web.page import go
@@ -69,8 +70,8 @@ def change(visit: Visit) -> Response:
     act, incident_id = visit.part("act"), visit.part("id")
     if act not in _ACTS:
         raise NotFound("no such act")
-    given = {"at": visit.at, "revision": visit.form.number("revision"), **_ACTS[act][1](visit)}
     try:
+        given = {"at": visit.at, "revision": visit.form.number("revision"), **_ACTS[act][1](visit)}
         done = visit.act(lambda unit, by: _ACTS[act][0](unit, incident_id, by=by, **given))
     except (Refused, BadInput) as error:
         return show(visit, error)
@@ -82,8 +83,19 @@ def relate(visit: Visit) -> Response:
     act, report_id, other = visit.part("act"), visit.part("id"), visit.form.first("other")[:40]
     if act not in _RELATIONS:
         raise NotFound("no such act")
-    visit.act(lambda unit, by: _RELATIONS[act](unit, report_id, other, by, visit.at))
+    done = visit.act(lambda unit, by: _RELATIONS[act](unit, report_id, other, by, visit.at))
+    if act == "merge" and isinstance(done, Incident):
+        return go(
+            f"/console/incidents/{done.merged_into}?done=merge&of={done.id}"
+        )  # where the undoing stands
     return go(f"/console/reports/{report_id}?done={act}")
+
+
+def news(visit: Visit) -> Response:
+    """What came to the incidents that this person holds."""
+    return visit.fragment(
+        "news.html", standing={"news": visit.read(lambda unit: standing.news(unit, visit.person))}
+    )
 
 
 def on_report(unit: Unit, visit: Visit, report: Report) -> dict[str, Any]:
@@ -127,6 +139,8 @@ def _seen(unit: Unit, visit: Visit) -> dict[str, Any]:
         "told": [(report, _title(report), _added(unit, visit, added.get(report.id), known)) for report in told],
         "moments": _moments(unit, visit, found, told),
         "undo": _undo(visit, unit),
+        "news": incident_news.unseen(unit, visit.person).get(found.id, 0),
+        **tasks.for_reports(unit, visit, told, found.id),
     }  # fmt: skip
 
 
@@ -197,6 +211,7 @@ def _join(unit: Unit, report_id: str, other: str, by: Person, at: Any) -> object
 
 _RELATIONS: Mapping[str, Callable[[Unit, str, str, Person, Any], object]] = {
     "join": _join,
+    "merge": lambda unit, report, other, by, at: duty.merge_of(unit, report, other, by=by, at=at),
     "open_incident": lambda unit, report, _, by, at: duty.open_incident(unit, report, by=by, at=at),
     "leave": lambda unit, report, other, by, at: duty.detach(unit, other, report, by=by, at=at),
     "keep_apart": lambda unit, report, other, by, at: duty.refuse(unit, report, other, by=by, at=at),
@@ -223,4 +238,9 @@ _ACTS: Mapping[str, tuple[Callable[..., Incident], Callable[[Visit], Mapping[str
     "retitle": (duty.retitle, _field("title", "title")),
     "close": (duty.close, _field("reason", "reason")),
     "reopen": (duty.reopen, _plain),
+    "seen": (duty.seen, _plain),
+    "tasks": (
+        tasks.give_of_incident,
+        lambda visit: {**tasks.given(visit), "report": visit.form.first("report")[:40]},
+    ),
 }

@@ -17,7 +17,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import briefs, clocks, exchanges, incidents, trust
+from web.console import briefs, clocks, exchanges, incidents, tasks, trust
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -79,6 +79,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
     values |= visit.read(lambda unit: exchanges.on_report(unit, visit, report, seen.arrived))
     values |= visit.read(lambda unit: trust.on_report(unit, visit, report))
+    values |= visit.read(lambda unit: tasks.for_reports(unit, visit, [report]))
     since = seen.report.claimed_at
     names = {
         "who": seen.holder or "—",
@@ -104,8 +105,8 @@ def change(visit: Visit) -> Response:
     if name not in _ACTS:
         raise NotFound("no such act")
     form, report_id = visit.form, visit.part("id")
-    given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
     try:
+        given = {"at": visit.at, "revision": form.number("revision"), **_ACTS[name][1](visit)}
         made = visit.attempt(
             lambda unit, by: _ACTS[name][0](unit, report_id, by=by, **given), act=name, report_id=report_id
         )
@@ -232,4 +233,5 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "clock_waive": (clocks.waive, clocks.waived),
     "urged": (briefs.urged, briefs.order),
     "clock_times": (clocks.set_times, clocks.instants),
+    "tasks": (tasks.give, tasks.given),
 }

@@ -25,6 +25,7 @@ from web.console import (
     reports,
     shifts,
     slips,
+    tasks,
     trust,
 )
 from web.console.stream import StreamDoor
@@ -45,6 +46,8 @@ ACTS = {
     "/console/briefs/{id}/{act}": briefs.change,
     "/console/shift/on": shifts.sign_on,
     "/console/shift/off": shifts.sign_off,
+    "/console/tasks/{id}/recall": tasks.recall,
+    "/console/field/{id}/{act}": tasks.end,
     "/console/slips/{id}": slips.save,
     "/console/slips/{id}/dismiss": slips.dismiss,
     "/console/reports/{id}/{act}": reports.change,
@@ -77,6 +80,8 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/rows": queue.rows,
         "/console/counts": queue.counts,
         "/console/shift": shifts.show,
+        "/console/field": tasks.show,
+        "/console/news": incidents.news,
         "/console/briefs": briefs.listed,
         "/console/briefs/new": briefs.new,
         "/console/briefs/{id}": briefs.show,

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from domain.person import Person
 from hub.wiring import Hub
-from store import rings, shifts, slips, stream
+from store import incident_news, incidents, rings, shifts, slips, stream
 from store.rings import Ring
 from store.unit import Unit
 from web import live
+
+NEWS = 5  # incidents named at once: one line of a screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """An incident to which reports came that the person has not seen."""
+
+    incident: str
+    title: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Read before the page's own rows: what changes after them is told to the page again."""
 
@@ -30,6 +41,7 @@ class Standing:
     on_since: datetime | None  # of the person's shift
     held: Sequence[Held]
     rings: Sequence[Ring]  # calls nobody has begun a slip for
+    news: Sequence[News]  # of incidents in the person's hands
 
 
 def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
@@ -37,7 +49,20 @@ def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
     mark = live.write(hub.keys.cursor, stream.head(unit))
     shift = shifts.current(unit, person.id)
     on_since = shift.began_at if shift else None
-    return Standing(mark=mark, on_since=on_since, held=held(unit), rings=rings.open_ones(unit, at))
+    return Standing(
+        mark=mark,
+        on_since=on_since,
+        held=held(unit),
+        rings=rings.open_ones(unit, at),
+        news=news(unit, person),
+    )
+
+
+def news(unit: Unit, person: Person) -> Sequence[News]:
+    """What came to the incidents that this person holds, the newest first."""
+    found = list(incident_news.unseen(unit, person).items())[:NEWS]
+    told = ((incidents.get(unit, name, seen_by=person), n) for name, n in found)
+    return [News(incident=one.id, title=one.title, count=n) for one, n in told if one]
 
 
 def held(unit: Unit) -> Sequence[Held]:

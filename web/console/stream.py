@@ -38,7 +38,7 @@ class StreamDoor:
     async def _open(self, request: Request) -> Response:
         hub = self._hub
         found = await current(hub, request)
-        if found is None or not found[0].roles:
+        if found is None or not found[0].roles or not found[0].is_of_the_desk:
             return Response(status_code=403, headers=HEADERS)
         person, csrf = found
         mark = request.headers.get("last-event-id") or request.query_params.get("after", "")

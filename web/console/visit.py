@@ -147,9 +147,16 @@ async def at_own_door(
         if found is None:
             return go("/login")
         person, csrf = found
-        return await work(person, csrf)
+        return await work(person, csrf) if person.is_of_the_desk else _shown_out(is_act=True)
     except HubError as error:
         return problem_page(hub, request, error, person=person, csrf=csrf)
+
+
+def _shown_out(*, is_act: bool) -> Response:
+    """Somebody in the field has a page of his own, and no act at the desk. Raises NotAllowed for one."""
+    if is_act:
+        raise NotAllowed("nothing of the desk is for the field", code="role_missing")
+    return go("/field")
 
 
 async def _answer(
@@ -163,6 +170,8 @@ async def _answer(
         if found is None:
             return drop(hub, go("/login")) if token_of(hub, request) else go("/login")
         person, csrf = found
+        if not person.is_of_the_desk:
+            return _shown_out(is_act=is_act)
         form = await read_form(request) if is_act else Form(fields={})
         if is_act:
             must_hold_token(form, csrf)

@@ -48,9 +48,11 @@ const Outbox = (() => {
     }
   }
 
-  /* The outbox called `name`, which sends to `address`; `headers()` gives what a try needs beyond the key. */
-  function box({ name, address, headers = async () => ({}) }) {
+  /* The outbox called `name`, which sends to `address` what names no other; `headers()` gives what a try needs beyond
+     the key, `owner()` whose reports are sent and shown: on a telephone that two people share, one's are not the other's. */
+  function box({ name, address, headers = async () => ({}), owner = async () => undefined }) {
     const all = () => run(name, "items", "readonly", (store) => store.getAll());
+    const mine = async () => { const whose = await owner(); return (await all()).filter((item) => item.owner === whose); };
     const one = (key) => run(name, "items", "readonly", (store) => store.get(key));
     const put = (item) => run(name, "items", "readwrite", (store) => store.put(item)).then(tell);
     const drop = (key) => run(name, "items", "readwrite", (store) => store.delete(key)).then(tell);
@@ -76,7 +78,7 @@ const Outbox = (() => {
       await tidy();
       for (;;) {
         const now = Date.now(), hold = (await fact("hold")) || 0;
-        const waiting = (await all()).filter((item) => item.state === "waiting").sort(byAge);
+        const waiting = (await mine()).filter((item) => item.state === "waiting").sort(byAge);
         const item = waiting.find((one) => one.next <= now);
         if (!item || hold > now || !(await tryOne(item))) return waiting.length;
       }
@@ -88,16 +90,16 @@ const Outbox = (() => {
       try {
         given = await headers(item);
         if (given.problem) {
-          await put({ ...item, problem: given.problem, next: Date.now() + SHORTEST });
+          await put({ ...item, problem: given.problem, next: Date.now() + (given.wait || SHORTEST) });
           return false;
         }
-        given = await post(address, item, given);
+        given = await post(item.address || address, item, given);
       } catch (error) {
         given = { status: 0 };
       }
       const { status, body, wait } = given;
       if (status === 201 && body.code) {
-        await put({ key: item.key, state: "sent", made: item.made, sent: Date.now(), code: body.code, page: body.page, thread: item.thread });
+        await put({ key: item.key, state: "sent", made: item.made, sent: Date.now(), code: body.code, page: body.page, owner: item.owner });
         return true;
       }
       if (status >= 400 && status < 500 && ![401, 403, 408, 409, 425, 429].includes(status)) {
@@ -113,23 +115,23 @@ const Outbox = (() => {
 
     /* Try again at once what failed for want of a network; a pause that the server asked for stays. */
     async function hurry(key) {
-      for (const item of await all())
+      for (const item of await mine())
         if (item.state === "waiting" && (!key || item.key === key)) await put({ ...item, next: 0 });
     }
 
     async function tidy() {
-      const sent = (await all()).filter((item) => item.state === "sent").sort(byAge);
+      const sent = (await mine()).filter((item) => item.state === "sent").sort(byAge);
       for (const item of sent.slice(0, Math.max(0, sent.length - SHOWN))) await drop(item.key);
     }
 
     /* ms until something is due, null when nothing waits. */
     async function soonest() {
-      const next = (await all()).filter((item) => item.state === "waiting").map((item) => item.next);
+      const next = (await mine()).filter((item) => item.state === "waiting").map((item) => item.next);
       if (!next.length) return null;
       return Math.max(500, Math.min(...next) - Date.now(), ((await fact("hold")) || 0) - Date.now());
     }
 
-    return { all, one, keep, put, drop, flush, hurry, soonest, fact, note };
+    return { name, all, mine, one, keep, put, drop, flush, hurry, soonest, fact, note };
   }
 
   /* {status, body, wait}. Rejects when nothing answered. */

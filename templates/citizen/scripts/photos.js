@@ -41,15 +41,23 @@ const Photos = (() => {
     return new Promise((resolve, reject) => {
       if (!navigator.geolocation) return reject(new Error("none"));
       navigator.geolocation.getCurrentPosition(
-        ({ coords, timestamp }) => resolve({
-          lat: coords.latitude.toFixed(6), lon: coords.longitude.toFixed(6),
-          accuracy: String(Math.round(coords.accuracy)), at: new Date(timestamp).toISOString(),
-        }),
+        (found) => resolve(told(found)),
         (error) => reject(new Error(error.code === 1 ? "denied" : "none")),
         { enableHighAccuracy: true, timeout: 20000, maximumAge: 0 },
       );
     });
   }
 
-  return { ready, position };
+  /* `heard({lat, lon, accuracy, at})` with each new position, for as long as the page is open. */
+  function follow(heard) {
+    if (navigator.geolocation)
+      navigator.geolocation.watchPosition((found) => heard(told(found)), () => {}, { enableHighAccuracy: true, maximumAge: 0 });
+  }
+
+  const told = ({ coords, timestamp }) => ({
+    lat: coords.latitude.toFixed(6), lon: coords.longitude.toFixed(6),
+    accuracy: String(Math.round(coords.accuracy)), at: new Date(timestamp).toISOString(),
+  });
+
+  return { ready, position, follow };
 })();

@@ -4,6 +4,7 @@
    SHELLS and OUTBOX stand before it, written by the server; a change of any kept byte is a new BUILD. */
 "use strict";
 const FAMILY = `tocsin${PLACE}-`, CACHE = FAMILY + BUILD;
+const SENDER = typeof Sender === "undefined" ? {} : Sender; // of an outbox that needs a login
 const SOON = 4000; // ms that a page may take; then the kept one is shown, which can do the same
 
 self.addEventListener("install", (event) => {
@@ -29,7 +30,7 @@ self.addEventListener("fetch", (event) => {
 
 self.addEventListener("sync", (event) => {
   if (event.tag === OUTBOX.name)
-    event.waitUntil(Outbox.box(OUTBOX).flush().then((left) => {
+    event.waitUntil(Outbox.box({ ...OUTBOX, ...SENDER }).flush().then((left) => {
       if (left) throw new Error("some still wait"); // the browser tries again later
     }));
 });
