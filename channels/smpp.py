@@ -97,7 +97,7 @@ class SmppSms:
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = Session(
-                self._where, self._deliver, window=self.window, answers_within=self._answers_within,
+                self._where, self.hear, window=self.window, answers_within=self._answers_within,
                 asks_every=self._asks_every,
             )  # fmt: skip
         return self._session
@@ -151,7 +151,7 @@ class SmppSms:
         name = smpp_deliver.provider_id(number, self._ids, is_receipt=False)
         return Answer(delivery_id=item.delivery_id, state=DeliveryState.ACCEPTED, provider_id=name)
 
-    async def _deliver(self, body: bytes) -> int:
+    async def hear(self, body: bytes) -> int:
         """Keep what came, then say so. Unavailable: the message centre keeps it and tries again."""
         at = self._desk.now()
         try:

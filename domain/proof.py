@@ -33,6 +33,25 @@ def found(key: bytes, channel: str, raw: bytes) -> Mark | None:
     return None
 
 
+def page(text: str) -> bytes:
+    """A fax of one empty page that holds the mark `text`, byte for byte the same each time."""
+    return (
+        b"%PDF-1.4\n%" + text.encode() + b"\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n"
+        b"trailer<</Root 1 0 R/Size 4>>\n%%EOF\n"
+    )
+
+
+def bulletin(text: str) -> bytes:
+    """A bulletin that is talk between systems and holds the mark `text`, byte for byte the same each time."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">'
+        f"<identifier>{text}</identifier><sender>proof@tocsin.invalid</sender><sent>2000-01-01T00:00:00+00:00</sent>"
+        "<status>System</status><msgType>Ack</msgType><scope>Private</scope><addresses>tocsin</addresses></alert>\n"
+    ).encode()
+
+
 def looks_like_one(raw: bytes) -> bool:
     """Whether the bytes hold the shape of a mark, whoever made it."""
     return _BEGIN.encode() in raw[:LOOKED_AT]

@@ -44,14 +44,14 @@ class Around:
 
 def reader(
     settings: Settings, mode: Mode, *, store: Store, blobs: Blobs, pool: Pool, clock: Callable[[], datetime],
-    own_key: str = "",
+    own_key: str = "", proof_key: bytes = b"",
 ) -> Reader:  # fmt: skip
     """Makes bulletins of what arrived."""
     opener = handed_on.Opener(store=store, pool=pool, ourselves=settings.sender_id, own_key=own_key)
     way = Way(opener=opener, hand_on=handed_on.hand_on) if settings.peer_hand_on else Way(opener=opener)
     return Reader(
         store=store, blobs=blobs, pool=pool, mode=mode, ourselves=settings.sender_id, clock=clock, way=way,
-        on_bug=bug_of("bulletins"),
+        on_bug=bug_of("bulletins"), proof_key=proof_key,
     )  # fmt: skip
 
 
@@ -98,7 +98,16 @@ def around(
     """All of it; without keys nothing is handed on."""
     own_key = bulletin_seal.public_text(made.bulletin) if made else ""
     return Around(
-        reader=reader(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, own_key=own_key),
+        reader=reader(
+            settings,
+            mode,
+            store=store,
+            blobs=blobs,
+            pool=pool,
+            clock=clock,
+            own_key=own_key,
+            proof_key=made.proof if made else b"",
+        ),
         onward=onward(settings, made, store=store, clock=clock) if made else None,
         puller=puller(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock, bell=bell),
         spool=spool(settings),

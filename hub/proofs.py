@@ -17,12 +17,15 @@ from email.message import EmailMessage
 from urllib.parse import urlencode, urlsplit
 
 from channels.codecs import twilio_signature
+from channels.contract import Wire
 from domain import proof
 from domain.errors import HubError
 from domain.ids import mint
 from domain.person import Scope
+from hub import proof_ways
 from hub.keys import Keys
 from hub.log import log
+from hub.proof_ways import Hear, Way
 from hub.settings import Settings
 from store import people, proofs
 from store.database import Store
@@ -32,10 +35,11 @@ GRACE = timedelta(seconds=60)  # from the door to filed: a burst of 10,000 repor
 PATIENCE = 10.0  # s for one answer of a door
 KEY = "key_proof"  # the API key by which a synthetic report comes; it may hand in reports and nothing else
 # Whose last word the desk shows; those without a way below are proved by people alone.
-CHANNELS = ("phone", "voice", "sms", "telegram", "email", "web", "api", "peer")
+PEER_KEY = "key_proof_peer"  # and the one that may push bulletins
+CHANNELS = ("phone", "voice", "sms", "telegram", "email", "fax", "web", "api", "peer")
 NOBODY = "000"  # the number that they are from: dialled by no phone, answered by no notice
 
-Way = Callable[[str, str], str]  # the mark, a name of 32 hex digits -> what the door said: ok, or why not
+# A way takes the mark and a name of 32 hex digits, and says what the door said: ok, or why not.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,35 +95,38 @@ class Prober:
 
 
 def prober(
-    settings: Settings, keys: Keys, store: Store, *, clock: Callable[[], datetime], token: str
-) -> Prober:
-    """The prober of a hub; without ways where it is turned off. `token`: see `api_token`."""
+    settings: Settings, keys: Keys, store: Store, *, clock: Callable[[], datetime], is_live: bool, line: Wire | None = None
+) -> Prober:  # fmt: skip
+    """The prober of a hub; without ways where it is turned off. `line`: the wire of its SMS centre."""
     every = timedelta(minutes=settings.proof_minutes)
-    ways = _ways(settings, token) if settings.proof_minutes else {}
+    tokens = {use: api_token(keys, is_live=is_live, use=use) for use in ("api", "peer")}
+    ways = _ways(settings, tokens, clock, getattr(line, "hear", None)) if settings.proof_minutes else {}
 
     def prepare(unit: Unit, at: datetime) -> None:
-        keep_key(unit, token, settings.organisation, at)
+        keep_key(unit, tokens["api"], settings.organisation, at)
+        keep_key(unit, tokens["peer"], settings.organisation, at, name=PEER_KEY, scope=Scope.PEER)
 
     return Prober(store=store, key=keys.proof, clock=clock, every=every, ways=ways, prepare=prepare)
 
 
-def api_token(keys: Keys, *, is_live: bool) -> str:
+def api_token(keys: Keys, *, is_live: bool, use: str = "api") -> str:
     """The API key of synthetic reports: derived, so that every process knows it and none hands it on."""
     kind = "live" if is_live else "test"
-    return f"tocsin_{kind}_{hashlib.sha256(keys.proof + b' api').hexdigest()}"
+    return f"tocsin_{kind}_{hashlib.sha256(keys.proof + f' {use}'.encode()).hexdigest()}"
 
 
-def keep_key(unit: Unit, token: str, organisation: str, at: datetime) -> None:
+def keep_key(
+    unit: Unit, token: str, organisation: str, at: datetime, *, name: str = KEY, scope: Scope = Scope.REPORT
+) -> None:
     """Enter the API key once; a revoked one stays revoked."""
-    if not people.has_key(unit, KEY):
-        scopes = {Scope.REPORT}
-        people.add_key(unit, KEY, token, name="proof of life", organisation=organisation, person_id=None,
-                       scopes=scopes, at=at)  # fmt: skip
+    if not people.has_key(unit, name):
+        people.add_key(unit, name, token, name="proof of life", organisation=organisation, person_id=None,
+                       scopes={scope}, at=at)  # fmt: skip
 
 
 def channels(settings: Settings) -> tuple[str, ...]:
     """Those that are proved by these settings."""
-    return tuple(_ways(settings, "")) if settings.proof_minutes else ()
+    return tuple(_ways(settings, {"api": "", "peer": ""}, _never, None)) if settings.proof_minutes else ()
 
 
 def silent(heard: list[proofs.Heard], wanted: tuple[str, ...], at: datetime) -> frozenset[str]:
@@ -147,7 +154,13 @@ def all_heard(store: Store, settings: Settings, clock: Callable[[], datetime]) -
     return answer
 
 
-def _ways(settings: Settings, token: str) -> dict[str, Way]:
+def _never() -> datetime:
+    raise AssertionError("nothing is sent by it")
+
+
+def _ways(
+    settings: Settings, tokens: Mapping[str, str], clock: Callable[[], datetime], hear: Hear | None
+) -> dict[str, Way]:
     """Every door of these settings and how a synthetic report comes in there."""
     site = settings.proof_url or f"http://{_local(settings.host)}:{settings.port}"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -161,15 +174,31 @@ def _ways(settings: Settings, token: str) -> dict[str, Way]:
     def api(mark: str, name: str) -> str:
         headers = {
             "Content-Type": "application/json",
-            "Authorization": f"Bearer {token}",
+            "Authorization": f"Bearer {tokens['api']}",
             "Idempotency-Key": name,
         }
         return _post(f"{site}/v1/reports", json.dumps({"text": mark}), headers)
 
-    found: dict[str, Way] = {"email": email, "web": web, "api": api}
+    peer = proof_ways.bulletin(_post, f"{site}/v1/bulletins", tokens["peer"])
+    found: dict[str, Way] = {"email": email, "web": web, "api": api, "peer": peer}
     if settings.twilio_account_sid and settings.twilio_auth_token.get_secret_value():
         found |= {"sms": _sms(settings, site), "voice": _voice(settings, site)}
+    elif settings.smpp_host:
+        found["sms"] = proof_ways.sms_centre(hear)
+    bot, secret = telegram_bot(settings), settings.telegram_webhook_secret.get_secret_value()
+    if bot and secret:  # a bot that asks has heard an answer within a minute, or the door is deaf
+        found["telegram"] = proof_ways.chat(
+            _post, f"{site}/hooks/telegram", bot=bot, secret=secret, clock=clock
+        )
+    if settings.fax_dir:
+        found["fax"] = proof_ways.fax(settings.fax_dir)
     return found
+
+
+def telegram_bot(settings: Settings) -> str:
+    """The number of the bot, '' without one: what stands before the colon of its token."""
+    number = settings.telegram_token.get_secret_value().partition(":")[0]
+    return number if number.isdigit() else ""
 
 
 def _sms(settings: Settings, site: str) -> Way:
@@ -211,7 +240,7 @@ def _post(url: str, body: str, headers: Mapping[str, str]) -> str:
         status = wire.getresponse().status
     finally:
         wire.close()
-    return "ok" if status in (200, 201, 303) else f"http_{status}"
+    return "ok" if status in (200, 201, 202, 303) else f"http_{status}"
 
 
 def _mail(settings: Settings, mark: str, name: str) -> str:

@@ -183,7 +183,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         media=media,
         departments=(theirs := departments.of(settings, mode, store, blobs, pool, clock)),
         prober=proofs.prober(
-            settings, made, store, clock=clock, token=proofs.api_token(made, is_live=mode is Mode.LIVE)
+            settings, made, store, clock=clock, is_live=mode is Mode.LIVE, line=wiring_chat.smpp_of(wires)
         ),
         scanner=scanner,
         student=student,

@@ -158,6 +158,11 @@ def poller(settings: Settings, wire: Wire | None, to: Intake, courier: Courier) 
     return made
 
 
+def smpp_of(wires: Sequence[Wire]) -> smpp.SmppSms | None:
+    """The line to an SMS centre among these."""
+    return next((wire for wire in wires if isinstance(wire, smpp.SmppSms)), None)
+
+
 def smpp_wire(settings: Settings, mode: Mode, to: Intake) -> smpp.SmppSms | None:
     """None without a host. Raises Refused like the others, and for a name that is said where others can listen."""
     host = settings.smpp_host

@@ -16,11 +16,12 @@ from domain.errors import BadInput, HubError, Unavailable
 from domain.handling import Handling, Mode
 from domain.ids import mint
 from domain.report import Inbound, Kept
-from intake import handed_on, same_event
+from intake import handed_on, proofs, same_event
 from intake.handed_on import Looped, Way
 from intake.spool import Spool
 from sandbox.pool import Pool
 from store import arrivals, bulletins, journal, peers, shelf
+from store import proofs as proofs_heard
 from store.arrivals import Arrival, Arriving
 from store.blobs import Blobs, note
 from store.bulletins import Around, Entered
@@ -123,6 +124,7 @@ class Reader:
     clock: Callable[[], datetime]
     on_bug: Callable[[str, Exception], object] = field(default=lambda _what, _error: None)
     way: Way = field(default_factory=Way)
+    proof_key: bytes = b""  # makes the marks of synthetic bulletins; b"": there are none
 
     def read(self, arrival_id: str) -> ArrivalState | None:
         """Read one; where it stands then, None when there was nothing to do. Safe to run twice and side by side."""
@@ -142,7 +144,7 @@ class Reader:
         try:
             told, body, path = self._opened(one)
         except Looped:
-            return self._let_go(one)
+            return self._let_go(one, lambda unit: self._looped(unit, one))
         except BadInput as error:
             return self._shelve(one, error.code)
         except (HubError, OSError):
@@ -151,6 +153,8 @@ class Reader:
             self.store.run(lambda unit: arrivals.postpone(unit, arrival_id, self.clock() + WAIT))
             return ArrivalState.RECEIVED
         at = self.clock()
+        if mark := proofs.is_bulletin(self.proof_key, one.raw):
+            return self._let_go(one, lambda unit: proofs_heard.proved(unit, mark.channel, mark.proof, at))
         is_mine = self.store.run(lambda unit: self._enter(unit, one, told, body, path, at))
         return ArrivalState.READ if is_mine else None
 
@@ -163,17 +167,20 @@ class Reader:
         alerts = self._told(replace(one, raw=taken.body, signature="", countersigned="[]", media_type=""))
         return handed_on.sealed([dict(alert) for alert in alerts], taken.looked), taken.body, taken.path
 
-    def _let_go(self, one: Arrival) -> ArrivalState | None:
-        """It was here before: counted, and nothing else comes of it; its bytes stay."""
+    def _let_go(self, one: Arrival, note: Callable[[Unit], None]) -> ArrivalState | None:
+        """It was read, and nothing comes of it but a note; its bytes stay."""
 
         def work(unit: Unit) -> bool:
-            if not arrivals.move(unit, one, "read"):
-                return False
-            peers.count_loop(unit, one.peer)
-            journal.append(unit, "bulletin", one.id, "loop", by=f"peer:{one.peer}", at=self.clock())
-            return True
+            is_mine = arrivals.move(unit, one, "read")
+            if is_mine:
+                note(unit)
+            return is_mine
 
         return ArrivalState.READ if self.store.run(work) else None
+
+    def _looped(self, unit: Unit, one: Arrival) -> None:
+        peers.count_loop(unit, one.peer)
+        journal.append(unit, "bulletin", one.id, "loop", by=f"peer:{one.peer}", at=self.clock())
 
     def _told(self, one: Arrival) -> Sequence[Mapping[str, Any]]:
         """The alerts in it, read in the sandbox, each with what is known of its signature."""

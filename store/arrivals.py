@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.bulletin import ARRIVALS, ArrivalState
+from domain.proof import looks_like_one
 from store import bulk, journal, shelf
 from store.inbox import INLINE
 from store.tables_peers import bulletin_arrival as table
@@ -72,7 +73,7 @@ def keep_many(unit: Unit, arriving: Sequence[Arriving]) -> list[tuple[str, bool]
         known = _known(unit, new)
         new = [one for one in new if known[one.peer, one.sha256] == one.id and not _is_begun(unit, one.id)]
     journal.begin_streams(unit, [
-        journal.First(kind="bulletin", entity=one.id, act="receive", by=f"peer:{one.peer}", at=one.at,
+        journal.First(kind="bulletin", entity=one.id, act=_act(one), by=f"peer:{one.peer}", at=one.at,
                       detail={"sha256": one.sha256, "size": len(one.raw)})
         for one in new
     ])  # fmt: skip
@@ -196,6 +197,10 @@ def held(unit: Unit, peer: str, hashes: Sequence[str]) -> set[str]:
     t = table.c
     rows = unit.rows(sa.select(t.sha256).where(t.peer == peer, t.sha256.in_(hashes))) if hashes else ()
     return {row.sha256 for row in rows}
+
+
+def _act(one: Arriving) -> str:
+    return journal.PROOF if looks_like_one(one.raw) else "receive"
 
 
 def _row(one: Arriving) -> dict[str, Any]:

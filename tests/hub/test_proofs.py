@@ -14,19 +14,24 @@ import pytest
 from domain import proof
 from domain.ids import mint
 from domain.proof import found, mark
+from domain.report import Content, Inbound
 from hub import metrics
 from hub import proofs as prober_of
 from hub.banners import changes
 from hub.health import Trouble
 from hub.proofs import Prober
 from hub.wiring import Hub, smtp_door
-from store import proofs, shelf
+from intake import proofs as proof_room
+from intake.reading import Reading
+from store import arrivals, peers, proofs, shelf
 from store import tables as t
+from store.tables_peers import bulletin
 from tests.servers import free_port
 from tests.web.api_world import NUMBER, SID, SMS_URL, World, served, signed, sms_form, world
 from tests.web.console_browser import enter, words
+from tocsin import serve
 
-PROVED = {"email", "web", "api", "sms", "voice"}
+PROVED = {"email", "web", "api", "sms", "voice", "peer"}
 
 
 @contextmanager
@@ -69,6 +74,13 @@ def quick(sqlite_model: Path, tmp_path: Path, at: datetime) -> Iterator[World]:
         yield made
 
 
+def _read_all(made: World) -> None:
+    """What the workers do, bulletins too."""
+    made.file_all()
+    for arrival_id in made.hub.store.read(lambda unit: arrivals.due(unit, made.clock())):
+        made.hub.peers.reader.read(arrival_id)
+
+
 def _heard(made: World) -> dict[str, proofs.Heard]:
     return {one.channel: one for one in made.hub.store.read(lambda unit: proofs.all_of(unit, PROVED))}
 
@@ -77,8 +89,8 @@ def test_every_channel_is_proved_through_its_door_and_nothing_of_it_is_seen_anyw
     officer = enter(hall, "officer")
     before = hall.get("officer", "/v1/events?limit=500").json()["data"]
     assert hall.hub.prober.send() == dict.fromkeys(PROVED, "ok")
-    assert hall.count(t.inbound) == len(PROVED)
-    hall.file_all()
+    assert hall.count(t.inbound) == len(PROVED) - 1
+    _read_all(hall)
     assert {one.channel for one in _heard(hall).values() if one.proved_at == hall.clock()} == PROVED
     assert (
         hall.count(t.report_row) == hall.count(t.media) == hall.count(t.dispatch) == hall.count(t.shelf) == 0
@@ -233,6 +245,86 @@ def test_the_key_of_synthetic_reports_opens_nothing_else(quick: World) -> None:
     hub.store.run(lambda unit: prober_of.keep_key(unit, token, "x", quick.clock()))
     for path in ("/v1/reports", "/v1/releases", "/v1/events", "/v1/shelf"):
         assert quick.client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+
+CHANNEL = {
+    "telegram_token": "4242:" + "a" * 35,
+    "telegram_webhook_secret": "s3cret-of-the-tests-of-32-letters",
+    "telegram_api_url": "http://127.0.0.1:9",
+}
+
+
+def test_a_bot_a_fax_folder_and_peers_are_proved_through_their_doors(
+    sqlite_model: Path, tmp_path: Path, at: datetime
+) -> None:
+    folder = tmp_path / "fax"
+    folder.mkdir()
+    port, more = (
+        free_port(),
+        {"model": sqlite_model, "proof_minutes": 5, "smtp_port": free_port(), "fax_dir": folder},
+    )
+    with world(tmp_path / "data", at, port=port, **more, **CHANNEL) as made, served(made.hub, port=port):
+        said = made.hub.prober.send()
+        wanted = {"telegram", "fax", "peer"}
+        assert {name: said[name] for name in wanted} == dict.fromkeys(wanted, "ok")
+        taking = serve.fax_folder(made.hub)
+        taking.look()
+        made.clock.forward(seconds=5)
+        assert taking.look() == 1
+        _read_all(made)
+        assert {c for c in wanted if _proved_at(made, c)} == wanted
+        assert (
+            made.count(t.report_row)
+            == made.count(bulletin)
+            == made.count(t.shelf)
+            == made.count(t.piece)
+            == 0
+        )
+        assert made.count(t.year_number) == 0  # no fax number is used up
+        assert not [row for row in made.hub.store.read(peers.listed) if row.id != prober_of.PEER_KEY]
+        assert "proof of life" not in enter(made, "officer").get("/console/peers").text
+        made.clock.forward(minutes=5)
+        made.hub.prober.send()
+        assert list((folder / "done").iterdir()) == []  # the earlier page is taken away
+
+
+def _proved_at(made: World, channel: str) -> datetime | None:
+    (one,) = made.hub.store.read(lambda unit: proofs.all_of(unit, [channel]))
+    return one.proved_at
+
+
+def test_a_message_centre_is_proved_by_its_own_reader_and_only_without_another_provider(
+    hub_of_smpp: World,
+) -> None:
+    made = hub_of_smpp
+    assert made.hub.prober.send()["sms"] == "ok"
+    made.file_all()
+    assert _proved_at(made, "sms") == made.clock()
+    assert made.count(t.report_row) == made.count(t.shelf) == made.count(t.dispatch) == 0
+
+
+@pytest.fixture
+def hub_of_smpp(sqlite_model: Path, tmp_path: Path, at: datetime) -> Iterator[World]:
+    none = {"twilio_account_sid": "", "twilio_auth_token": "", "smpp_host": "127.0.0.1", "smpp_port": free_port(),
+            "smpp_system_id": "t", "smpp_password": "pw345678", "smpp_from": "12379"}  # fmt: skip
+    with world(tmp_path / "data", at, model=sqlite_model, proof_minutes=5, **none) as made:
+        yield made
+
+
+@pytest.mark.parametrize("added", [b" ", b"<!-- help -->", b"\n<alert/>"])
+def test_r1_a_bulletin_or_a_fax_with_anything_beside_a_copied_mark_is_no_proof(
+    quick: World, added: bytes
+) -> None:
+    for channel, made in (("peer", proof.bulletin), ("fax", proof.page)):
+        text = _mark(quick, channel)
+        found = proof_room.is_bulletin(quick.hub.keys.proof, made(text)) if channel == "peer" else None
+        assert (found is not None) is (channel == "peer")
+        assert proof_room.is_bulletin(quick.hub.keys.proof, made(text) + added) is None
+        inbound = Inbound(channel="fax", external_id="x", raw=proof.page(text) + added, media_type="application/pdf",
+                          received_at=quick.clock())  # fmt: skip
+        if mark_found := proof.found(quick.hub.keys.proof, "fax", inbound.raw):
+            reading, content = Reading(text="", facts={}), Content(text="", language="und", facts={})
+            assert not proof_room.says_nothing_else(mark_found, inbound, reading, content)
 
 
 def test_a_mark_is_found_in_every_form_that_a_door_keeps() -> None:

@@ -12,6 +12,7 @@ from domain.errors import BadInput, HubError, Never, NotFound, Refused
 from domain.person import Person, Role
 from duty import bulletins as duty
 from hub import peers_in
+from hub.proofs import PEER_KEY
 from intake import pull_stream
 from store import peers
 from store.unit import Unit
@@ -29,7 +30,7 @@ def listed(visit: Visit, problem: HubError | None = None) -> Response:
     """All peers with how they are, and our own key."""
 
     def work(unit: Unit) -> dict[str, Any]:
-        found = peers.listed(unit)
+        found = [one for one in peers.listed(unit) if one.id != PEER_KEY]
         return {
             "peers": [(one, peers.keys_of(unit, one.id, with_revoked=True)) for one in found],
             "items": peers.item_counts(unit),

@@ -1,0 +1,18 @@
+"""The recurring chore that writes what is handed on to peers, with its heartbeat."""
+
+from datetime import timedelta
+
+from hub import hold
+from hub.wiring import Hub
+from workers.timers import Chore
+
+
+def chores(hub: Hub) -> list[Chore]:
+    """None where nothing is handed on. A restored hub leaves its files alone until its hold is released."""
+    onward = hub.peers.onward
+
+    def write() -> None:
+        if onward and not hold.is_restored(hub.settings.data_dir):
+            onward.write()
+
+    return [Chore(name="stream", every=timedelta(seconds=2), run=write)] if onward else []
