@@ -8,7 +8,7 @@ from typing import TypeVar
 from domain.errors import HubError, Refused, Tampered
 from domain.person import Person
 from store import journal
-from store.database import Store
+from store.database import SeenStore, Store
 from store.unit import Unit
 
 T = TypeVar("T")
@@ -21,7 +21,13 @@ def note_refusal(unit: Unit, release_id: str, act: str, *, by: str, at: datetime
 
 
 def attempt(
-    store: Store, work: Callable[[Unit], T], *, act: str, by: Person, at: datetime, release_id: str = ""
+    store: Store | SeenStore,
+    work: Callable[[Unit], T],
+    *,
+    act: str,
+    by: Person,
+    at: datetime,
+    release_id: str = "",
 ) -> "Future[T]":
     """`work` in one transaction; if it is refused, the refusal in a second one, and only then the error.
 

@@ -21,6 +21,7 @@ from domain.errors import BadInput, Conflict, Flaw, IllegalMove, NotFound, Tampe
 from domain.ids import mint
 from domain.person import Person, Role
 from domain.release import MOVES, Draft, Release, State
+from domain.secrecy import must_be_free
 from outbox import ledger, recall
 from store import audience, bulletins, hub, journal, people, releases, reports
 from store.unit import Unit
@@ -78,6 +79,7 @@ def submit(
     """Put `frozen` before the approvers. Raises Conflict when draft, audience or policy moved on meanwhile."""
     _acting(unit, by, DRAFTERS)
     before = _locked(unit, release_id)
+    _must_be_free(unit, before.draft)
     state = MOVES.after(before.state, "submit")
     if (frozen.release_id, frozen.revision) != (before.id, before.revision):
         raise Conflict("the draft has changed since it was frozen", code="release_changed")
@@ -114,6 +116,7 @@ def approve(
     """
     person = _acting(unit, by, (Role.APPROVER,))
     before = _locked(unit, release_id)
+    _must_be_free(unit, before.draft)
     MOVES.after(before.state, "approve")
     policy = policy_for(before.draft, hub.mode(unit), policies)
     votes = releases.votes(unit, release_id, before.digest)
@@ -309,9 +312,18 @@ def _unsubmitted(release: Release) -> Release:
     )  # fmt: skip
 
 
+def _must_be_free(unit: Unit, draft: Draft) -> None:
+    """The report that it was drafted from may have been marked since."""
+    report = reports.get(unit, draft.from_report) if draft.from_report else None
+    must_be_free(report.compartments if report else 0)
+
+
 def _check_origin(unit: Unit, draft: Draft) -> None:
-    if draft.from_report and reports.get(unit, draft.from_report) is None:
-        raise BadInput("no such report", flaws=[Flaw("/from_report", "is no report of this hub")])
+    if draft.from_report:
+        report = reports.get(unit, draft.from_report)
+        if report is None:
+            raise BadInput("no such report", flaws=[Flaw("/from_report", "is no report of this hub")])
+        must_be_free(report.compartments)
     if draft.from_bulletin:
         one = bulletins.get(unit, draft.from_bulletin)
         if (

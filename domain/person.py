@@ -13,7 +13,8 @@ class Role(StrEnum):
     LEADER = "leader"  # 带班领导: takes over any claim, with a reason
     APPROVER = "approver"  # 签发人
     ADMIN = "admin"  # 管理员
-    AUDITOR = "auditor"  # 审计员: reads all, changes nothing
+    AUDITOR = "auditor"  # 审计员: reads all that he has sight of, changes nothing
+    SECURITY = "security"  # 保密员: the only one to see what bears a mark of secrecy; two of them destroy it
     FIELD = "field"  # 现场人员: his own tasks and what he sent; nothing of the desk
 
 

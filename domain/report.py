@@ -185,6 +185,11 @@ class Content:
         return values[0].value if values else ""
 
 
+DESTROYED = Content(
+    text="", language="und", facts={}, findings=("destroyed",)
+)  # its key is gone, with all it sealed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A row of the queue."""
@@ -208,6 +213,7 @@ class Report:
     closed_reason: str = ""
     merged_into: str = ""
     is_aside: bool = False  # in quarantine: abuse, or of a blocked sender
+    compartments: int = 0  # domain.secrecy.Compartment: whoever reads this sees them all
     sender: SenderCheck | None = None  # of a mail; other doors know their senders, or cannot
 
     @property

@@ -13,6 +13,7 @@ from domain.errors import BadInput, Conflict, Flaw, NotAllowed, NotFound
 from domain.ids import mint
 from domain.person import Person, Role
 from domain.report import Report
+from domain.secrecy import must_be_free
 from duty import clocks
 from store import briefs, journal, numbers, reports
 from store.unit import Unit
@@ -30,6 +31,7 @@ def draft(
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     if kind not in kinds_left(briefs.of_report(unit, report_id)):
         raise Conflict("there is one of that kind already, or the final one", code="brief_exists")
     made = Brief(
@@ -185,6 +187,8 @@ def _locked(unit: Unit, brief_id: str, revision: int | None) -> Brief:
         raise NotFound("no such report upwards")
     if revision is not None and revision != found.revision:
         raise Conflict("it has changed since it was shown", code="revision_changed")
+    report = reports.get(unit, found.report)
+    must_be_free(report.compartments if report else 0)
     return found
 
 

@@ -14,7 +14,8 @@ from domain.errors import BadInput, Flaw, NotFound
 from domain.ids import mint
 from domain.person import Person, Role
 from domain.report import Report, State
-from store import clocks, journal, reports, study
+from domain.secrecy import Compartment, must_be_free
+from store import clocks, compartments, journal, reports, study
 from store.clocks import Clock, Stop
 from store.database import Store
 from store.unit import Unit
@@ -144,6 +145,10 @@ def set_times(
         "was": {n: str(getattr(was, n) or "") for n in values},
     }
     journal.append(unit, "report", report_id, "clock_times", by=by.id, at=at, detail=detail)
+    if is_sensitive:
+        compartments.seal(
+            unit, report_id, Compartment.SENSITIVE, by=by.id, at=at, why="sensitive_clock"
+        )  # fmt: skip
     study.ask(unit, report_id, at)
 
 
@@ -222,4 +227,5 @@ def _report(unit: Unit, report_id: str, by: Person) -> Report:
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     return report

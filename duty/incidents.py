@@ -9,7 +9,8 @@ from domain.ids import mint
 from domain.incident import MOVES, Incident, IncidentState
 from domain.person import Person, Role
 from domain.report import Report
-from store import incident_news, incidents, journal, reports, sight
+from domain.secrecy import must_be_free
+from store import incident_news, incidents, journal, reports
 from store.unit import Unit
 
 TITLE = 80  # letters: one line of the queue
@@ -29,7 +30,7 @@ class Corroboration:
 def open_incident(unit: Unit, report_id: str, *, by: Person, at: datetime, title: str = "") -> Incident:
     """A new incident with one report in it; its title is what the officer says, or what the report begins with."""
     (report,) = _held(unit, [report_id], by)
-    if incidents.memberships(unit, report_id, seen_by=None):
+    if incidents.memberships(unit, report_id):
         raise Conflict("the report is of an incident already", code="in_incident")
     new = Incident(id=mint("inc", at), title=_title(title) or _first_words(report), state=IncidentState.OPEN,
                    revision=1, opened_by=by.id, opened_at=at, event_code=report.event_code, area=report.area)  # fmt: skip
@@ -54,7 +55,7 @@ def attach(
     """The report tells of this, too. Into what was merged nothing goes: the other incident is named."""
     (report,) = _held(unit, [report_id], by)
     before = _moved(unit, incident_id, "attach_incident", by, revision)
-    if any(one.incident == before.id for one in incidents.memberships(unit, report.id, seen_by=None)):
+    if any(one.incident == before.id for one in incidents.memberships(unit, report.id)):
         return before  # a double click
     _put(unit, report_id, before.id, by=by, at=at)
     return incidents.change(unit, before, before)
@@ -68,7 +69,7 @@ def attach_to_report(unit: Unit, report_id: str, other_id: str, *, by: Person, a
             "a report is one with itself", code="same_report", flaws=[Flaw("/report", "is this one")]
         )
     for first, second in ((other_id, report_id), (report_id, other_id)):
-        known = incidents.memberships(unit, first, seen_by=by)
+        known = incidents.memberships(unit, first)
         if known:
             return attach(unit, known[0].incident, second, by=by, at=at)
     made = open_incident(unit, other_id, by=by, at=at)
@@ -98,7 +99,7 @@ def merge(
             "it cannot be merged into this one", code="bad_merge", flaws=[Flaw("/into", "is not open")]
         )
     after = replace(before, state=MOVES.after(before.state, "merge_incident"), merged_into=into_id)
-    for one in incidents.members(unit, incident_id, seen_by=None):
+    for one in incidents.members(unit, incident_id):
         if incidents.add(unit, one.report, into_id, by=by.id, at=at, score=one.score, via=incident_id):
             incident_news.tell(unit, into_id, one.report, incident_news.holders(unit, into_id) - {by.id}, at)
     changed = incidents.change(unit, before, after)
@@ -123,7 +124,7 @@ def unmerge(
         raise Conflict("somebody else has just changed this incident", code="incident_changed")
     leaving, via = None, incident_id
     for place in above:
-        brought = [one.report for one in incidents.members(unit, place, seen_by=None, via=via)]
+        brought = [one.report for one in incidents.members(unit, place, via=via)]
         leaving = [name for name in brought if leaving is None or name in leaving]
         for name in leaving:
             incidents.remove(unit, name, place, by=by.id, at=at)
@@ -150,7 +151,7 @@ def split(
         raise BadInput("it cannot be split so", code="bad_split", flaws=[flaw])
     reports.hold(unit, wanted)
     before = _moved(unit, incident_id, "split_incident", by, revision)
-    there = [one.report for one in incidents.members(unit, before.id, seen_by=by)]
+    there = [one.report for one in incidents.members(unit, before.id)]
     if not set(wanted) < set(there):
         raise BadInput("it cannot be split so", code="bad_split", flaws=[flaw])
     report = _seen(unit, wanted[0], by)
@@ -216,7 +217,7 @@ def retitle(
 def seen(unit: Unit, incident_id: str, *, by: Person, at: datetime, revision: int | None = None) -> Incident:
     """He has seen which reports came to it; nothing of the incident changes."""
     del revision  # whatever else has changed meanwhile
-    found = incidents.get(unit, incident_id, seen_by=by)
+    found = incidents.get(unit, incident_id)
     if found is None:
         raise NotFound("no such incident")
     incident_news.seen(unit, incident_id, by.id, at)
@@ -226,14 +227,8 @@ def seen(unit: Unit, incident_id: str, *, by: Person, at: datetime, revision: in
 def merge_of(unit: Unit, report_id: str, into_id: str, *, by: Person, at: datetime) -> Incident:
     """The incident that a report is in is the same as another: merge() from the report's page."""
     _seen(unit, report_id, by)
-    mine = [
-        one.incident for one in incidents.memberships(unit, report_id, seen_by=by) if one.incident != into_id
-    ]
-    found = [
-        one
-        for name in mine
-        if (one := incidents.get(unit, name, seen_by=by)) and one.state is IncidentState.OPEN
-    ]
+    mine = [one.incident for one in incidents.memberships(unit, report_id) if one.incident != into_id]
+    found = [one for name in mine if (one := incidents.get(unit, name)) and one.state is IncidentState.OPEN]
     if not found:
         raise NotFound("the report is of no other incident", code="not_in_incident")
     return merge(unit, found[0].id, into_id, by=by, at=at)
@@ -265,12 +260,12 @@ def corroboration(found: Sequence[Report]) -> Corroboration:
 
 def told(unit: Unit, incident_id: str, *, by: Person | None) -> list[Report]:
     """The reports of an incident that this person may see, in the order of their arrival."""
-    found = (reports.get(unit, one.report) for one in incidents.members(unit, incident_id, seen_by=by))
+    found = (reports.get(unit, one.report) for one in incidents.members(unit, incident_id))
     return [report for report in found if report]
 
 
 def _put(unit: Unit, report_id: str, incident_id: str, *, by: Person, at: datetime) -> None:
-    there = [one.report for one in incidents.members(unit, incident_id, seen_by=None)]
+    there = [one.report for one in incidents.members(unit, incident_id)]
     score = incidents.score_between(unit, report_id, there[:AT_ONCE])
     if incidents.add(unit, report_id, incident_id, by=by.id, at=at, score=score):
         incident_news.tell(
@@ -318,9 +313,10 @@ def _locked_in_order(
 
 def _seen(unit: Unit, report_id: str, by: Person) -> Report:
     by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    report = reports.get(unit, report_id) if sight.sees(unit, by, report_id) else None
+    report = reports.get(unit, report_id)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     return report
 
 
@@ -332,7 +328,7 @@ def _moved(unit: Unit, incident_id: str, action: str, by: Person, revision: int 
 
 def _locked(unit: Unit, incident_id: str, by: Person, revision: int | None) -> Incident:
     by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    found = incidents.get(unit, incident_id, seen_by=by, lock=True)
+    found = incidents.get(unit, incident_id, lock=True)
     if found is None:
         raise NotFound("no such incident")
     if revision is not None and revision != found.revision:

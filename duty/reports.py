@@ -10,7 +10,8 @@ from domain.events import event_types
 from domain.person import Person, Role
 from domain.place import canonical
 from domain.report import MOVES, Report, State
-from store import areas, clocks, journal, people, reports, study
+from domain.secrecy import Compartment, by_event, must_be_free
+from store import areas, clocks, compartments, journal, people, reports, study
 from store.unit import Unit
 
 
@@ -81,8 +82,24 @@ def classify(
     detail = {"event_code": after.event_code, "grade": after.grade, "area": after.area,
               "was": {"event_code": report.event_code, "grade": report.grade, "area": report.area}}  # fmt: skip
     journal.append(unit, "report", report_id, "classify", by=by.id, at=at, detail=detail)
+    if after.event_code:
+        move = compartments.seal if by_event(after.event_code) else compartments.unseal
+        move(unit, report_id, Compartment.SOCIAL, by=by.id, at=at, why="event_type")
     study.ask(unit, report_id, at)  # other rules may set clocks on it now
     return replace(after, revision=report.revision + 1)
+
+
+def flag(
+    unit: Unit, report_id: str, *, by: Person, at: datetime, is_sensitive: bool, reason: str,
+    revision: int | None = None,
+) -> Report:  # fmt: skip
+    """敏感: it exists from now on only for whoever has a grant, or for everybody again; with the reason."""
+    report = _locked(unit, report_id, by, revision)
+    move, wanted = compartments.seal if is_sensitive else compartments.unseal, _reason(reason)
+    if not move(unit, report_id, Compartment.SENSITIVE, by=by.id, at=at, why=wanted):
+        return report
+    after = report.compartments ^ Compartment.SENSITIVE
+    return replace(report, compartments=after)
 
 
 def close(
@@ -144,6 +161,7 @@ def _locked(unit: Unit, report_id: str, by: Person, revision: int | None) -> Rep
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     if revision is not None and revision != report.revision:
         raise Conflict("the report has changed since it was shown", code="report_changed")
     return report

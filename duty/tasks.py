@@ -7,8 +7,9 @@ from domain.errors import BadInput, Flaw, NotAllowed, NotFound
 from domain.ids import mint
 from domain.person import Person, Role
 from domain.report import Report
+from domain.secrecy import must_be_free
 from domain.task import MOVES, STEPS, Task, TaskState
-from store import incidents, journal, people, reports, sight, tasks
+from store import incidents, journal, people, reports, tasks
 from store.unit import Unit
 
 LONGEST_WHAT = 1000  # letters of what is to be done: a page of a telephone
@@ -23,9 +24,9 @@ def give(
 ) -> Task:  # fmt: skip
     """派出: ask somebody in the field to do something about a report. Raises BadInput with flaws."""
     report = _seen(unit, report_id, by)
-    if incident and incidents.get(unit, incident, seen_by=by) is None:
+    if incident and incidents.get(unit, incident) is None:
         raise NotFound("no such incident")
-    if incident and report_id not in {m.report for m in incidents.members(unit, incident, seen_by=by)}:
+    if incident and report_id not in {m.report for m in incidents.members(unit, incident)}:
         raise NotFound("this report is not of the incident", code="not_in_incident")
     told, place = _line(what, LONGEST_WHAT), _line(where, LONGEST_WHERE)
     flaws = [] if told else [Flaw("/what", "is empty")]
@@ -140,9 +141,10 @@ def _note(
 
 def _seen(unit: Unit, report_id: str, by: Person) -> Report:
     by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    report = reports.get(unit, report_id) if sight.sees(unit, by, report_id) else None
+    report = reports.get(unit, report_id)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     return report
 
 

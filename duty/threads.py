@@ -21,7 +21,7 @@ def unlink(unit: Unit, report_id: str, follows_id: str, *, by: Person, at: datet
 
 def _move(unit: Unit, report_id: str, follows_id: str, action: str, by: Person, at: datetime) -> Thread:
     by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    row = threads.get(unit, report_id, follows_id, seen_by=by)
+    row = threads.get(unit, report_id, follows_id)
     if row is None:
         raise NotFound("nothing says that it follows that one", code="no_thread")
     if not threads.move(unit, row, action, by=by.id, at=at):

@@ -80,6 +80,11 @@ class Thumbnails:
         finally:
             self._seats.release()
 
+    def forget(self, sha256: str) -> None:
+        """What was drawn of a file goes with it, its pages too."""
+        for path in self._path(sha256).parent.glob(f"{sha256}*"):
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """End the child."""
         self._pool.close()

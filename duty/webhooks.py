@@ -63,6 +63,9 @@ class Teller:
                     lambda unit: webhooks.settle(unit, mine, "drop", at, status=0, reason="removed")
                 )
             return None
+        if not self.store.read(lambda unit: webhooks.may_hear(unit, mine, at)):
+            self.store.run(lambda unit: webhooks.settle(unit, mine, "drop", at, status=0, reason="no_sight"))
+            return None
         status, reason = self._called(target, mine)
         is_taken = 200 <= status < 300
         self.store.run(lambda unit: _settled(unit, target, mine, status, reason, self.clock()))
@@ -80,12 +83,13 @@ def _promised(unit: Unit, at: datetime) -> int:
     if not entries:
         return 0
     told = [e for e in entries if e.kind == "report" and e.act in EVENTS]
-    listening = webhooks.listening(unit, sorted({e.entity for e in told})) if told else {}
+    listening = webhooks.listening(unit, sorted({e.entity for e in told}), at) if told else {}
     made = 0
     for entry in told:
         for webhook_id, code, since in listening.get(entry.entity, ()):
             if entry.at >= since:
-                made += bool(webhooks.expect(unit, webhook_id, str(entry.seq), _body(entry, code), at))
+                body = _body(entry, code)
+                made += bool(webhooks.expect(unit, webhook_id, str(entry.seq), body, at, about=entry.entity))
     last = entries[-1]
     webhooks.read_to(unit, Cursor(last.xid, last.seq))
     return made

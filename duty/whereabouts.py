@@ -7,6 +7,7 @@ from domain.errors import BadInput, Conflict, Flaw, NotFound
 from domain.person import Person, Role
 from domain.place import canonical
 from domain.report import Report
+from domain.secrecy import must_be_free
 from domain.whereabouts import Kind, Place, radius
 from store import areas, journal, places, reports, study
 from store.unit import Unit
@@ -25,6 +26,7 @@ def choose(
     report = reports.get(unit, report_id, lock=True)
     if report is None:
         raise NotFound("no such report")
+    must_be_free(report.compartments)
     if revision is not None and revision != report.revision:
         raise Conflict("the report has changed since it was shown", code="report_changed")
     place = _named(unit, area) if area else _candidate(unit, report_id, candidate, seen)

@@ -46,6 +46,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_door_full": "Messages that were sent away because too many waited already, by door.",
     "tocsin_spool_frames": "Messages that wait in the spool of this machine.",
     "tocsin_disk_free_bytes": "Free bytes of each place, without what the ballast holds.",
+    "tocsin_quarantined": "Reports that bear a mark of secrecy and wait for the security officer.",
     "tocsin_journal_last_entry": "Number of the newest journal entry.",
     "tocsin_journal_last_root": "Number of the newest signed root.",
     "tocsin_journal_last_root_age_seconds": "Age of the newest signed root.",
@@ -136,6 +137,7 @@ def _of_rows(found: Figures, at: datetime) -> Iterator[Metric]:
     yield _gauge("tocsin_deliveries", found.deliveries, "channel", "state")
     yield _gauge("tocsin_receipts_waiting", {(): found.receipts_waiting})
     yield _gauge("tocsin_shelf_open", {(): found.shelved})
+    yield _gauge("tocsin_quarantined", {(): found.quarantined})
     yield _gauge("tocsin_journal_last_entry", {(): found.journal_entries})
     yield _gauge("tocsin_journal_last_root", {(): found.roots})
     yield _gauge("tocsin_journal_last_root_age_seconds", {(): _age(found.last_root, at)})

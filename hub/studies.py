@@ -11,6 +11,7 @@ from intake import gazetteer, triage
 from intake.atlas import Atlas
 from intake.documents import with_documents
 from intake.same.step import Sameness
+from intake.secrecy import Sorter
 from intake.senders import Raising
 from intake.steps import Kinds, Whereabouts
 from intake.study import Step, Student
@@ -47,6 +48,11 @@ def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting
         Threading(domain=settings.mail_domain),
         Sameness(zone=ZoneInfo(settings.zone)),
     )
+
+
+def sorter(settings: Settings) -> Sorter:
+    """What filing asks before anybody reads: the same rules."""
+    return Sorter(rules=triage.rules(settings.rules_dir))
 
 
 def suggestion(rules: triage.Rules) -> Callable[[Unit, Report], Suggestion]:

@@ -26,6 +26,7 @@ from hub import (
     network,
     peers_in,
     proofs,
+    quarantine,
     refusals,
     senders,
     studies,
@@ -161,7 +162,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
         looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone), on_bug=bug_of("filing"),
-        proof_key=made.proof,
+        proof_key=made.proof, lies_in=studies.sorter(settings),
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
     )  # fmt: skip
     media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
@@ -247,6 +248,7 @@ def _health(
     """The look at everything, which asks neighbours that its room may not know."""
     health = Health(store=store, data_dir=settings.data_dir, clock=clock, room=room, followed=followed)
     health.join(Trouble.WEBHOOK_OFF, departments.are_well(store))
+    health.join(Trouble.SECRET_HELD, quarantine.is_empty(store))
     health.join(Trouble.PEER_SILENT, peers_in.all_answer(store, clock))
     health.join(Trouble.CHANNEL_SILENT, proofs.all_heard(store, settings, clock))
     heard = wiring_chat.hearing(wires, settings, store, clock)

@@ -16,9 +16,22 @@ from intake import reading as readings
 from intake.acknowledge import Acknowledger, Silence
 from intake.normalise import language
 from intake.reading import Locale, Reading
+from intake.secrecy import LiesIn, nowhere
 from outbox.outgoing import CHINA
 from sandbox.pool import Pool
-from store import audience, faxes, inbox, journal, media, numbers, pieces, reports, sender_checks, shelf
+from store import (
+    audience,
+    compartments,
+    faxes,
+    inbox,
+    journal,
+    media,
+    numbers,
+    pieces,
+    reports,
+    sender_checks,
+    shelf,
+)
 from store import blobs as blob_book
 from store.blobs import Blobs
 from store.database import Store
@@ -43,6 +56,7 @@ class Filing:
     return_path: ReturnPath | None = None  # None: no mail of ours can come back
     acknowledger: Acknowledger | None = None  # None: nobody is written to
     proof_key: bytes = b""  # makes the marks of synthetic reports; b"": there are none
+    lies_in: LiesIn = nowhere  # what the words ask for beside their marks
     looks_at_senders: bool = False  # DNS can be asked, after filing, whether a mail is from whom it says
     zone: tzinfo = CHINA  # in which a year of numbered faxes begins
     bell: Callable[[str, str], None] = field(default=lambda _job, _id: None)  # losing a ring loses nothing
@@ -89,24 +103,25 @@ class Filing:
         return self._entered(arrived, found, content, mark)
 
     def _entered(self, arrived: Arrived, found: Reading, content: Content, mark: Mark | None) -> str | None:
-        at = self.clock()
+        at, more = self.clock(), self.lies_in(content)
         if mark is not None and proofs.says_nothing_else(mark, arrived.inbound, found, content):
             self.store.run(lambda unit: proofs.settle(unit, arrived, mark, at))
             return None
-        jobs = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, at))
+        jobs = self.store.run(lambda unit: self._put_in(unit, arrived, found, content, more, at))
         for job, row_id in jobs or ():
             self.bell(job, row_id)
         return None if jobs is None else arrived.report_id
 
     def _put_in(
-        self, unit: Unit, arrived: Arrived, found: Reading, content: Content, at: datetime
+        self, unit: Unit, arrived: Arrived, found: Reading, content: Content, more: int, at: datetime
     ) -> "list[tuple[str, str]] | None":
         """Enter it; its sender is looked at later, for that waits for name servers."""
-        if follow_ups.followed(arrived.inbound):
+        if first := follow_ups.followed(arrived.inbound):
             if follow_ups.join(unit, arrived, content, at):
-                return [("study_report", follow_ups.followed(arrived.inbound))]
+                compartments.seal(unit, first, more, by="system", at=at, why="event_type")
+                return [("study_report", first)]
             content = follow_ups.linked(unit, arrived, content)
-        jobs = _enter(unit, arrived, found, content, self.acknowledger, at, self.zone)
+        jobs = _enter(unit, arrived, found, content, more, self.acknowledger, at, self.zone)
         if jobs is not None and self.looks_at_senders and arrived.inbound.channel == "email":
             sender_checks.open_one(unit, arrived.report_id, at)
         return jobs
@@ -200,6 +215,7 @@ def _enter(
     arrived: Arrived,
     found: Reading,
     content: Content,
+    more: int,
     acknowledger: Acknowledger | None,
     at: datetime,
     zone: tzinfo,
@@ -219,6 +235,7 @@ def _enter(
         parcel = _settle(unit, arrived, found, acknowledger, at)
         return [("deliver", parcel)] if parcel else []
     if here.report:
+        compartments.seal(unit, here.report, more, by="system", at=at, why="event_type")
         return [("fetch_media", medium) for medium in threads.add(unit, arrived, content, here, at)]
     content = threads.whole(unit, arrived, found.piece, content, here) if found.piece else content
     settled = _made_no_report(unit, arrived, content, here, acknowledger, at)
@@ -230,7 +247,7 @@ def _enter(
         content = replace(content, facts={**content.facts, "received_number": (number,)})
     for attachment in content.attachments:
         blob_book.note(unit, attachment.sha256, attachment.size, arrived.inbound.handling, at)
-    report = _report(arrived, found, content, at)
+    report = _report(arrived, found, content, more, at)
     reports.insert(unit, report, inbound_id=arrived.id, by=f"door:{arrived.inbound.channel}", at=at)
     _keep_number(unit, report.id, number)
     if reason := _reason_to_shelve(content.findings):
@@ -330,7 +347,7 @@ def _is_only_a_stop(unit: Unit, arrived: Arrived, text: str, at: datetime) -> bo
     return scope != audience.RESPONSIBLE
 
 
-def _report(arrived: Arrived, found: Reading, content: Content, at: datetime) -> Report:
+def _report(arrived: Arrived, found: Reading, content: Content, more: int, at: datetime) -> Report:
     inbound: Inbound = arrived.inbound
     return Report(
         id=arrived.report_id,
@@ -346,6 +363,7 @@ def _report(arrived: Arrived, found: Reading, content: Content, at: datetime) ->
         event_code=found.event_code if is_code(found.event_code) else "",
         grade=found.grade,
         area=_area(found.area),
+        compartments=more,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from domain.exchange import Line
 from domain.further import STILL_READ, Further
-from domain.report import Arrival, Content, Fact, Inbound, Report
+from domain.report import DESTROYED, Arrival, Content, Fact, Inbound, Report
 from store import blobs as blob_book
 from store import exchanges, follow_ups, inbox, journal, reports
 from store.inbox import Arrived
@@ -35,7 +35,7 @@ def join(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> bool:
             return False  # its first message lies on a shelf: this one is read without it
         inbox.postpone(unit, arrived.id, at + min(WAIT * (1 << min(arrived.tries, 16)), LONGEST_WAIT))
         return True
-    if report.state not in STILL_READ:
+    if report.state not in STILL_READ or report.content is DESTROYED:
         return False
     if not inbox.move(unit, arrived, "file"):
         return True

@@ -9,12 +9,13 @@ from domain.casualties import Casualties
 from domain.harm_words import Harm
 from domain.numerals import Count
 from domain.report import Content, Report
+from domain.secrecy import Compartment, by_event
 from intake.atlas import Atlas
 from intake.documents import with_documents
 from intake.locate import Located, locate
 from intake.study import Rings
 from intake.triage import Rules, Triage, triage
-from store import journal, places, reports, scans, triages
+from store import compartments, journal, places, reports, scans, triages
 from store.database import Store
 from store.unit import Unit
 
@@ -75,6 +76,8 @@ class Kinds:
             studied_at=at,
         )
         triages.put(unit, report.id, kept)
+        if by_event(kept.event_code) and not _has_officer_s(unit, report):
+            compartments.seal(unit, report.id, Compartment.SOCIAL, by=BY, at=at, why="event_type")
         missing = [element for element in seen.missing if element not in known]
         triages.ask(unit, report.id, missing=missing, known=known, version=version, at=at)
         if before is None or (before.event_code, before.grade) != (kept.event_code, kept.grade):
@@ -83,6 +86,13 @@ class Kinds:
             if before or kept.event_code or kept.grade:
                 journal.append(unit, "report", report.id, "suggest", by=BY, at=at, detail=detail)
         return ()
+
+
+def _has_officer_s(unit: Unit, report: Report) -> bool:
+    """Whether an officer has said what it is; then a suggestion moves it nowhere."""
+    return bool(report.event_code) and any(
+        e.act == "classify" for e in journal.entries(unit, "report", report.id)
+    )
 
 
 def whole(store: Store, report: Report) -> Content:

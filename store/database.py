@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from domain.errors import CommitUnknown, HubError, Unavailable
+from domain.secrecy import Eyes
 from store import durable
 from store.engine import WriteLock, open_engine
 from store.unit import Unit
@@ -115,6 +116,10 @@ class Store:
                 return work(Unit(connection, self._vault, self._head_key))
         except sa.exc.OperationalError as error:
             raise Unavailable("the database does not answer") from error
+
+    def seen_by(self, eyes: Eyes) -> "SeenStore":
+        """The store as these eyes see it: what pages and programs are given."""
+        return SeenStore(self, eyes)
 
     def _failed(self, error: Exception) -> Unavailable:
         """Nothing was kept; whether another try may help depends on the disk."""
@@ -247,6 +252,26 @@ class Store:
                 connection.close()
             except sa.exc.SQLAlchemyError:
                 self._writer.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStore:
+    """A store whose every unit has the eyes of whoever asks."""
+
+    whole: Store
+    eyes: Eyes
+
+    def read(self, work: Callable[[Unit], T]) -> T:
+        """Like Store.read()."""
+        return self.whole.read(lambda unit: work(unit.seen_by(self.eyes)))
+
+    def run(self, work: Callable[[Unit], T]) -> T:
+        """Like Store.run()."""
+        return self.submit(work).result()
+
+    def submit(self, work: Callable[[Unit], T]) -> "Future[T]":
+        """Like Store.submit()."""
+        return self.whole.submit(lambda unit: work(unit.seen_by(self.eyes)))
 
 
 def _running() -> "Future[Any]":

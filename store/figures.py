@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import exchanges, processes, providers, sender_checks, sessions, stream
+from domain.secrecy import NOBODY
+from store import exchanges, processes, providers, purges, sender_checks, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -49,6 +50,7 @@ class Figures:
     receipts_waiting: int
     shelved: int
     journal_entries: int
+    quarantined: int  # bear a mark, wait for the security officer
     roots: int
     last_root: datetime | None
     asked_again: int = 0  # elements that reporters had told before
@@ -89,8 +91,8 @@ def figures(unit: Unit) -> Figures:
     """The counts of one moment."""
     r, s = t.receipt.c, t.shelf.c
     return Figures(
-        reports=_by_state(unit, t.report_row),
-        senders=sender_checks.counts(unit),
+        reports=_by_state(unit.seen_by(NOBODY), t.report_row),
+        senders=sender_checks.counts(unit.seen_by(NOBODY)),
         releases=_by_state(unit, t.release_row),
         dispatches=_by_channel(
             unit, sa.select(t.dispatch.c.channel, t.dispatch.c.state, sa.func.count().label("n"))
@@ -106,6 +108,7 @@ def figures(unit: Unit) -> Figures:
         receipts_waiting=unit.scalar(sa.select(sa.func.count()).where(r.applied_at.is_(None))),
         shelved=unit.scalar(sa.select(sa.func.count()).where(s.settled_at.is_(None))),
         journal_entries=unit.scalar(sa.select(sa.func.max(t.journal.c.seq))) or 0,
+        quarantined=purges.held(unit),
         roots=unit.scalar(sa.select(sa.func.max(t.root.c.n))) or 0,
         last_root=unit.scalar(sa.select(t.root.c.at).order_by(t.root.c.n.desc()).limit(1)),
         asked_again=exchanges.again(unit),

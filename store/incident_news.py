@@ -6,7 +6,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from domain.person import Person
-from store import sight
 from store import tables as t
 from store.tables_field import incident_news
 from store.tables_incidents import incident, report_incident
@@ -37,9 +36,7 @@ def unseen(unit: Unit, person: Person) -> dict[str, int]:
     query = sa.select(n.incident, sa.func.count().label("n")).where(
         n.person == person.id, n.seen_at.is_(None)
     )
-    query = (
-        query.where(sight.may_see(person, n.report)).group_by(n.incident).order_by(sa.func.max(n.at).desc())
-    )
+    query = query.group_by(n.incident).order_by(sa.func.max(n.at).desc())
     return {row.incident: row.n for row in unit.rows(query)}
 
 

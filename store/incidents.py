@@ -1,4 +1,4 @@
-"""Incidents with their reports, and what is proposed to be one. Every query is narrowed by who looks."""
+"""Incidents with their reports, and what is proposed to be one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +10,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.errors import Conflict, NotFound
 from domain.incident import Incident, IncidentState, Membership
-from domain.person import Person
-from store import sight
 from store import tables as t
 from store.tables_incidents import incident, likeness, report_incident
 from store.unit import Unit
@@ -45,7 +43,7 @@ def propose(
         unit.execute(insert.values(values).on_conflict_do_nothing())
 
 
-def candidates(unit: Unit, report: str, *, seen_by: Person | None, limit: int = TOP) -> list[Candidate]:
+def candidates(unit: Unit, report: str, *, limit: int = TOP) -> list[Candidate]:
     """The best of either direction, one an incident, without those of incidents that the report is in."""
     k, r, m = likeness.c, t.report_row.c, report_incident.c
     pairs = sa.union_all(
@@ -59,11 +57,10 @@ def candidates(unit: Unit, report: str, *, seen_by: Person | None, limit: int = 
         sa.select(pairs, r.code, m.incident)
         .join(t.report_row, r.id == pairs.c.other)
         .outerjoin(report_incident, is_in)
-        .where(sight.of_reports(seen_by))
         .order_by(pairs.c.score.desc(), pairs.c.other)
     )
     rows = unit.rows(query)
-    mine = {one.incident for one in memberships(unit, report, seen_by=None)}
+    mine = {one.incident for one in memberships(unit, report)}
     refused = {row.other for row in rows if row.refused_at}
     best: dict[str, Candidate] = {}
     for row in rows:
@@ -104,9 +101,9 @@ def insert(unit: Unit, new: Incident) -> None:
     })  # fmt: skip
 
 
-def get(unit: Unit, incident_id: str, *, seen_by: Person | None, lock: bool = False) -> Incident | None:
+def get(unit: Unit, incident_id: str, *, lock: bool = False) -> Incident | None:
     """One incident; None also when whoever looks may see none of its reports."""
-    query = sa.select(incident).where(incident.c.id == incident_id, _is_seen(seen_by))
+    query = sa.select(incident).where(incident.c.id == incident_id)
     row = unit.row(unit.locked(query) if lock else query)
     return _opened(unit, [row])[0] if row else None
 
@@ -128,15 +125,12 @@ def page(
     unit: Unit,
     states: Sequence[str],
     *,
-    seen_by: Person | None,
     limit: int,
     before: tuple[datetime, str] | None = None,
 ) -> list[Incident]:
     """Newest first, at most `limit`, older than `before` = (opened_at, id)."""
     i = incident.c
-    query = (
-        sa.select(incident).where(_is_seen(seen_by)).order_by(i.opened_at.desc(), i.id.desc()).limit(limit)
-    )
+    query = sa.select(incident).order_by(i.opened_at.desc(), i.id.desc()).limit(limit)
     if states:
         query = query.where(i.state.in_(states))
     if before:
@@ -179,15 +173,13 @@ def remove(unit: Unit, report: str, incident_id: str, *, by: str, at: datetime) 
     return unit.execute(m.update().where(*is_in).values(removed_by=by, removed_at=at)).rowcount == 1
 
 
-def members(
-    unit: Unit, incident_id: str, *, seen_by: Person | None, via: str | None = None
-) -> list[Membership]:
+def members(unit: Unit, incident_id: str, *, via: str | None = None) -> list[Membership]:
     """The reports of an incident in the order of their arrival; with `via`, those that a merge brought."""
     m, r = report_incident.c, t.report_row.c
     query = (
         sa.select(report_incident)
         .join(t.report_row, r.id == m.report)
-        .where(m.incident == incident_id, m.removed_at.is_(None), sight.of_reports(seen_by))
+        .where(m.incident == incident_id, m.removed_at.is_(None))
         .order_by(r.received_at, r.id)
     )
     if via is not None:
@@ -195,51 +187,49 @@ def members(
     return [_membership(row) for row in unit.rows(query)]
 
 
-def memberships(unit: Unit, report: str, *, seen_by: Person | None) -> list[Membership]:
+def memberships(unit: Unit, report: str) -> list[Membership]:
     """The incidents that a report is in now; not those that were merged into others, which have it too."""
     m = report_incident.c
     query = (
         sa.select(report_incident)
         .join(incident, incident.c.id == m.incident)
         .where(m.report == report, m.removed_at.is_(None), incident.c.state != IncidentState.MERGED.value)
-        .where(sight.may_see(seen_by, m.report))
         .order_by(m.added_at, m.incident)
     )
     return [_membership(row) for row in unit.rows(query)]
 
 
-def of_reports(unit: Unit, reports: Sequence[str], *, seen_by: Person | None) -> dict[str, str]:
+def of_reports(unit: Unit, reports: Sequence[str]) -> dict[str, str]:
     """report -> its first incident, for those that are in one."""
     m = report_incident.c
     query = (
         sa.select(m.report, m.incident)
         .join(incident, incident.c.id == m.incident)
         .where(m.report.in_(reports), m.removed_at.is_(None), incident.c.state != IncidentState.MERGED.value)
-        .where(sight.may_see(seen_by, m.report))
         .order_by(m.added_at.desc())
     )
     return {row.report: row.incident for row in unit.rows(query)} if reports else {}
 
 
-def sizes(unit: Unit, incidents: Sequence[str], *, seen_by: Person | None) -> dict[str, int]:
+def sizes(unit: Unit, incidents: Sequence[str]) -> dict[str, int]:
     """incident -> how many reports it has, as far as whoever looks may see."""
     m = report_incident.c
     query = sa.select(m.incident, sa.func.count().label("n")).where(
-        m.incident.in_(incidents), m.removed_at.is_(None), sight.may_see(seen_by, m.report)
+        m.incident.in_(incidents), m.removed_at.is_(None)
     )
     return {row.incident: row.n for row in unit.rows(query.group_by(m.incident))} if incidents else {}
 
 
 def root_of(unit: Unit, incident_id: str) -> str:
     """The incident that this one is part of after all merges. Raises NotFound for an unknown one."""
-    i = incident.c
+    i, seen = incident.c, ""
     for _ in range(STEPS):
         row = unit.row(sa.select(i.id, i.merged_into).where(i.id == incident_id))
-        if row is None:
+        if row is None and not seen:
             raise NotFound("no such incident")
-        if row.merged_into is None:
-            return str(row.id)
-        incident_id = row.merged_into
+        if row is None or row.merged_into is None:  # as far as whoever looks may see
+            return str(row.id if row else seen)
+        seen, incident_id = row.id, row.merged_into
     raise NotFound("no such incident", code="merged_in_a_circle")
 
 
@@ -265,17 +255,6 @@ def brought(unit: Unit, place: str, reports: Sequence[str], *, but: str) -> dict
         .order_by(m.incident.desc())
     )
     return {row.report: row.incident for row in unit.rows(query)} if reports else {}
-
-
-def _is_seen(seen_by: Person | None) -> sa.ColumnElement[bool]:
-    """An incident is seen by whoever sees a report of it; the hub itself sees all."""
-    if seen_by is None:
-        return sa.true()
-    m = report_incident.c
-    has_any = sa.exists().where(m.incident == incident.c.id)
-    return sa.or_(
-        sa.not_(has_any), sa.exists().where(m.incident == incident.c.id, sight.may_see(seen_by, m.report))
-    )
 
 
 def _candidate(row: sa.Row[Any], place: str) -> Candidate:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from domain.secrecy import HUB
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -23,7 +24,7 @@ def ordinal(unit: Unit, release_id: str, created_at: datetime, *, since: datetim
     place = sa.tuple_(sa.literal(created_at, Instant()), sa.literal(release_id))
     earlier = sa.tuple_(r.created_at, r.id) < place
     query = sa.select(sa.func.count()).select_from(t.release_row).where(r.created_at >= since, earlier)
-    return 1 + int(unit.scalar(query) or 0)
+    return 1 + int(unit.seen_by(HUB).scalar(query) or 0)  # the same number, whoever counts
 
 
 def take(unit: Unit, what: str, year: int) -> int:

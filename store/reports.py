@@ -10,16 +10,20 @@ import sqlalchemy as sa
 
 from domain.errors import Conflict, NotFound
 from domain.handling import Handling
-from domain.report import Attachment, Content, Fact, Report, State
+from domain.report import DESTROYED, Attachment, Content, Fact, Report, State
+from domain.secrecy import Compartment
 from domain.sender import NOT_CHECKED, SenderCheck, Verdict
 from domain.skeleton import skeleton
-from store import scans, study
+from store import compartments, scans, study
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
 from store.vault import Key
 
 COUNTED = 10_000  # of each state; an officer reads "9,999 and more" as he would read the number
+MARKED: sa.ColumnElement[int] = sa.literal_column(
+    str(int(Compartment.MARKED))
+)  # the highest bit: no queue holds it
 SEARCHED = 500  # reports opened at once while words are looked for
 
 
@@ -37,6 +41,7 @@ class Filter:
     until: datetime | None = None
     text: str = ""
     is_aside: bool | None = False  # in quarantine; None: whether it is or not
+    is_marked: bool = False  # the security officer's shelf; a queue holds none of it
 
 
 def insert(unit: Unit, report: Report, *, inbound_id: str, by: str, at: datetime) -> bool:
@@ -64,6 +69,8 @@ def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: 
             "event_code": report.event_code,
             "grade": report.grade,
             "area": report.area,
+            "compartments": report.compartments
+            | compartments.at_birth(report.content, report.handling, report.event_code),
         }
         for report, inbound_id in made
     ]
@@ -96,6 +103,7 @@ def add_version(unit: Unit, report_id: str, n: int, content: Content, *, by: str
     unit.execute(
         t.report_version.insert(), {"report": report_id, "n": n, "content": sealed, "by": by, "at": at}
     )
+    compartments.seal(unit, report_id, compartments.of_words(content), by="system", at=at, why="mark")
     study.ask(unit, report_id, at)
 
 
@@ -123,6 +131,11 @@ def hold(unit: Unit, report_ids: Sequence[str]) -> None:
     """Let nobody else change these until the end of the transaction, locked in the order of their ids."""
     query = sa.select(t.report_row.c.id).where(t.report_row.c.id.in_(list(report_ids)))
     unit.rows(unit.locked(query.order_by(t.report_row.c.id)))
+
+
+def is_there(unit: Unit, report_id: str) -> bool:
+    """Whether there is such a report, for whoever looks."""
+    return unit.scalar(sa.select(t.report_row.c.id).where(t.report_row.c.id == report_id)) is not None
 
 
 def page(
@@ -210,7 +223,10 @@ def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
     of_holder = r.claimed_by == holder if holder else sa.true()
     each = [
         sa.select(sa.literal(state.value).label("state"), sa.func.count().label("n")).select_from(
-            sa.select(r.id).where(r.state == state.value, of_holder).limit(COUNTED).subquery()
+            sa.select(r.id)
+            .where(r.state == state.value, of_holder, r.compartments < MARKED)
+            .limit(COUNTED)
+            .subquery()
         )
         for state in State
     ]
@@ -222,14 +238,19 @@ def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
 def count_aside(unit: Unit) -> int:
     """How many lie in quarantine, counted up to COUNTED."""
     r = t.report_row.c
-    some = sa.select(r.id).where(r.aside.is_(sa.true())).limit(COUNTED).subquery()
+    some = sa.select(r.id).where(r.aside.is_(sa.true()), r.compartments < MARKED).limit(COUNTED).subquery()
     return int(unit.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
 
 
 def _aside_by_state(of_holder: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Beside the counts, and not in them: those are walks of an index that does not know who is in quarantine."""
     r = t.report_row.c
-    some = sa.select(r.state).where(r.aside.is_(sa.true()), of_holder).limit(COUNTED).subquery()
+    some = (
+        sa.select(r.state)
+        .where(r.aside.is_(sa.true()), of_holder, r.compartments < MARKED)
+        .limit(COUNTED)
+        .subquery()
+    )
     return sa.select(some.c.state, sa.func.count().label("n")).group_by(some.c.state)
 
 
@@ -238,7 +259,9 @@ def claimed(unit: Unit, holder: str = "") -> list[Report]:
     r = t.report_row.c
     query = sa.select(t.report_row).where(r.state.in_((State.CLAIMED.value, State.VERIFIED.value)))
     query = query.where(
-        r.claimed_by == holder if holder else r.claimed_by.is_not(None), r.aside.is_(sa.false())
+        r.claimed_by == holder if holder else r.claimed_by.is_not(None),
+        r.aside.is_(sa.false()),
+        r.compartments < MARKED,
     )
     return _opened(unit, unit.rows(query.order_by(r.claimed_at, r.id)))
 
@@ -265,7 +288,7 @@ def _place(received_at: datetime, report_id: str) -> tuple[sa.ColumnElement[Any]
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     r = t.report_row.c
-    conditions: list[sa.ColumnElement[bool]] = []
+    conditions = [r.compartments >= MARKED if wanted.is_marked else r.compartments < MARKED]
     if wanted.states:
         conditions.append(r.state.in_(wanted.states))
     if wanted.area_prefix:
@@ -312,8 +335,8 @@ def _opened(unit: Unit, rows: Sequence[sa.Row[Any]]) -> list[Report]:
     latest = {row.report: row for row in unit.rows(query)}
     if len(latest) < len(set(ids)):
         raise NotFound("a report without a version")
-    keys = unit.vault.keys(unit.connection, ids)
-    return [_report(row, latest[row.id], keys[row.id]) for row in rows]
+    keys = unit.vault.left(unit.connection, ids)
+    return [_report(row, latest[row.id], keys.get(row.id)) for row in rows]
 
 
 def _sealed(key: Key, content: Content) -> bytes:
@@ -326,8 +349,8 @@ def _name_blobs(unit: Unit, report_id: str, content: Content, at: datetime) -> N
     scans.expect(unit, report_id, content.attachments, at)
 
 
-def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:
-    content = _content(json.loads(key.open("report_version.content", latest.content)))
+def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key | None) -> Report:
+    content = _content(json.loads(key.open("report_version.content", latest.content))) if key else DESTROYED
     return Report(
         id=row.id,
         code=row.code,
@@ -348,6 +371,7 @@ def _report(row: sa.Row[Any], latest: sa.Row[Any], key: Key) -> Report:
         closed_reason=row.closed_reason,
         merged_into=row.merged_into or "",
         is_aside=row.aside,
+        compartments=row.compartments,
         sender=_sender(latest) if row.channel == "email" else None,
     )
 

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from domain.ids import mint
 from domain.report import SCANS, Attachment, ScanState
+from domain.secrecy import Compartment, mark_in
+from store import compartments
 from store.tables_files import scan
 from store.unit import Unit
 
@@ -76,14 +78,18 @@ def move(
     at: datetime,
 ) -> bool:
     """Compare-and-set from pending; False if another worker was first. Raises NotFound when the key is destroyed."""
-    sealed = None
+    sealed, plain = None, b""
     if found is not None:
         plain = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         sealed = unit.vault.key(unit.connection, mine.report).seal(_PLACE, plain)
     after = SCANS.after(mine.state, action).value
     values = {"state": after, "reason": reason, "found": sealed, "changed_at": at}
     is_mine = (scan.c.id == mine.id, scan.c.state == mine.state.value)
-    return unit.execute(scan.update().where(*is_mine).values(values)).rowcount == 1
+    if unit.execute(scan.update().where(*is_mine).values(values)).rowcount != 1:
+        return False
+    if found is not None and mark_in(plain.decode("utf-8", "replace")):  # at once, with the words that say so
+        compartments.seal(unit, mine.report, Compartment.MARKED, by="system", at=at, why="mark_in_file")
+    return True
 
 
 def again(unit: Unit, scan_id: str, at: datetime) -> str:

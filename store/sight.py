@@ -1,28 +1,124 @@
-"""Who may see which reports: the one condition that every query over what reports have in common goes through."""
+"""Who may see which rows: every query of an officer's or a program's unit is narrowed here, whoever wrote it.
+
+A row that names a report lies in the compartments of that report; an incident in those of all its reports. Foreign keys
+say which columns name one; what has none stands in `_BESIDE`, and a test finds what was forgotten.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
-from domain.person import Person
+from domain.secrecy import Eyes
 from store import tables as t
-from store import tasks
-from store.unit import Unit
+from store.tables_incidents import incident, report_incident
+
+_BESIDE = {  # columns that name a report, or anything, without a foreign key
+    "bulletin": (("report", "report"),),
+    "dispatch": (("about", "report"),),
+    "follow_up": (("report", "report"), ("linked", "report")),
+    "inbound": (("report", "report"), ("id", "inbound")),
+    "journal": (("entity", "any"),),
+    "ring": (("report", "report"),),
+    "shelf": (("origin", "any"),),
+    "slip": (("report", "report"),),
+    "upload": (("report", "report"),),
+    "webhook_call": (("about", "report"),),
+}
+_OTHERWISE = {"merged_into", "from_report"}  # these name one and say little of it; see _of_release
 
 
-def of_reports(seen_by: Person | None) -> sa.ColumnElement[bool]:
-    """What a query over `t.report_row` is narrowed by; None: the hub itself, which sees all."""
-    if seen_by is not None and not seen_by.is_of_the_desk:
-        return tasks.reports_of(seen_by.id)
-    return sa.true()  # every report is of one compartment until there are grants
+def narrowed(statement: Any, eyes: Eyes) -> Any:
+    """`statement` as these eyes see it; one that writes is left as it is: its author has read before."""
+    if eyes.are_the_hub_s or not isinstance(statement, sa.SelectBase):
+        return statement
+    return visitors.cloned_traverse(statement, {}, {"select": lambda select: _narrow(select, eyes)})
 
 
-def may_see(seen_by: Person | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """The same for a column that names a report."""
-    if seen_by is None:
-        return sa.true()
-    return sa.exists().where(t.report_row.c.id == column, of_reports(seen_by))
+def columns_of(table: sa.Table) -> tuple[tuple[str, str], ...]:
+    """(column, what it names: report, incident, inbound, brief or any) of a table."""
+    return _columns(table)
 
 
-def sees(unit: Unit, seen_by: Person | None, report: str) -> bool:
-    """Whether this person may know of this report."""
-    r = t.report_row.c
-    return unit.scalar(sa.select(r.id).where(r.id == report, of_reports(seen_by))) is not None
+@cache
+def _columns(table: sa.Table) -> tuple[tuple[str, str], ...]:
+    found = [
+        (column.name, key.column.table.name)
+        for column in table.columns
+        for key in column.foreign_keys
+        if key.column.table.name in ("report", "incident", "inbound") and column.name not in _OTHERWISE
+    ]
+    return (*found, *_BESIDE.get(table.name, ()))
+
+
+def _narrow(select: Any, eyes: Eyes) -> None:
+    conditions = [c for table in _tables(select.get_final_froms()) for c in _seen(table, eyes)]
+    if conditions:
+        sa.Select.where.non_generative(select, *conditions)  # type: ignore[attr-defined]
+
+
+def _tables(froms: Iterable[Any]) -> Iterator[Any]:
+    """The tables, and their aliases, that a SELECT reads itself."""
+    for one in froms:
+        if isinstance(one, sa.Join):
+            yield from _tables((one.left, one.right))
+        elif isinstance(one, sa.Table) or (isinstance(one, sa.Alias) and isinstance(one.element, sa.Table)):
+            yield one
+
+
+def _seen(table: Any, eyes: Eyes) -> Iterator[sa.ColumnElement[bool]]:
+    """What a row of `table` must fulfil; a row that an outer join did not find fulfils it."""
+    of = table.element if isinstance(table, sa.Alias) else table
+    if of is t.report_row:
+        yield sa.or_(table.c.compartments.in_(eyes.sights), table.c.id.is_(None))
+        return
+    if of is incident:
+        yield sa.not_(_hidden_incident(table.c.id, eyes))
+    if of is t.release_row:
+        yield sa.or_(table.c.approved_at.is_not(None), sa.not_(_hidden(table.c.from_report, eyes)))
+    for name, names in _columns(of):
+        yield from (sa.not_(condition) for condition in _hides(table.c[name], names, eyes))
+
+
+def _hides(column: sa.ColumnElement[Any], names: str, eyes: Eyes) -> Iterator[sa.ColumnElement[bool]]:
+    if names in ("report", "any"):
+        yield _hidden(column, eyes)
+    if names in ("incident", "any"):
+        yield _hidden_incident(column, eyes)
+    if names in ("inbound", "any"):
+        yield _hidden(column, eyes, by="inbound")
+        yield from (_hidden_by(column, table, "inbound", "report", eyes) for table in (t.piece, t.follow_up))
+    if names == "any":
+        yield _hidden_by(column, t.brief, "id", "report", eyes)
+        yield _hidden_by(column, t.release_row, "id", "from_report", eyes)
+
+
+def _hidden(column: sa.ColumnElement[Any], eyes: Eyes, *, by: str = "id") -> sa.ColumnElement[bool]:
+    """Whether it names a report that these eyes do not see; asked of those few, which have an index of their own."""
+    r = t.report_row.alias()
+    return sa.exists().where(r.c[by] == column, *_is_hidden(r, eyes)).correlate_except(r)
+
+
+def _hidden_incident(column: sa.ColumnElement[Any], eyes: Eyes) -> sa.ColumnElement[bool]:
+    r, m = t.report_row.alias(), report_incident.alias()
+    is_in = (m.c.incident == column, m.c.removed_at.is_(None), r.c.id == m.c.report)
+    return sa.exists().where(*is_in, *_is_hidden(r, eyes)).correlate_except(r, m)
+
+
+def _hidden_by(
+    column: sa.ColumnElement[Any], table: sa.Table, named: str, report: str, eyes: Eyes
+) -> sa.ColumnElement[bool]:
+    """Whether it names a row of `table` that belongs to a report which these eyes do not see."""
+    r, beside = t.report_row.alias(), table.alias()
+    is_open = [beside.c.approved_at.is_(None)] if table is t.release_row else []
+    is_it = (beside.c[named] == column, beside.c[report] == r.c.id, *is_open)
+    return sa.exists().where(*is_it, *_is_hidden(r, eyes)).correlate_except(r, beside)
+
+
+def _is_hidden(reports: Any, eyes: Eyes) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    is_somewhere = reports.c.compartments > sa.literal_column(
+        "0"
+    )  # a bound 0 would not find the partial index
+    return is_somewhere, reports.c.compartments.not_in(eyes.sights)

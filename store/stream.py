@@ -1,11 +1,19 @@
 """The journal in an order that never skips a committed row (finding 20, R33)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from domain.secrecy import EVERY, HUB, Compartment, Eyes
 from store import tables as t
 from store.unit import Unit
+
+
+class Numbered(NamedTuple):
+    """An entry by its number alone."""
+
+    seq: int
 
 
 class Cursor(NamedTuple):
@@ -35,8 +43,25 @@ def head(unit: Unit) -> Cursor:
     """The place after which everything is still to come."""
     j = t.journal.c
     query = sa.select(j.xid, j.seq).order_by(j.xid.desc(), j.seq.desc()).limit(1)
-    row = unit.row(_settled(unit, query))
+    row = unit.seen_by(HUB).row(_settled(unit, query))  # a place, not an entry
     return Cursor(row.xid, row.seq) if row else Cursor()
+
+
+def lying_in(unit: Unit, rows: Sequence[Any]) -> dict[int, int]:
+    """seq -> the compartments of what each entry is about, of those that lie in any now."""
+    r, j = t.report_row.c, t.journal.c
+    is_any = sa.select(r.id).where(r.compartments > sa.literal_column("0")).limit(1)
+    numbers = [row.seq for row in rows]
+    if not numbers or unit.scalar(is_any) is None:
+        return {}
+    found: dict[int, int] = {}
+    for one in Compartment:
+        all_but_this = unit.seen_by(Eyes(granted=EVERY & ~one))
+        seen = {row.seq for row in all_but_this.rows(sa.select(j.seq).where(j.seq.in_(numbers)))}
+        for number in numbers:
+            if number not in seen:
+                found[number] = found.get(number, 0) | one
+    return found
 
 
 def distance(unit: Unit, cursor: Cursor, most: int) -> int:

@@ -5,7 +5,7 @@ from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
 from domain import brief as briefs
 from domain import clock as clocks
-from domain import further, parcel, release, report
+from domain import further, parcel, release, report, secrecy
 from domain import incident as incidents
 from domain import task as tasks
 from domain.handling import Handling, Mode
@@ -26,19 +26,20 @@ from store.tables_media import media
 from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_places import landmark, report_place, report_question, report_triage
+from store.tables_secrecy import purge, sight_grant
 from store.tables_study import study
 from store.tables_trust import MACHINES as TRUST_MACHINES
 from store.tables_trust import known_address, known_reporter, sender_block, verdict
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
+from store.tables_webhooks import webhook
 
-__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange",
-           "fax", "field_item", "field_task", "follow_up", "incident", "incident_news",
-           "known_address", "known_reporter", "landmark", "likeness",
-           "login_failure", "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece",
-           "poll", "process", "proof", "provider", "report_incident", "report_place", "report_question",
-           "report_timing", "report_triage", "ring", "scan", "sender_block", "sender_check", "session",
-           "shift", "silence", "sketch", "sketch_key", "slip", "study", "thread", "upload", "verdict",
-           "year_number"]  # fmt: skip
+__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange", "fax",
+           "field_item", "field_task", "follow_up", "incident", "incident_news", "known_address",
+           "known_reporter", "landmark", "likeness", "login_failure", "login_link", "look_up", "mail_seal",
+           "media", "operation", "person", "piece", "poll", "process", "proof", "provider", "purge",
+           "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",
+           "scan", "sender_block", "sender_check", "session", "shift", "sight_grant", "silence", "sketch",
+           "sketch_key", "slip", "study", "thread", "upload", "verdict", "webhook", "year_number"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -153,8 +154,11 @@ report_row = Table(
     Column("closed_reason", sa.String(500), nullable=False, server_default=""),
     Column("merged_into", ForeignKey("report.id")),
     Column("aside", sa.Boolean, nullable=False, server_default=sa.false()),  # in quarantine: see store/verdicts
-    Index("ix_report_queue", "state", "received_at", "id"),
-    Index("ix_report_holder", "claimed_by", "state", "received_at", "id",
+    Column("compartments", sa.SmallInteger, nullable=False, server_default="0"),  # domain.secrecy.Compartment
+    Index("ix_report_queue", "state", "received_at", "id", "compartments"),  # with all that counting needs
+    Index("ix_report_hidden", "id", "compartments", postgresql_where=sa.text("compartments > 0"),
+          sqlite_where=sa.text("compartments > 0")),
+    Index("ix_report_holder", "claimed_by", "state", "received_at", "id", "compartments",
           postgresql_where=sa.text("claimed_by IS NOT NULL"), sqlite_where=sa.text("claimed_by IS NOT NULL")),
     Index("ix_report_organisation", "organisation", "received_at", "id"),
     Index("ix_report_newest", "received_at", "id"),
@@ -487,4 +491,5 @@ MACHINES = {
     "clock": clocks.CLOCKS,
     "brief": briefs.BRIEFS,
     "field_task": tasks.MOVES,
+    "purge": secrecy.PURGES,
 }

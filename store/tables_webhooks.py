@@ -31,6 +31,7 @@ webhook_call = Table(
     Column("id", sa.String(40), primary_key=True),
     Column("webhook", ForeignKey("webhook.id"), nullable=False),
     Column("entry", sa.String(40), nullable=False),  # of the journal: seq, or a name for a trial; no event twice
+    Column("about", sa.String(40), nullable=False, server_default=""),  # the report that it tells of
     Column("body", sa.LargeBinary, nullable=False),  # ids and states, nothing that a reporter wrote
     Column("state", sa.String(10), nullable=False),
     Column("tries", sa.Integer, nullable=False, server_default="0"),

@@ -65,11 +65,11 @@ def of_reports(unit: Unit, reports: Sequence[str]) -> list[Task]:
     return _opened(unit, unit.rows(query.limit(SHOWN))) if reports else []
 
 
-def open_ones(unit: Unit, *, sees: sa.ColumnElement[bool]) -> list[Task]:
-    """Those that are not over, the first due first; `sees` narrows over `t.report_row`."""
+def open_ones(unit: Unit) -> list[Task]:
+    """Those that are not over, the first due first."""
     f = field_task.c
     query = sa.select(field_task).join(t.report_row, t.report_row.c.id == f.report)
-    query = query.where(f.state.in_([s.value for s in OPEN]), sees).order_by(f.due_at, f.id)
+    query = query.where(f.state.in_([s.value for s in OPEN])).order_by(f.due_at, f.id)
     return _opened(unit, unit.rows(query.limit(SHOWN)))
 
 
@@ -143,13 +143,13 @@ def counts(unit: Unit, tasks: Sequence[str]) -> dict[str, int]:
     return {row.task: row.n for row in unit.rows(query)} if tasks else {}
 
 
-def reports_of(person: str) -> sa.ColumnElement[bool]:
-    """What a query over `t.report_row` is narrowed by for somebody in the field: his tasks' reports and his own."""
+def sees(unit: Unit, person: str, report: str) -> bool:
+    """Whether somebody in the field has to do with a report: by a task, or because he sent it."""
     r = t.report_row.c
     given = sa.exists().where(field_task.c.report == r.id, field_task.c.person == person)
     named = sa.and_(t.inbound.c.id == field_item.c.inbound, t.inbound.c.report == r.id)
     own = sa.exists().where(named, field_item.c.person == person)
-    return sa.or_(given, own)
+    return unit.scalar(sa.select(r.id).where(r.id == report, sa.or_(given, own))) is not None
 
 
 def _sealed(key: Key, task: Task) -> bytes:

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from domain.incident import THREADS, Sign, Thread, ThreadState
-from domain.person import Person
 from domain.report import Report
-from store import exchanges, sight
+from store import exchanges
 from store import tables as t
 from store.tables_incidents import thread
 from store.unit import Unit
@@ -24,28 +23,26 @@ def enter(unit: Unit, row: Thread) -> bool:
     })  # fmt: skip
 
 
-def get(unit: Unit, report: str, follows: str, *, seen_by: Person | None) -> Thread | None:
+def get(unit: Unit, report: str, follows: str) -> Thread | None:
     """One of them; None also when whoever looks may not see both."""
     h = thread.c
-    both = (sight.may_see(seen_by, h.report), sight.may_see(seen_by, h.follows))
-    row = unit.row(unit.locked(sa.select(thread).where(h.report == report, h.follows == follows, *both)))
+    row = unit.row(unit.locked(sa.select(thread).where(h.report == report, h.follows == follows)))
     return _thread(row) if row else None
 
 
-def of(unit: Unit, report: str, *, seen_by: Person | None) -> list[Thread]:
+def of(unit: Unit, report: str) -> list[Thread]:
     """Every thread that a report is an end of, the oldest first."""
     h = thread.c
-    both = (sight.may_see(seen_by, h.report), sight.may_see(seen_by, h.follows))
-    query = sa.select(thread).where(sa.or_(h.report == report, h.follows == report), *both)
+    query = sa.select(thread).where(sa.or_(h.report == report, h.follows == report))
     return [_thread(row) for row in unit.rows(query.order_by(h.at, h.report))]
 
 
-def counts(unit: Unit, reports: Sequence[str], *, seen_by: Person | None) -> dict[str, int]:
+def counts(unit: Unit, reports: Sequence[str]) -> dict[str, int]:
     """report -> how many linked ones follow it."""
     h = thread.c
     query = (
         sa.select(h.follows, sa.func.count().label("n"))
-        .where(h.follows.in_(reports), h.state == ThreadState.LINKED.value, sight.may_see(seen_by, h.report))
+        .where(h.follows.in_(reports), h.state == ThreadState.LINKED.value)
         .group_by(h.follows)
     )
     return {row.follows: row.n for row in unit.rows(query)} if reports else {}

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from domain.secrecy import HUB, Eyes
+from store.sight import narrowed
 from store.vault import Vault
 
 
@@ -32,18 +34,28 @@ _ONCE = {True: _postgres_once, False: _sqlite_once}  # built once a table: compo
 
 
 class Unit:
-    """What a closure given to `Store.run` works with; it lives for one transaction."""
+    """What a closure given to `Store.run` works with; it lives for one transaction.
 
-    def __init__(self, connection: sa.Connection, vault: Vault, head_key: bytes) -> None:
+    Its eyes are the hub's own, or those of whoever asks (seen_by): then what is not theirs is in no row it reads.
+    """
+
+    def __init__(
+        self, connection: sa.Connection, vault: Vault, head_key: bytes, eyes: Eyes = HUB
+    ) -> None:  # fmt: skip
+        self.eyes = eyes
         self.connection = connection
         self.vault = vault
         self.head_key = head_key  # the journal's; see store/journal.py
         self.is_postgres = connection.dialect.name == "postgresql"
         self._errors: Any = connection.dialect.loaded_dbapi.Error
 
+    def seen_by(self, eyes: Eyes) -> "Unit":
+        """The same transaction with other eyes; with HUB for what is counted whole, e.g. a number without a gap."""
+        return Unit(self.connection, self.vault, self.head_key, eyes)
+
     def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         """Run one Core statement."""
-        return self.connection.execute(statement, values)
+        return self.connection.execute(narrowed(statement, self.eyes), values)
 
     def plain(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
         """Run one statement past SQLAlchemy, which costs more than a small statement does: the driver's cursor.
@@ -63,15 +75,15 @@ class Unit:
 
     def row(self, query: sa.Executable) -> sa.Row[Any] | None:
         """The single row of `query`, or None."""
-        return self.connection.execute(query).one_or_none()
+        return self.execute(query).one_or_none()
 
     def rows(self, query: sa.Executable) -> list[sa.Row[Any]]:
         """All rows of `query`."""
-        return list(self.connection.execute(query).all())
+        return list(self.execute(query).all())
 
     def scalar(self, query: sa.Executable) -> Any:
         """The first column of the first row, or None."""
-        return self.connection.execute(query).scalar()
+        return self.execute(query).scalar()
 
     def locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """`query` with its rows locked to the end of the transaction (SQLite has one writer anyway)."""

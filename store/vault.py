@@ -56,12 +56,17 @@ class Vault:
 
     def keys(self, connection: sa.Connection, owners: Sequence[str]) -> "dict[str, Key]":
         """The keys of `owners`, read together. Raises NotFound when one has been destroyed."""
-        k = t.data_key.c
-        query = sa.select(k.owner, k.wrapped).where(k.owner.in_(owners))
-        wrapped = {row.owner: row.wrapped for row in connection.execute(query)}
-        if any(wrapped.get(owner) is None for owner in owners):
+        found = self.left(connection, owners)
+        if any(owner not in found for owner in owners):
             raise NotFound("the key was destroyed", code="erased")
-        return {owner: Key(owner, _open(self._wrap, wrapped[owner], owner.encode())) for owner in owners}
+        return found
+
+    def left(self, connection: sa.Connection, owners: Sequence[str]) -> "dict[str, Key]":
+        """The keys of those of `owners` that have not been destroyed."""
+        k = t.data_key.c
+        query = sa.select(k.owner, k.wrapped).where(k.owner.in_(owners), k.wrapped.is_not(None))
+        rows = connection.execute(query)
+        return {row.owner: Key(row.owner, _open(self._wrap, row.wrapped, row.owner.encode())) for row in rows}
 
     def destroy(self, connection: sa.Connection, owner: str, at: datetime) -> None:
         """Make everything that `owner`'s key sealed unreadable, in backups too."""

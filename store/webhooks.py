@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from domain.ids import mint
 from domain.webhook import CALLS, WEBHOOKS, CallState, WebhookState
-from store import stream
+from store import grants, stream
 from store import tables as t
 from store.stream import Cursor
 from store.tables_webhooks import webhook, webhook_call, webhook_cursor
@@ -38,6 +38,7 @@ class Call:
 
     id: str
     webhook: str
+    about: str  # the report, '' for a trial
     body: bytes
     tries: int
 
@@ -148,23 +149,40 @@ def read_to(unit: Unit, cursor: Cursor) -> None:
     unit.execute(webhook_cursor.update().values(xid=cursor.xid, seq=cursor.seq))
 
 
-def listening(unit: Unit, report_ids: Sequence[str]) -> dict[str, list[tuple[str, str, datetime]]]:
-    """report -> (webhook, code of the report, since when it listens), for the departments that sent them."""
+def listening(
+    unit: Unit, report_ids: Sequence[str], at: datetime
+) -> dict[str, list[tuple[str, str, datetime]]]:  # fmt: skip
+    """report -> (webhook, code of the report, since when it listens), for the departments that sent them.
+
+    Of a compartment only those hear that were given sight of it.
+    """
     w, r = webhook.c, t.report_row.c
     query = (
-        sa.select(r.id, r.code, w.id.label("webhook"), w.created_at)
+        sa.select(r.id, r.code, r.compartments, w.id.label("webhook"), w.created_at)
         .join(webhook, sa.and_(w.organisation == r.organisation, w.state == WebhookState.ACTIVE.value))
         .where(r.id.in_(report_ids), r.organisation != "")
     )
     found: dict[str, list[tuple[str, str, datetime]]] = {}
-    for row in unit.rows(query):
-        found.setdefault(row.id, []).append((row.webhook, row.code, row.created_at))
+    rows = unit.rows(query)
+    eyes = grants.of_webhooks(unit, {row.webhook for row in rows if row.compartments}, at)
+    for row in rows:
+        if not row.compartments or eyes[row.webhook].see(row.compartments):
+            found.setdefault(row.id, []).append((row.webhook, row.code, row.created_at))
     return found
 
 
-def expect(unit: Unit, webhook_id: str, entry: str, body: Mapping[str, Any], at: datetime) -> str:
+def may_hear(unit: Unit, mine: Call, at: datetime) -> bool:
+    """Whether the report that a promised call tells of still exists for that address."""
+    lies_in = unit.scalar(sa.select(t.report_row.c.compartments).where(t.report_row.c.id == mine.about)) or 0
+    return not lies_in or grants.of_webhooks(unit, [mine.webhook], at)[mine.webhook].see(lies_in)
+
+
+def expect(
+    unit: Unit, webhook_id: str, entry: str, body: Mapping[str, Any], at: datetime, *, about: str = ""
+) -> str:  # fmt: skip
     """Promise a call, once for each entry; its id, '' for a repeat."""
     row = {
+        "about": about,
         "id": mint("whc", at), "webhook": webhook_id, "entry": entry, "state": CallState.PENDING.value, "next_due": at,
         "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), "created_at": at, "changed_at": at,
     }  # fmt: skip
@@ -192,7 +210,9 @@ def claim(unit: Unit, call_id: str, at: datetime, lease: timedelta) -> Call | No
     if unit.execute(webhook_call.update().where(*is_due).values(values)).rowcount != 1:
         return None
     row = unit.row(sa.select(webhook_call).where(c.id == call_id))
-    return Call(id=row.id, webhook=row.webhook, body=row.body, tries=row.tries) if row else None
+    return (
+        Call(id=row.id, webhook=row.webhook, about=row.about, body=row.body, tries=row.tries) if row else None
+    )
 
 
 def settle(unit: Unit, mine: Call, action: str, at: datetime, *, status: int, reason: str = "") -> None:

@@ -1,6 +1,7 @@
 """The house rules that a linter cannot say."""
 
 import ast
+import re
 import statistics
 import tomllib
 from collections.abc import Iterator
@@ -94,6 +95,37 @@ def test_actors_are_at_most_six_lines() -> None:
     for f in actors:
         body = [n for n in f.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
         assert sum((n.end_lineno or 0) - n.lineno + 1 for n in body) <= 6, f.name
+
+
+WHOLE_STORE = {  # who in the desk and in /v1 works with the hub's own eyes, how often, and on what
+    "web/api/arrivals.py": 1,  # a door: takes in what the sender may not be shown
+    "web/api/bulletins.py": 2,  # a door, and shelves what it turns away
+    "web/api/caller.py": 1,  # finds who asks
+    "web/api/follow_ups.py": 1,  # a door
+    "web/api/idempotent.py": 1,  # the stored answer of the same caller
+    "web/api/imports.py": 1,  # a door
+    "web/api/recipients.py": 2,  # the address book tidies up
+    "web/api/release_acts.py": 1,  # writes a refusal down
+    "web/api/report_acts.py": 1,  # the same
+    "web/api/uploads.py": 1,  # a door
+    "web/console/calls.py": 3,  # the call slip, a door; the table of divisions
+    "web/console/recipients.py": 4,  # the address book tidies up
+    "web/console/release_acts.py": 1,  # in_session() lends it the officer's eyes
+    "web/console/secrecy.py": 2,  # writes a refusal down; deletes the files of what was destroyed
+    "web/console/stream.py": 2,  # finds who listens
+    "web/console/visit.py": 3,  # finds who asks, writes a refusal down
+}
+
+
+def test_the_desk_and_the_interface_read_with_the_eyes_of_whoever_asks() -> None:
+    """`hub.store` sees all; a page has `visit.store`, a program store_of(request), and what is made of them."""
+    found: dict[str, int] = {}
+    for path, _ in MODULES:
+        if path.parts[:2] in (("web", "api"), ("web", "console")):
+            whole = re.findall(r"hub(?:_of\(request\))?\.store\b(?!\.seen_by)", (ROOT / path).read_text())
+            if whole:
+                found[str(path)] = len(whole)
+    assert found == WHOLE_STORE
 
 
 def test_tests_patch_almost_nothing() -> None:

@@ -36,6 +36,8 @@ PEOPLE = (
     ("admin", "管理员丁", (Role.ADMIN,)),
     ("auditor", "审计员戊", (Role.AUDITOR,)),
     ("field", "现场人员己", (Role.FIELD,)),
+    ("security", "保密员庚", (Role.SECURITY,)),
+    ("security2", "保密员辛", (Role.SECURITY,)),
 )
 
 

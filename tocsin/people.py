@@ -21,6 +21,7 @@ SCOPES = {
     Role.ADMIN: (Scope.READ,),
     Role.AUDITOR: (Scope.READ,),
     Role.FIELD: (),
+    Role.SECURITY: (Scope.READ,),
 }
 
 

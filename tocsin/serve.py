@@ -40,7 +40,7 @@ from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study, uploads
 from store.unit import Unit
-from tocsin import chat_line, demo, keeper, sockets, stream_line, welcome
+from tocsin import chat_line, demo, keeper, purging, sockets, stream_line, welcome
 from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
 from tocsin.leases import LeaseLoop
@@ -426,6 +426,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="root", every=timedelta(minutes=1), run=lambda: anchor.seal(hub)),
         Chore(name="webhooks", every=timedelta(seconds=1), run=hub.departments.teller.collect),
         *stream_line.chores(hub),
+        purging.chore(hub),
         Chore(name="uploads", every=timedelta(minutes=1), run=hub.departments.uploads.tidy),
         Chore(
             name="imports", every=timedelta(seconds=30), run=lambda: addressbook.tidy(hub.store, hub.clock())

@@ -23,8 +23,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import HubError, NotFound
+from domain.secrecy import NOBODY
 from hub.wiring import Hub
-from store import bulletins, inbox
+from store import blobs, bulletins, grants, inbox, people, reports
 from store.unit import Unit
 from web import problems
 
@@ -121,6 +122,7 @@ def files_app(hub: Hub) -> Starlette:
 
     async def give(request: Request) -> Response:
         ticket = read(hub.keys.downloads, request.path_params["token"], hub.clock())
+        await anyio.to_thread.run_sync(hub.store.read, lambda unit: _must_see(unit, ticket, hub.clock()))
         body = await anyio.to_thread.run_sync(_READERS[ticket.what], hub, ticket.id)
         return saved(body, ticket.name, ticket.sha256 or hashlib.sha256(body).hexdigest())
 
@@ -136,6 +138,23 @@ class Known:
     """The routes of several applications, for the log's line."""
 
     routes: Iterable[Any]
+
+
+def _must_see(unit: Unit, ticket: Ticket, at: datetime) -> None:
+    """Raises NotFound when what he was shown a minute ago is not for him any more."""
+    try:
+        eyes = grants.of_person(unit, people.get(unit, ticket.who), at)
+    except NotFound:
+        eyes = NOBODY
+    seen = unit.seen_by(eyes)
+    if (
+        ticket.what == "report"
+        and not reports.is_there(seen, ticket.id)
+        and reports.is_there(unit, ticket.id)
+    ):
+        raise NotFound("no such link")
+    if ticket.what == "blob" and not blobs.is_of_any(seen, ticket.id) and blobs.is_of_any(unit, ticket.id):
+        raise NotFound("no such link")
 
 
 def _blob(hub: Hub, sha256: str) -> bytes:

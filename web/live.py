@@ -8,16 +8,18 @@ import hmac
 import json
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 from domain.errors import BadInput, HubError, Unavailable
+from domain.secrecy import Eyes
 from hub.log import log
 from hub.wiring import Hub
 from store import journal, stream
-from store.stream import Cursor
+from store.stream import Cursor, Numbered
+from store.unit import Unit
 
 POLL = 0.1  # s between looks at the journal while somebody listens: half of what an eye notices
 KEPT = (
@@ -30,6 +32,8 @@ PER_SESSION = 4  # browsers open six connections to a host: a fifth page's strea
 # What the desk is told of. Streams about people, keys and logins are the auditor's.
 KINDS = frozenset(("bulletin", "inbound", "incident", "report", "release", "shelf", "shift", "slip"))
 _MAC = 16
+SEAL = "seal"  # a report was put into a compartment
+SEALING = (SEAL, "unseal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +45,13 @@ class Entry:
     entity: str
     act: str
     sent: bytes  # the event as it goes over the wire
+    compartments: (
+        int  # of what it is about, now; of a sealing those before it: who saw the row must let it go
+    )
 
-    @property
-    def is_told(self) -> bool:
-        """Whether anybody at the desk hears of it."""
-        return self.kind in KINDS and self.act != journal.PROOF
+    def is_told(self, eyes: Eyes) -> bool:
+        """Whether somebody at the desk with these eyes hears of it."""
+        return self.kind in KINDS and self.act != journal.PROOF and eyes.see(self.compartments)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -117,8 +123,15 @@ class Live:
         return list(new)[::-1]
 
     async def _stored(self, after: Cursor) -> list[Entry]:
-        rows = await asyncio.to_thread(self._hub.store.read, lambda unit: stream.after(unit, after, PAGE))
-        return [self.entry(row) for row in rows]
+        rows, lying = await self._rows(after)
+        return [self.entry(row, lying) for row in rows]
+
+    async def _rows(self, after: Cursor) -> tuple[list[Any], dict[int, int]]:
+        def work(unit: Unit) -> tuple[list[Any], dict[int, int]]:
+            rows = stream.after(unit, after, PAGE)
+            return rows, stream.lying_in(unit, rows)
+
+        return await asyncio.to_thread(self._hub.store.read, work)
 
     async def _wait(self, listener: Listener, patience: float) -> None:
         def is_news() -> bool:
@@ -157,20 +170,35 @@ class Live:
             self._head = self._floor = await asyncio.to_thread(self._hub.store.read, stream.head)
             return False
         head = self._head
-        rows = await asyncio.to_thread(self._hub.store.read, lambda unit: stream.after(unit, head, PAGE))
+        rows, lying = await self._rows(head)
         if rows:
-            self._entries.extend(self.entry(row) for row in rows)
+            if any(row.act in SEALING for row in rows):  # what is told from memory may have become secret
+                await self._look_again()
+            self._entries.extend(self.entry(row, lying) for row in rows)
             self._head = self._entries[-1].cursor
             while len(self._entries) > KEPT:
                 self._floor = self._entries.popleft().cursor
         return len(rows) == PAGE
 
-    def entry(self, row: Any) -> Entry:
+    async def _look_again(self) -> None:
+        """Where what is in memory lies now."""
+        known = [Numbered(seq=entry.cursor.seq) for entry in self._entries]
+        lying = await asyncio.to_thread(
+            self._hub.store.read, lambda unit: stream.lying_in(unit, known)
+        )  # fmt: skip
+        self._entries = deque(
+            entry if entry.act == SEAL else replace(entry, compartments=lying.get(entry.cursor.seq, 0))
+            for entry in self._entries
+        )
+
+    def entry(self, row: Any, lying: Mapping[int, int]) -> Entry:
         """A row of the journal as an event."""
+        lies_in = row.detail["lay_in"] if row.act == SEAL else lying.get(row.seq, 0)
         cursor = Cursor(row.xid, row.seq)
         told = {"kind": row.kind, "id": row.entity, "act": row.act, "at": row.at.isoformat()}
         sent = event(row.kind, told, mark=write(self._hub.keys.cursor, cursor))
-        return Entry(cursor=cursor, kind=row.kind, entity=row.entity, act=row.act, sent=sent)
+        return Entry(cursor=cursor, kind=row.kind, entity=row.entity, act=row.act, sent=sent,
+                     compartments=lies_in)  # fmt: skip
 
 
 def event(name: str, data: Any, *, mark: str = "") -> bytes:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from domain.errors import HubError
-from hub import metrics
+from hub import metrics, quarantine
 from hub.health import Trouble
 from hub.wiring import Hub
 from store import hub as hub_row
@@ -44,14 +44,15 @@ async def _ready(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     database, seen = await asyncio.gather(_keeps(hub), run_in_threadpool(hub.health.look))
     spool = os.access(hub.settings.data_dir / "spool", os.W_OK)
+    troubles = quarantine.told(seen.troubles, None)
     body: dict[str, Any] = {
         "status": "ready", "mode": hub.mode.value, "database": database, "spool": spool,
         "disk": not {Trouble.DISK_LOW, Trouble.DISK_FULL} & set(seen.troubles),
         "doors": hub.room.is_open, "broker": Trouble.BROKER_DOWN not in seen.troubles,
         "worker": seen.strain is not None and Trouble.NO_WORKER not in seen.troubles,
-        "troubles": [trouble.value for trouble in seen.troubles],
+        "troubles": [trouble.value for trouble in troubles],
     }  # fmt: skip
-    if not database or seen.troubles:
+    if not database or troubles:
         body["status"] = "degraded" if (database or spool) and hub.room.is_open else "down"
     return JSONResponse(body, 503 if body["status"] == "down" else 200)
 

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.errors import BadInput, Flaw, HubError, Unavailable
 from domain.person import Person, Role
+from hub import quarantine
 from hub.health import Trouble
 from hub.wiring import Hub
 from templates import pages
@@ -54,9 +55,11 @@ def show(
     given: dict[str, Any] = {
         "mode": hub.mode.value, "organisation": hub.authority(language), "person": person, "csrf": csrf,
         "may_act": bool(person and person.roles & _ACTING), "here": request.url.path,
+        "may_see_grants": bool(person and person.roles & {Role.ADMIN, Role.AUDITOR}),
+        "may_see_marked": bool(person and Role.SECURITY in person.roles),
         "other": next(x for x in pages.LANGUAGES if x != language), "done": "", "problem": "", "flaws": (),
         "flaw_names": {}, "flaws_at": "", "refresh": 0, "zone_name": hub.settings.zone, "standing": None,
-        "banners": [t.value for t in hub.health.troubles] if person else [],
+        "banners": [t.value for t in quarantine.told(hub.health.troubles, person)] if person else [],
     }  # fmt: skip
     text = pages.render(name, language=language, zone=hub.zone, at=hub.clock(), **{**given, **values})
     return Response(text, status, {**HEADERS, **(headers or {})}, media_type="text/html")

@@ -34,7 +34,7 @@ def run(store, work, *args, **more):
 
 
 def in_it(store, incident):
-    return {m.report for m in store.read(lambda u: incidents.members(u, incident, seen_by=None))}
+    return {m.report for m in store.read(lambda u: incidents.members(u, incident))}
 
 
 def acts(store, kind, entity):
@@ -125,7 +125,7 @@ def test_two_officers_at_once_open_one_incident_for_a_report(database_url, store
         found = [f.result() for f in [both.submit(act, store, True), both.submit(act, other, True)]]
     other.close()
     assert sorted(name.partition("_")[0] for name in found) == ["in", "inc"]
-    assert len(store.read(lambda u: incidents.memberships(u, three[0], seen_by=None))) == 1
+    assert len(store.read(lambda u: incidents.memberships(u, three[0]))) == 1
 
 
 def test_what_is_merged_and_taken_apart_crosswise_waits_in_no_circle(database_url, store, three, at) -> None:
@@ -197,7 +197,7 @@ def test_only_the_duty_room_acts_and_a_stale_page_changes_nothing(store, three, 
         run(store, duty.open_incident, three[0], at=at)
     with pytest.raises(NotFound):
         run(store, duty.attach, "inc_nobody", three[0], at=at)
-    assert store.read(lambda u: incidents.get(u, made.id, seen_by=None)).title == "甲村火灾"
+    assert store.read(lambda u: incidents.get(u, made.id)).title == "甲村火灾"
 
 
 def test_a_refused_candidate_is_not_proposed_again(store, three, at) -> None:
@@ -205,13 +205,11 @@ def test_a_refused_candidate_is_not_proposed_again(store, three, at) -> None:
         store.run(lambda u: incidents.propose(u, three[1], [(three[0], 0.9, (("minutes", 3),))], at))
 
     again()
-    assert [c.other for c in store.read(lambda u: incidents.candidates(u, three[0], seen_by=OFFICER))] == [
-        three[1]
-    ]
+    assert [c.other for c in store.read(lambda u: incidents.candidates(u, three[0]))] == [three[1]]
     assert store.run(lambda u: duty.refuse(u, three[0], three[1], by=OFFICER, at=at))
     again()
     for name in three[:2]:
-        assert store.read(lambda u, n=name: incidents.candidates(u, n, seen_by=OFFICER)) == []
+        assert store.read(lambda u, n=name: incidents.candidates(u, n)) == []
     assert acts(store, "report", three[1])[-1] == "keep_apart"
 
 

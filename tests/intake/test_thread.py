@@ -26,7 +26,7 @@ def study(store, name, at):
     found = step.look(store, report)
     if found:
         store.run(lambda u: step.write(u, report, found, at))
-    return store.read(lambda u: threads.of(u, name, seen_by=OFFICER))
+    return store.read(lambda u: threads.of(u, name))
 
 
 def code_of(store, name):
@@ -95,7 +95,7 @@ def test_an_officer_links_and_takes_apart_and_every_decision_stays_written(store
     store.run(lambda u: duty.link(u, second, first, by=OFFICER, at=at))
     acts = [r.act for r in store.read(lambda u: journal.entries(u, "report", first))]
     assert acts[-3:] == ["follow", "unlink", "link"]
-    assert store.read(lambda u: threads.counts(u, [first], seen_by=OFFICER)) == {first: 1}
+    assert store.read(lambda u: threads.counts(u, [first])) == {first: 1}
 
 
 def _acknowledged(store, report, at):

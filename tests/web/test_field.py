@@ -12,7 +12,7 @@ from domain.report import Report, State
 from domain.task import Task, TaskState
 from duty import reports as report_duty
 from duty import tasks as duty
-from store import journal, people, reports, sight, tasks
+from store import journal, people, reports, tasks
 from store import tables as t
 from tests.web.api_world import World, token
 from tests.web.citizen_kit import jpeg
@@ -171,7 +171,7 @@ def test_somebody_in_the_field_sees_his_tasks_reports_and_his_own_and_nothing_el
     assert again.status_code == 404
     zhao = hall.hub.store.read(lambda unit: people.get(unit, "per_zhao"))
     seen = hall.hub.store.read(
-        lambda unit: {r.code: sight.sees(unit, zhao, r.id) for r in unit.rows(t.report_row.select())}
+        lambda unit: {r.code: tasks.sees(unit, zhao.id, r.id) for r in unit.rows(t.report_row.select())}
     )
     codes = {name: report_of(hall, name).code for name in (mine, other)}
     assert seen == {codes[mine]: True, codes[other]: False, own: True}
@@ -320,7 +320,7 @@ def test_what_is_sent_for_a_report_that_was_closed_is_a_report_of_its_own_that_h
     (new,) = [row.id for row in rows if row.id != report]
     assert report_of(quick, new).content.first("follows") == report_of(quick, report).code
     zhao = quick.hub.store.read(lambda unit: people.get(unit, "per_zhao"))
-    assert quick.hub.store.read(lambda unit: sight.sees(unit, zhao, new))
+    assert quick.hub.store.read(lambda unit: tasks.sees(unit, zhao.id, new))
 
 
 def test_a_task_that_does_not_fit_is_given_back_with_what_was_typed(quick: World) -> None:

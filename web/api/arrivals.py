@@ -142,4 +142,4 @@ async def _stored(request: Request, inbound: Inbound, minted: Kept, knock: Knock
         kept = desk.receive(unit, inbound, minted, blob=blob, at=inbound.received_at)
         return 201, shapes.received(kept.report_id, kept.code, inbound.received_at)
 
-    return await once(hub, request.app.state.in_flight, knock, effect)
+    return await once(request, knock, effect, hub.store.submit)

@@ -18,7 +18,7 @@ from store.bulletins import Bulletin, Filter
 from store.unit import Unit
 from web.api import cursors
 from web.api.bodies import media_type
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import CREATES, READS
 from web.api.reports import download, listed
 
@@ -91,7 +91,7 @@ async def arrival(request: Request, arrival_id: str) -> JSONResponse:
         return {"id": one.id, "state": one.state.value, "received_at": one.received_at.isoformat(), "reason": reason or None,
                 "bulletins": found}  # fmt: skip
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.read, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).read, work))
 
 
 @router.get("/bulletins", responses=READS)
@@ -109,7 +109,7 @@ async def listing(
     place = cursors.by_time(cursors.read(hub.keys.cursor, owner, cursor, hub.clock()) if cursor else None)
     wanted, at = Filter(view=view, peer=peer or ""), hub.clock()
     found = await anyio.to_thread.run_sync(
-        hub.store.read, lambda unit: bulletins.page(unit, wanted, at, limit=limit + 1, before=place)
+        store_of(request).read, lambda unit: bulletins.page(unit, wanted, at, limit=limit + 1, before=place)
     )
     shown = found[:limit]
     last = (shown[-1].received_at.isoformat(), shown[-1].id) if len(found) > limit else None
@@ -135,14 +135,16 @@ async def one(request: Request, bulletin_id: str) -> JSONResponse:
             "original": {"href": f"/v1/bulletins/{bulletin_id}/original"},
         }  # fmt: skip
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.read, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).read, work))
 
 
 @router.get("/bulletins/{bulletin_id}/original", responses=READS)
 async def original(request: Request, bulletin_id: str) -> Response:
     """The bytes from which it was read, as they came."""
     hub, _ = hub_of(request), await _reader(request)
-    row = await anyio.to_thread.run_sync(hub.store.read, lambda unit: bulletins.arrival_of(unit, bulletin_id))
+    row = await anyio.to_thread.run_sync(
+        store_of(request).read, lambda unit: bulletins.arrival_of(unit, bulletin_id)
+    )
     if row is None:
         raise NotFound("no such bulletin")
     data = await anyio.to_thread.run_sync(hub.blobs.get, row.blob) if row.blob else row.raw
@@ -183,7 +185,8 @@ async def _known(request: Request, hub: Hub, caller: Caller) -> None:
         return
     try:
         await anyio.to_thread.run_sync(
-            hub.store.run, lambda unit: peers.ensure_push(unit, caller.key_id, caller.name, hub.clock())
+            store_of(request).run,
+            lambda unit: peers.ensure_push(unit, caller.key_id, caller.name, hub.clock()),
         )
     except Unavailable:
         return

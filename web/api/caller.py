@@ -11,8 +11,10 @@ from starlette.requests import Request
 from domain.errors import NotAllowed, NotFound, Unavailable
 from domain.handling import Mode
 from domain.person import Person, Role, Scope
+from domain.secrecy import Eyes
 from hub.wiring import Hub
-from store import people
+from store import grants, people
+from store.database import SeenStore
 from store.unit import Unit
 
 BELIEVED = timedelta(
@@ -31,6 +33,7 @@ class Caller:
     organisation: str
     scopes: frozenset[Scope]
     person: Person | None
+    eyes: Eyes  # which compartments exist for it
 
     @property
     def sees_all(self) -> bool:
@@ -89,6 +92,12 @@ class Remembered:
         return caller if at - seen < BELIEVED else None
 
 
+def store_of(request: Request) -> SeenStore:
+    """The store as the caller of this request sees it; caller_of() comes first, nobody reads before he is known."""
+    eyes: Eyes = request.state.eyes
+    return hub_of(request).store.seen_by(eyes)
+
+
 async def caller_of(request: Request, *, hands_in: bool = False) -> Caller:
     """The caller named by ``Authorization: Bearer``; a session cookie is never one.
 
@@ -107,16 +116,18 @@ async def caller_of(request: Request, *, hands_in: bool = False) -> Caller:
         raise NotAllowed("this key is of a hub in another mode", code="key_of_other_mode")
     remembered: Remembered = request.app.state.remembered
     try:
-        found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: _find(unit, token))
+        found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: _find(unit, token, hub.clock()))
     except Unavailable:
         known = remembered.find(token, hub.clock()) if hands_in else None
         if known is None:
             raise
+        request.state.eyes = known.eyes
         return known
     if found is None:
         remembered.forget(token)
         raise NotAllowed("no such key", code="key_unknown")
     remembered.note(token, found, hub.clock())
+    request.state.eyes = found.eyes
     return found
 
 
@@ -128,7 +139,7 @@ def fingerprint(*parts: bytes) -> str:
     return told.hexdigest()
 
 
-def _find(unit: Unit, token: str) -> Caller | None:
+def _find(unit: Unit, token: str, at: datetime) -> Caller | None:
     row = people.key(unit, token)
     if row is None:
         return None
@@ -144,6 +155,7 @@ def _find(unit: Unit, token: str) -> Caller | None:
         organisation=row.organisation,
         scopes=_within(frozenset(Scope(s) for s in row.scopes), person),
         person=person,
+        eyes=grants.of_key(unit, row.id, person, at),
     )
 
 

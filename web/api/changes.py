@@ -9,12 +9,11 @@ from starlette.responses import JSONResponse, Response
 
 from domain.errors import BadInput, NotAllowed
 from domain.person import Scope
-from hub.wiring import Hub
 from store import inbox, journal, stream
 from store.stream import Cursor
 from store.unit import Unit
 from web import live
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import READS
 from web.events import EventStream
 from web.live import KINDS, Entry, Live
@@ -47,7 +46,7 @@ async def events(
             row for row in rows if row.act != journal.PROOF and _is_shown(unit, caller, row.kind, row.entity)
         ]
 
-    rows, shown = await anyio.to_thread.run_sync(hub.store.read, work)
+    rows, shown = await anyio.to_thread.run_sync(store_of(request).read, work)
     reached = Cursor(rows[-1].xid, rows[-1].seq) if rows else cursor
     data = [
         {"kind": row.kind, "id": row.entity, "act": row.act, "at": row.at.isoformat(),
@@ -75,7 +74,7 @@ async def changes(request: Request) -> Response:
             return False
 
     async def choose(batch: Sequence[Entry]) -> Sequence[Entry]:
-        return await _chosen(hub, caller, batch)
+        return await _chosen(request, caller, batch)
 
     return EventStream(hub, running, listener, must_reload=must_reload, choose=choose, may_read=may_read)
 
@@ -86,15 +85,15 @@ async def _reader(request: Request) -> Caller:
     return caller
 
 
-async def _chosen(hub: Hub, caller: Caller, batch: Sequence[Entry]) -> Sequence[Entry]:
-    wanted = [entry for entry in batch if entry.is_told]
+async def _chosen(request: Request, caller: Caller, batch: Sequence[Entry]) -> Sequence[Entry]:
+    wanted = [entry for entry in batch if entry.is_told(caller.eyes)]
     if caller.sees_all or not wanted:
         return wanted
 
     def work(unit: Unit) -> list[Entry]:
         return [entry for entry in wanted if _is_shown(unit, caller, entry.kind, entry.entity)]
 
-    return await anyio.to_thread.run_sync(hub.store.read, work)
+    return await anyio.to_thread.run_sync(store_of(request).read, work)
 
 
 def _is_shown(unit: Unit, caller: Caller, kind: str, entity: str) -> bool:

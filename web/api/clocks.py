@@ -17,7 +17,7 @@ from store import clocks
 from store.clocks import Clock
 from store.unit import Unit
 from web.api.bodies import Body, checked, json_object
-from web.api.caller import caller_of, fingerprint, hub_of
+from web.api.caller import caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, READS, body_of
 from web.api.idempotent import knock_of, once
 from web.api.reports import moment
@@ -60,7 +60,7 @@ async def listing(request: Request, limit: Annotated[int, Query(ge=1, le=500)] =
     if not caller.sees_all:
         raise NotAllowed("this is the duty room's", code="scope_missing")
     at = hub.clock()
-    found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: clocks.first_due(unit, limit))
+    found = await anyio.to_thread.run_sync(store_of(request).read, lambda unit: clocks.first_due(unit, limit))
     return JSONResponse({"data": [shape(one, at) for one in found]})
 
 
@@ -71,7 +71,9 @@ async def of_report(request: Request, report_id: str) -> JSONResponse:
     if not caller.sees_all:
         raise NotAllowed("this is the duty room's", code="scope_missing")
     at = hub.clock()
-    found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: clocks.of_reports(unit, [report_id]))
+    found = await anyio.to_thread.run_sync(
+        store_of(request).read, lambda unit: clocks.of_reports(unit, [report_id])
+    )
     return JSONResponse({"data": [shape(one, at) for one in found]})
 
 
@@ -133,5 +135,5 @@ async def _act(
         return 200, {"report": report_id, "stopped": stopped}
 
     knock = knock_of(request, caller, fingerprint(raw), is_required=False)
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect)
     return outcome.response()

@@ -16,7 +16,7 @@ from store import exchanges, inbox
 from store.unit import Unit
 from web.api import shapes
 from web.api.bodies import Body, checked, json_object
-from web.api.caller import caller_of, fingerprint, hub_of
+from web.api.caller import caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, READS, body_of
 from web.api.idempotent import knock_of, once
 
@@ -48,9 +48,9 @@ async def listing(request: Request, report_id: str) -> JSONResponse:
         is_theirs = first.channel == "api" and caller.organisation == first.organisation
         return lines, is_theirs and any(one.is_ours and one.fetched_at is None for one in lines)
 
-    lines, is_news = await anyio.to_thread.run_sync(hub.store.read, work)
+    lines, is_news = await anyio.to_thread.run_sync(store_of(request).read, work)
     if is_news:
-        fetched = hub.store.submit(lambda unit: exchanges.note_fetched(unit, report_id, API, at))
+        fetched = store_of(request).submit(lambda unit: exchanges.note_fetched(unit, report_id, API, at))
         await anyio.to_thread.run_sync(fetched.result)
     return JSONResponse({"data": [_shape(line) for line in lines], "next_cursor": None})
 
@@ -75,7 +75,7 @@ async def write(request: Request, report_id: str) -> JSONResponse:
         return 201, _shape(line)
 
     knock = knock_of(request, caller, fingerprint(raw), is_required=True)
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect)
     for parcel in parcels:
         if parcel:
             hub.bell("deliver", parcel)

@@ -19,7 +19,7 @@ from store.unit import Unit
 from web import multipart
 from web.api import shapes, slips
 from web.api.bodies import Body, checked, idempotency_key, json_object, media_type
-from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.caller import Caller, caller_of, fingerprint, hub_of, store_of
 from web.api.described import CREATES, READS, body_of
 from web.api.idempotent import knock_of, once
 
@@ -58,7 +58,7 @@ async def correction(request: Request, report_id: str) -> JSONResponse:
 @router.get("/reports/{report_id}/follow-ups", responses=READS)
 async def listing(request: Request, report_id: str) -> JSONResponse:
     """Which messages followed, and the version or the report that says each; null while it is being filed."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     caller.must_hold(Scope.READ, Scope.REPORT, Scope.DESK)
 
     def work(unit: Unit) -> list[dict[str, Any]]:
@@ -69,13 +69,15 @@ async def listing(request: Request, report_id: str) -> JSONResponse:
             for row in follow_ups.of_report(unit, report_id)
         ]  # fmt: skip
 
-    return JSONResponse({"data": await anyio.to_thread.run_sync(hub.store.read, work), "next_cursor": None})
+    return JSONResponse(
+        {"data": await anyio.to_thread.run_sync(store_of(request).read, work), "next_cursor": None}
+    )
 
 
 @router.get("/reports/{report_id}/versions/{n}", responses=READS)
 async def version(request: Request, report_id: str, n: int) -> JSONResponse:
     """What the report said in its version `n`; it never changes."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     caller.must_hold(Scope.READ, Scope.DESK)
 
     def work(unit: Unit) -> dict[str, Any]:
@@ -86,7 +88,7 @@ async def version(request: Request, report_id: str, n: int) -> JSONResponse:
         content, by, at = found
         return {"n": n, "by": by, "at": shapes.instant(at), **shapes.content_of(report_id, content)}
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.read, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).read, work))
 
 
 async def _take(request: Request, report_id: str, kind: Further) -> JSONResponse:
@@ -115,7 +117,7 @@ async def _take(request: Request, report_id: str, kind: Further) -> JSONResponse
                      "received_at": shapes.instant(at), "state": "received",
                      "links": {"self": f"/v1/reports/{report_id}/follow-ups", "report": f"/v1/reports/{report_id}"}}  # fmt: skip
 
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect, hub.store.submit)
     if not outcome.is_replay:
         hub.bell("file_report", minted.inbound_id)
     return outcome.response(Location=outcome.body["links"]["self"])

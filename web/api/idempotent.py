@@ -16,7 +16,7 @@ from store import idempotency
 from store.idempotency import Knock
 from store.unit import Unit
 from web.api.bodies import idempotency_key
-from web.api.caller import Caller
+from web.api.caller import Caller, hub_of, store_of
 
 PATIENCE_SECONDS = 2.0  # MODEL.md: a repeat waits for the first, then hears 409
 
@@ -82,14 +82,16 @@ async def replayed(hub: Hub, knock: Knock | None) -> Outcome | None:
 
 
 async def once(
-    hub: Hub, in_flight: InFlight, knock: Knock | None, effect: Effect, submit: Submit | None = None
-) -> Outcome:
+    request: Request, knock: Knock | None, effect: Effect, submit: Submit | None = None
+) -> Outcome:  # fmt: skip
     """Run `effect` in one transaction, or give the stored answer of its first time.
 
-    `submit` takes the transaction instead of the store's own, e.g. to write down a refusal. Raises what
+    `submit` takes the transaction instead of the store as this caller sees it: to write down a refusal, or because a
+    door takes in what it may not show. Raises what
     `effect` raises (nothing is kept then), BadInput(idempotency_key_reused), Conflict, Unavailable.
     """
-    submit = submit or hub.store.submit
+    hub, in_flight = hub_of(request), request.app.state.in_flight
+    submit = submit or store_of(request).submit
     if knock is None:
         status, body = await asyncio.wrap_future(submit(effect))
         return Outcome(status=status, body=body, is_replay=False)

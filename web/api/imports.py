@@ -30,7 +30,7 @@ from store.unit import Unit
 from web import strict_json
 from web.api import slips
 from web.api.bodies import checked, media_type
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import CREATES, rows_body
 
 router = APIRouter(tags=["reports"])
@@ -94,7 +94,7 @@ async def take(request: Request) -> Response:
                 hub.bell("file_report", one.arriving.minted.inbound_id)
     counts = Counter(v.status for v in verdicts)
     sha256 = await anyio.to_thread.run_sync(hub.blobs.put, raw)
-    await anyio.to_thread.run_sync(hub.store.run, partial(_note, caller=caller, sha256=sha256, size=len(raw),
+    await anyio.to_thread.run_sync(store_of(request).run, partial(_note, caller=caller, sha256=sha256, size=len(raw),
                                                           counts=counts, at=hub.clock()))  # fmt: skip
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_table(verdicts), media_type="text/csv; charset=utf-8")

@@ -13,11 +13,11 @@ from domain.incident import Incident, IncidentState, Thread
 from domain.person import Person, Scope
 from duty import incidents as desk
 from duty import threads as thread_desk
-from store import incidents, sight, threads
+from store import incidents, reports, threads
 from store.unit import Unit
 from web.api import cursors
 from web.api.bodies import Body, checked, json_object, revision_seen
-from web.api.caller import caller_of, fingerprint, hub_of
+from web.api.caller import caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, READS, body_of
 from web.api.idempotent import knock_of, once
 from web.api.reports import LIMIT, bad_query, listed
@@ -83,7 +83,7 @@ async def listing(
 ) -> JSONResponse:
     """Newest first; for the duty room and the auditor."""
     hub, caller = hub_of(request), await caller_of(request)
-    person = await _looker(request)
+    await _looker(request)
     filters = {"status": status}
     states = tuple(status.split(",")) if status else ()
     if not set(states) <= {s.value for s in IncidentState}:
@@ -92,10 +92,10 @@ async def listing(
     place = cursors.read(hub.keys.cursor, owner, cursor, hub.clock()) if cursor else None
 
     def work(unit: Unit) -> tuple[list[Incident], dict[str, int]]:
-        found = incidents.page(unit, states, seen_by=person, limit=limit + 1, before=cursors.by_time(place))
-        return found, incidents.sizes(unit, [one.id for one in found], seen_by=person)
+        found = incidents.page(unit, states, limit=limit + 1, before=cursors.by_time(place))
+        return found, incidents.sizes(unit, [one.id for one in found])
 
-    found, sizes = await anyio.to_thread.run_sync(hub.store.read, work)
+    found, sizes = await anyio.to_thread.run_sync(store_of(request).read, work)
     last = found[limit - 1] if len(found) > limit else None
     data = [{**shape(one), "reports": sizes.get(one.id, 0)} for one in found[:limit]]
     mark = (last.opened_at.isoformat(), last.id) if last else None
@@ -105,13 +105,13 @@ async def listing(
 @router.get("/incidents/{incident_id}", responses=READS)
 async def one(request: Request, incident_id: str) -> JSONResponse:
     """An incident with its reports, and how many told of it each by himself."""
-    hub, person = hub_of(request), await _looker(request)
+    person = await _looker(request)
 
     def work(unit: Unit) -> dict[str, Any]:
-        found = incidents.get(unit, incident_id, seen_by=person)
+        found = incidents.get(unit, incident_id)
         if found is None:
             raise NotFound("no such incident")
-        members = incidents.members(unit, incident_id, seen_by=person)
+        members = incidents.members(unit, incident_id)
         count = desk.corroboration(desk.told(unit, incident_id, by=person))
         return {
             **shape(found),
@@ -121,30 +121,30 @@ async def one(request: Request, incident_id: str) -> JSONResponse:
                               "channels": count.channels},
         }  # fmt: skip
 
-    body = await anyio.to_thread.run_sync(hub.store.read, work)
+    body = await anyio.to_thread.run_sync(store_of(request).read, work)
     return JSONResponse(body, headers={"ETag": f'"{body["revision"]}"'})
 
 
 @router.get("/reports/{report_id}/related", responses=READS)
 async def related(request: Request, report_id: str) -> JSONResponse:
     """What a report may be one with, what it is one with, what it follows and what follows it."""
-    hub, person = hub_of(request), await _looker(request)
+    await _looker(request)
 
     def work(unit: Unit) -> dict[str, Any]:
-        if not sight.sees(unit, person, report_id):
+        if not reports.is_there(unit, report_id):
             raise NotFound("no such report")
-        likely = incidents.candidates(unit, report_id, seen_by=person)
+        likely = incidents.candidates(unit, report_id)
         return {
-            "incidents": [one.incident for one in incidents.memberships(unit, report_id, seen_by=person)],
+            "incidents": [one.incident for one in incidents.memberships(unit, report_id)],
             "candidates": [
                 {"report": c.other, "code": c.code, "incident": c.incident or None, "score": round(c.score, 3),
                  "reasons": [{"code": code, "number": number} for code, number in c.reasons]}
                 for c in likely
             ],
-            "threads": [thread_shape(row) for row in threads.of(unit, report_id, seen_by=person)],
+            "threads": [thread_shape(row) for row in threads.of(unit, report_id)],
         }  # fmt: skip
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.read, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).read, work))
 
 
 @router.post("/incidents", responses=ACTS, status_code=201, openapi_extra=body_of(Opening, needs_key=False))
@@ -256,7 +256,7 @@ async def _of_incident(
 async def _of_thread(request: Request, report_id: str, act: Callable[..., Thread]) -> JSONResponse:
     def work(unit: Unit, by: Person, at: Any, given: dict[str, Any]) -> dict[str, Any]:
         act(unit, report_id, given["follows_id"], by=by, at=at)
-        row = threads.get(unit, report_id, given["follows_id"], seen_by=by)
+        row = threads.get(unit, report_id, given["follows_id"])
         return thread_shape(row) if row else {}
 
     return await _act(request, Following, work)
@@ -279,7 +279,7 @@ async def _act(
 
     knock = knock_of(request, caller, fingerprint(raw, str(seen).encode()), is_required=False)
     try:
-        outcome = await once(hub, request.app.state.in_flight, knock, effect)
+        outcome = await once(request, knock, effect)
     except Conflict as error:
         if seen is not None and error.code == "incident_changed":
             raise Conflict(error.detail, code="revision_changed") from None

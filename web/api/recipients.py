@@ -15,7 +15,7 @@ from store.operations import Operation
 from store.unit import Unit
 from web import imports, multipart
 from web.api.bodies import idempotency_key, media_type
-from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.caller import Caller, caller_of, fingerprint, hub_of, store_of
 from web.api.described import CREATES, READS, file_body
 from web.api.idempotent import knock_of, once
 from web.api.shapes import instant
@@ -47,7 +47,7 @@ async def import_list(request: Request) -> JSONResponse:
         return 202, shape(operation)
 
     await anyio.to_thread.run_sync(addressbook.tidy, hub.store, hub.clock())
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect)
     if begun and not outcome.is_replay:
         imports.start(hub, begun[0], raw)
     return outcome.response(Location=outcome.body["links"]["self"])
@@ -58,7 +58,9 @@ async def operation(request: Request, operation_id: str) -> JSONResponse:
     """How far a long piece of work is, and how it ended; of an import also which rows are wrong."""
     hub, caller = hub_of(request), await caller_of(request)
     await anyio.to_thread.run_sync(addressbook.tidy, hub.store, hub.clock())
-    found = await anyio.to_thread.run_sync(hub.store.read, lambda unit: operations.get(unit, operation_id))
+    found = await anyio.to_thread.run_sync(
+        store_of(request).read, lambda unit: operations.get(unit, operation_id)
+    )
     if found is None or not _may_know(caller, found):
         raise NotFound("no such operation")
     return JSONResponse(shape(found))
@@ -67,7 +69,7 @@ async def operation(request: Request, operation_id: str) -> JSONResponse:
 @router.get("/groups", responses=READS)
 async def groups(request: Request) -> JSONResponse:
     """The groups of the present list of recipients, and its version."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     if not caller.sees_all:
         caller.must_hold(Scope.RELEASE, Scope.APPROVE)
 
@@ -77,7 +79,7 @@ async def groups(request: Request) -> JSONResponse:
             "list_version": audience.version(unit),
         }
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.read, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).read, work))
 
 
 def shape(found: Operation) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from domain.errors import BadInput, NotAllowed, NotFound
 from domain.person import Role, Scope
 from store import areas, inbox, journal, releases, shelf
 from store.unit import Unit
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import READS
 from web.api.reports import bad_query
 from web.api.shapes import instant
@@ -39,10 +39,10 @@ async def divisions(
     limit: Annotated[int, Query(ge=1, le=500)] = 500,
 ) -> JSONResponse:
     """Divisions in code order, those inside `under` if given."""
-    hub, _ = hub_of(request), await caller_of(request)
+    await caller_of(request)
     try:
         rows = await anyio.to_thread.run_sync(
-            hub.store.read, lambda unit: areas.listing(unit, under or "", limit=limit)
+            store_of(request).read, lambda unit: areas.listing(unit, under or "", limit=limit)
         )
     except BadInput as error:
         raise bad_query("under", error.detail) from None
@@ -64,9 +64,9 @@ async def channels(request: Request) -> JSONResponse:
 @router.get("/shelf", responses=READS)
 async def shelved(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 200) -> JSONResponse:
     """What could not be used, with its reason, newest first; never the bytes."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     _must_see_all(caller)
-    rows = await anyio.to_thread.run_sync(hub.store.read, lambda unit: shelf.pending(unit, limit))
+    rows = await anyio.to_thread.run_sync(store_of(request).read, lambda unit: shelf.pending(unit, limit))
     return JSONResponse({"data": [
         {"id": r.id, "kind": r.kind, "reason": r.reason, "origin": r.origin, "at": instant(r.at), "count": r.count,
          "size": len(r.raw) if r.raw is not None else None}
@@ -77,7 +77,7 @@ async def shelved(request: Request, limit: Annotated[int, Query(ge=1, le=200)] =
 @router.get("/journal/{kind}/{entity}", responses=READS)
 async def entries(request: Request, kind: str, entity: str) -> JSONResponse:
     """Every act on one thing, oldest first, with the hashes that chain them."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     is_auditor = caller.person is not None and Role.AUDITOR in caller.person.roles
     if kind not in KINDS and not is_auditor:
         raise NotFound("no such stream")
@@ -95,7 +95,7 @@ async def entries(request: Request, kind: str, entity: str) -> JSONResponse:
             for r in rows
         ]  # fmt: skip
 
-    return JSONResponse({"data": await anyio.to_thread.run_sync(hub.store.read, work)})
+    return JSONResponse({"data": await anyio.to_thread.run_sync(store_of(request).read, work)})
 
 
 def _is_own(unit: Unit, caller: Caller, kind: str, entity: str) -> bool:

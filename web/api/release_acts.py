@@ -19,10 +19,11 @@ from domain.person import Person, Scope
 from domain.release import MOVES, Release, State
 from hub.wiring import Hub
 from store import promises, releases
+from store.database import SeenStore
 from store.unit import Unit
 from web.api import release_shapes
 from web.api.bodies import Body, checked, json_object, revision_seen
-from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.caller import Caller, caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, CREATES, body_of, json_body
 from web.api.idempotent import Outcome, knock_of, once, replayed
 from web.api.releases import known, reader
@@ -76,9 +77,9 @@ class Try:
             frozen = releases.artefacts(unit, found.id, found.digest)
             return status, release_shapes.release(found, frozen) | (told or {})
 
-        tried = partial(attempt, self.hub.store, act=self.name, by=self.person, at=self.hub.clock(),
+        tried = partial(attempt, store_of(self.request), act=self.name, by=self.person, at=self.hub.clock(),
                         release_id=self.release_id)  # fmt: skip
-        return await once(self.hub, self.request.app.state.in_flight, self.knock(), effect, tried)
+        return await once(self.request, self.knock(), effect, tried)
 
     def knock(self) -> Any:
         """The Idempotency-Key of this request; a new draft needs one."""
@@ -124,7 +125,9 @@ async def preview(request: Request, release_id: str) -> JSONResponse:
     await reader(request)
     _, value = await json_object(request, may_be_empty=True)
     checked(Nothing, value)
-    return JSONResponse(await anyio.to_thread.run_sync(_previewed, hub_of(request), release_id))
+    return JSONResponse(
+        await anyio.to_thread.run_sync(_previewed, store_of(request), hub_of(request), release_id)
+    )
 
 
 @router.post("/releases/{release_id}/submit", responses=ACTS,
@@ -137,7 +140,7 @@ async def submit(request: Request, release_id: str) -> JSONResponse:
     if earlier is not None:
         return answer(earlier)
     hub, at = made.hub, made.hub.clock()
-    inputs = await anyio.to_thread.run_sync(_inputs, hub, release_id)
+    inputs = await anyio.to_thread.run_sync(_inputs, store_of(request), hub, release_id)
     if not MOVES.allows(inputs.release.state, "submit"):
         # Nothing to freeze: the refusal takes the way of every other one, into the journal.
         return answer(await made.once(lambda unit: _refused(unit, release_id)))
@@ -238,22 +241,22 @@ def _refused(unit: Unit, release_id: str) -> Release:
     raise Conflict("the release has just changed", code="release_changed")
 
 
-def _inputs(hub: Hub, release_id: str) -> gather.Inputs:
-    return hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
+def _inputs(store: SeenStore, hub: Hub, release_id: str) -> gather.Inputs:
+    return store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
 
 
-def _previewed(hub: Hub, release_id: str) -> Told:
-    inputs, at = _inputs(hub, release_id), hub.clock()
+def _previewed(store: SeenStore, hub: Hub, release_id: str) -> Told:
+    inputs, at = _inputs(store, hub, release_id), hub.clock()
     release = inputs.release
     known_counts = {} if release.list_version else inputs.counts
-    counted = hub.store.read(lambda unit: reach.counts(unit, release, known_counts))
+    counted = store.read(lambda unit: reach.counts(unit, release, known_counts))
     told: Told = {
         "release": release_id, "revision": release.revision, "state": release.state.value,
         "audience": [{"channel": c.channel, "reach": c.reach, "opted_out": c.silenced, "receives": c.receives}
                      for c in counted],
     }  # fmt: skip
     if release.digest and release.state is not State.DRAFT:
-        standing = hub.store.read(
+        standing = store.read(
             lambda unit: freeze.stored(unit, release, mode=inputs.mode, policy=inputs.policy)
         )
         return told | {"preview": shown(standing), "warnings": [], "errors": []}

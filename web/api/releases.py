@@ -17,7 +17,7 @@ from store import areas, deliveries, releases
 from store.unit import Unit
 from templates.library import Template, library
 from web.api import cursors, release_shapes
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import READS
 from web.api.reports import LIMIT, bad_query, download, listed
 
@@ -154,7 +154,7 @@ def known(unit: Unit, release_id: str) -> Release:
 
 
 async def _read(request: Request, work: Callable[[Unit], T]) -> T:
-    return await anyio.to_thread.run_sync(hub_of(request).store.read, work)
+    return await anyio.to_thread.run_sync(store_of(request).read, work)
 
 
 def _template(found: Template, lanes: Collection[str]) -> dict[str, Any]:

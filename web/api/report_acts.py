@@ -148,7 +148,7 @@ async def _act(request: Request, report_id: str, act: Act, model: type[Plain]) -
 
     knock = knock_of(request, caller, fingerprint(raw, str(seen).encode()), is_required=False)
     try:
-        outcome = await once(hub, request.app.state.in_flight, knock, effect)
+        outcome = await once(request, knock, effect)
     except NotAllowed as error:
         note = partial(
             refusals.note, hub.store, error, act=act.__name__, report_id=report_id, by=person, at=at

@@ -18,7 +18,7 @@ from store import blobs, inbox, reports, scans, sender_checks
 from store.reports import Filter
 from store.unit import Unit
 from web.api import cursors, findings, shapes
-from web.api.caller import Caller, caller_of, hub_of
+from web.api.caller import Caller, caller_of, hub_of, store_of
 from web.api.described import READS
 
 router = APIRouter(tags=["reports"])
@@ -54,14 +54,14 @@ async def listing(
     def work(unit: Unit) -> list[Report]:
         return reports.page(unit, wanted, limit=limit + 1, before=cursors.by_time(place))
 
-    found = await anyio.to_thread.run_sync(hub.store.read, work)
+    found = await anyio.to_thread.run_sync(store_of(request).read, work)
     return _page(request, found, limit, filters, owner)
 
 
 @router.get("/reports/{report_id}", responses=READS)
 async def one(request: Request, report_id: str) -> JSONResponse:
     """A report, or ``state: received`` while it is kept and not yet filed."""
-    hub, caller = hub_of(request), await _reader(request)
+    caller = await _reader(request)
 
     def work(unit: Unit) -> tuple[dict[str, Any], str]:
         arrived = inbox.by_report(unit, report_id)
@@ -81,7 +81,7 @@ async def one(request: Request, report_id: str) -> JSONResponse:
             body["sender_check"]["results"] = sender_checks.results(unit, report_id)
         return body, f'"{found.revision}"'
 
-    body, etag = await anyio.to_thread.run_sync(hub.store.read, work)
+    body, etag = await anyio.to_thread.run_sync(store_of(request).read, work)
     return JSONResponse(body, headers={"ETag": etag})
 
 
@@ -98,7 +98,7 @@ async def attachment(request: Request, report_id: str, sha256: str) -> Response:
             raise NotFound("no such attachment")
         return next((a.name, a.media_type) for a in found.content.attachments if a.sha256 == sha256)
 
-    name, media_type = await anyio.to_thread.run_sync(hub.store.read, work)
+    name, media_type = await anyio.to_thread.run_sync(store_of(request).read, work)
     data = await anyio.to_thread.run_sync(hub.blobs.get, sha256)
     return download(data, name, media_type)
 
@@ -117,7 +117,7 @@ async def original(request: Request, report_id: str) -> Response:
             raise NotFound("no such report")
         return found
 
-    found = await anyio.to_thread.run_sync(hub.store.read, work)
+    found = await anyio.to_thread.run_sync(store_of(request).read, work)
     return download(found.inbound.raw, f"{found.code}.original", "application/octet-stream")
 
 

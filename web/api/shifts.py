@@ -13,7 +13,7 @@ from duty import shifts as duty
 from store import shifts
 from store.unit import Unit
 from web.api.bodies import Body, checked, json_object
-from web.api.caller import caller_of, fingerprint, hub_of
+from web.api.caller import caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, READS, body_of
 from web.api.idempotent import Effect, knock_of, once
 from web.api.shapes import instant
@@ -36,10 +36,10 @@ async def listing(
     request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> JSONResponse:  # fmt: skip
     """The latest shifts, newest first; `ended_at` is null for who is on duty."""
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     if not caller.sees_all:
         raise NotAllowed("this is the duty room's", code="scope_missing")
-    rows = await anyio.to_thread.run_sync(hub.store.read, lambda unit: shifts.recent(unit, limit))
+    rows = await anyio.to_thread.run_sync(store_of(request).read, lambda unit: shifts.recent(unit, limit))
     return JSONResponse({"data": [
         {"id": row.id, "person": row.person, "name": row.name, "began_at": instant(row.began_at),
          "ended_at": instant(row.ended_at), "left_open": row.left_open, "note": row.note}
@@ -76,9 +76,9 @@ async def sign_off(request: Request) -> JSONResponse:
 
 
 async def _once(request: Request, model: type[Body], with_body: Any) -> JSONResponse:
-    hub, caller = hub_of(request), await caller_of(request)
+    caller = await caller_of(request)
     raw, value = await json_object(request, may_be_empty=True)
     given = checked(model, value).model_dump()
     knock = knock_of(request, caller, fingerprint(raw), is_required=False)
-    outcome = await once(hub, request.app.state.in_flight, knock, with_body(given))
+    outcome = await once(request, knock, with_body(given))
     return outcome.response()

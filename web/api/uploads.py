@@ -25,7 +25,7 @@ from store import inbox, uploads
 from store.unit import Unit
 from store.uploads import Upload
 from web.api.bodies import idempotency_key, media_type
-from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.caller import Caller, caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, CREATES, READS, headers_of
 from web.api.idempotent import knock_of, once
 
@@ -80,7 +80,7 @@ async def begin(request: Request, report_id: str) -> Response:
         )
         return 201, _shape(made)
 
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect, hub.store.submit)
     return outcome.response(**TOLD, Location=outcome.body["links"]["self"])
 
 
@@ -171,9 +171,7 @@ async def _sender(request: Request) -> Caller:
 async def _own(request: Request, upload_id: str) -> Upload:
     """The upload, if this key began it. Raises NotFound."""
     caller = await _sender(request)
-    found = await anyio.to_thread.run_sync(
-        hub_of(request).store.read, lambda unit: uploads.get(unit, upload_id)
-    )
+    found = await anyio.to_thread.run_sync(store_of(request).read, lambda unit: uploads.get(unit, upload_id))
     if found is None or found.client != caller.key_id:
         raise NotFound("no such upload")
     return found

@@ -19,7 +19,7 @@ from store.unit import Unit
 from store.webhooks import Webhook
 from web.api import shapes
 from web.api.bodies import Body, checked, idempotency_key, json_object
-from web.api.caller import Caller, caller_of, fingerprint, hub_of
+from web.api.caller import Caller, caller_of, fingerprint, hub_of, store_of
 from web.api.described import ACTS, CREATES, READS, body_of
 from web.api.idempotent import knock_of, once
 
@@ -65,7 +65,7 @@ async def add(request: Request) -> JSONResponse:
         return 201, _shape(found) if found else {}
 
     knock = knock_of(request, caller, fingerprint(raw), is_required=True)
-    outcome = await once(hub, request.app.state.in_flight, knock, effect)
+    outcome = await once(request, knock, effect)
     if outcome.is_replay:  # the secret is kept nowhere but sealed: whoever lost the answer rotates it
         return outcome.response(Location=outcome.body["links"]["self"])
     return JSONResponse({**outcome.body, "secret": secret}, 201, {"Location": outcome.body["links"]["self"]})
@@ -76,7 +76,7 @@ async def listing(request: Request) -> JSONResponse:
     """The addresses of this organisation, whether each is called, and since when it fails."""
     hub, caller = hub_of(request), await _caller(request)
     found = await anyio.to_thread.run_sync(
-        hub.store.read, lambda unit: webhooks.of(unit, caller.organisation, hub.clock())
+        store_of(request).read, lambda unit: webhooks.of(unit, caller.organisation, hub.clock())
     )
     return JSONResponse({"data": [_shape(one) for one in found], "next_cursor": None})
 
@@ -108,7 +108,7 @@ async def rotate(request: Request, webhook_id: str) -> JSONResponse:
         journal.append(unit, "webhook", found.id, "rotate", by=caller.key_id, at=at)
         return {**_shape(found), "secret": secret, "both_until": shapes.instant(at + CHANGE_OVER)}
 
-    return JSONResponse(await anyio.to_thread.run_sync(hub.store.run, work))
+    return JSONResponse(await anyio.to_thread.run_sync(store_of(request).run, work))
 
 
 @router.post("/webhook-endpoints/{webhook_id}/test", status_code=202, responses=ACTS,
@@ -123,7 +123,7 @@ async def trial(request: Request, webhook_id: str) -> JSONResponse:
         body = {"type": "webhook.test", "timestamp": at.isoformat(), "data": {}}
         return webhooks.expect(unit, found.id, f"test-{secrets.token_hex(8)}", body, at)
 
-    call_id = await anyio.to_thread.run_sync(hub.store.run, work)
+    call_id = await anyio.to_thread.run_sync(store_of(request).run, work)
     hub.bell("tell_webhook", call_id)
     return JSONResponse(
         {"id": call_id, "links": {"calls": f"/v1/webhook-endpoints/{webhook_id}/deliveries"}}, 202
@@ -143,7 +143,9 @@ async def deliveries(request: Request, webhook_id: str) -> JSONResponse:
             for row in webhooks.calls(unit, found.id)
         ]  # fmt: skip
 
-    return JSONResponse({"data": await anyio.to_thread.run_sync(hub.store.read, work), "next_cursor": None})
+    return JSONResponse(
+        {"data": await anyio.to_thread.run_sync(store_of(request).read, work), "next_cursor": None}
+    )
 
 
 async def _act(request: Request, webhook_id: str, action: str) -> dict[str, Any]:
@@ -161,7 +163,7 @@ async def _act(request: Request, webhook_id: str, action: str) -> dict[str, Any]
         journal.append(unit, "webhook", found.id, action, by=caller.key_id, at=at)
         return _shape(webhooks.get(unit, found.id, at) or found)
 
-    return await anyio.to_thread.run_sync(hub.store.run, work)
+    return await anyio.to_thread.run_sync(store_of(request).run, work)
 
 
 async def _caller(request: Request) -> Caller:

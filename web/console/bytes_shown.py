@@ -19,6 +19,7 @@ from domain.errors import Flaw
 from domain.release import Release, State
 from hub.wiring import Hub
 from store import releases
+from store.database import SeenStore
 from templates import library, pages
 
 _RUN = re.compile("[ \\n\\t\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]{2,}")
@@ -123,23 +124,26 @@ class Preview:
         return sum(count.silenced for count in self.counts)
 
 
-def preview(hub: Hub, release: Release, at: datetime) -> Preview:
+def preview(store: SeenStore, hub: Hub, release: Release, at: datetime) -> Preview:
     """The bytes that a draft would become now, or those that were frozen when it was submitted."""
     if release.state not in (State.DRAFT, State.RETURNED):
-        found = hub.store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
+        found = store.read(lambda unit: releases.artefacts(unit, release.id, release.digest))
         counted = (
-            hub.store.read(lambda unit: counts(unit, release, {})) if release.state is State.SUBMITTED else ()
+            store.read(lambda unit: counts(unit, release, {})) if release.state is State.SUBMITTED else ()
         )
         return Preview(
-            pieces=shown(found), reach=release.reach, counts=counted, warnings=_warnings(hub, release, at)
+            pieces=shown(found),
+            reach=release.reach,
+            counts=counted,
+            warnings=_warnings(store, hub, release, at),
         )
-    return tried(hub, release, at)
+    return tried(store, hub, release, at)
 
 
-def tried(hub: Hub, release: Release, at: datetime) -> Preview:
+def tried(store: SeenStore, hub: Hub, release: Release, at: datetime) -> Preview:
     """What a draft would become now, by the functions that freeze and send; it may never have been stored."""
-    inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
-    counted = hub.store.read(lambda unit: counts(unit, release, inputs.counts))
+    inputs = store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
+    counted = store.read(lambda unit: counts(unit, release, inputs.counts))
     frozen, flaws = checks.trial(inputs, hub.place, at=at)
     if frozen is None:
         return Preview(pieces=(), reach=inputs.reach, counts=counted, flaws=flaws)
@@ -149,17 +153,17 @@ def tried(hub: Hub, release: Release, at: datetime) -> Preview:
     )
 
 
-def frozen_of(hub: Hub, release_id: str, at: datetime) -> Frozen:
+def frozen_of(store: SeenStore, hub: Hub, release_id: str, at: datetime) -> Frozen:
     """The bytes to submit; computed before the transaction that keeps them. Raises BadInput with all flaws."""
-    inputs = hub.store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
+    inputs = store.read(lambda unit: gather.prepare_stored(unit, release_id, zone=hub.zone))
     return checks.freeze(inputs, hub.place, at=at)
 
 
-def _warnings(hub: Hub, release: Release, at: datetime) -> Sequence[tuple[str, str]]:
+def _warnings(store: SeenStore, hub: Hub, release: Release, at: datetime) -> Sequence[tuple[str, str]]:
     if release.state is not State.SUBMITTED:
         return ()
-    inputs = hub.store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
-    frozen = hub.store.read(lambda unit: freeze.stored(unit, release, mode=hub.mode, policy=inputs.policy))
+    inputs = store.read(lambda unit: gather.prepare(unit, release, zone=hub.zone))
+    frozen = store.read(lambda unit: freeze.stored(unit, release, mode=hub.mode, policy=inputs.policy))
     return _split(checks.warnings(inputs, frozen, at=at))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from starlette.responses import Response
 
 from domain.errors import HubError
+from hub import quarantine
 from hub.health import COLUMNS, TABLE, Trouble
 from hub.proofs import CHANNELS, channels, silent
 from store import proofs
@@ -30,9 +31,9 @@ def show(visit: Visit) -> Response:
         here="/console/degraded",
         columns=list(COLUMNS),
         table=[trouble.value for trouble in TABLE],
-        others=[trouble.value for trouble in Trouble if trouble not in TABLE],
+        others=[t.value for t in quarantine.told(Trouble, visit.person) if t not in TABLE],
         heard=_heard(visit),
-        now=[trouble.value for trouble in visit.hub.health.troubles],
+        now=[t.value for t in quarantine.told(visit.hub.health.troubles, visit.person)],
     )
 
 

@@ -125,7 +125,7 @@ def preview(visit: Visit) -> Response:
             "previews.html", preview=bytes_shown.Preview(pieces=(), reach=0, flaws=error.flaws),
                           flaw_names=_names(visit, template), release=None, echo=_echo(visit, visit.form))  # fmt: skip
     release = replace(before, draft=draft) if before else desk.unsaved(draft, by=visit.person, at=visit.at)
-    shown = bytes_shown.tried(visit.hub, release, visit.at)
+    shown = bytes_shown.tried(visit.store, visit.hub, release, visit.at)
     names = bytes_shown.flaw_names(release, shown.pieces, visit.language)
     return visit.fragment(
         "previews.html", preview=shown, flaw_names=names, release=None, echo=_echo(visit, visit.form)

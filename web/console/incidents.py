@@ -100,12 +100,11 @@ def news(visit: Visit) -> Response:
 
 def on_report(unit: Unit, visit: Visit, report: Report) -> dict[str, Any]:
     """What a report's page shows of incidents and threads."""
-    by = visit.person
-    found = [_likely(unit, visit, one) for one in incidents.candidates(unit, report.id, seen_by=by)]
-    mine = [m.incident for m in incidents.memberships(unit, report.id, seen_by=by)]
-    sizes = incidents.sizes(unit, mine, seen_by=by)
-    of = [(one, sizes.get(name, 0)) for name in mine if (one := incidents.get(unit, name, seen_by=by))]
-    rows = threads.of(unit, report.id, seen_by=by)
+    found = [_likely(unit, visit, one) for one in incidents.candidates(unit, report.id)]
+    mine = [m.incident for m in incidents.memberships(unit, report.id)]
+    sizes = incidents.sizes(unit, mine)
+    of = [(one, sizes.get(name, 0)) for name in mine if (one := incidents.get(unit, name))]
+    rows = threads.of(unit, report.id)
     ends = [(row, _report(unit, row.follows if row.report == report.id else row.report)) for row in rows]
     return {
         "likely": found, "incidents": of, "may_relate": _may_act(visit),
@@ -117,8 +116,8 @@ def on_report(unit: Unit, visit: Visit, report: Report) -> dict[str, Any]:
 
 
 def _lines(unit: Unit, visit: Visit, states: tuple[str, ...]) -> list[Line]:
-    found = incidents.page(unit, states, seen_by=visit.person, limit=PAGE)
-    sizes = incidents.sizes(unit, [one.id for one in found], seen_by=visit.person)
+    found = incidents.page(unit, states, limit=PAGE)
+    sizes = incidents.sizes(unit, [one.id for one in found])
     places = areas.names(unit, {one.area for one in found if one.area})
     side = 0 if visit.language == pages.SOURCE else 1
     return [Line(incident=one, count=sizes.get(one.id, 0), event=event_name(one.event_code, visit.language),
@@ -126,14 +125,14 @@ def _lines(unit: Unit, visit: Visit, states: tuple[str, ...]) -> list[Line]:
 
 
 def _seen(unit: Unit, visit: Visit) -> dict[str, Any]:
-    found = incidents.get(unit, visit.part("id"), seen_by=visit.person)
+    found = incidents.get(unit, visit.part("id"))
     if found is None:
         raise NotFound("no such incident")
     told = duty.told(unit, found.id, by=visit.person)
     known: dict[str, str] = {}
-    added = {m.report: m for m in incidents.members(unit, found.id, seen_by=visit.person)}
+    added = {m.report: m for m in incidents.members(unit, found.id)}
     others = [one for one in _lines(unit, visit, VIEWS["open"]) if one.incident.id != found.id]
-    into = incidents.get(unit, found.merged_into, seen_by=visit.person) if found.merged_into else None
+    into = incidents.get(unit, found.merged_into) if found.merged_into else None
     return {
         "incident": found, "into": into, "others": others, "count": duty.corroboration(told),
         "told": [(report, _title(report), _added(unit, visit, added.get(report.id), known)) for report in told],
@@ -159,7 +158,7 @@ def _moments(unit: Unit, visit: Visit, found: Incident, told: list[Report]) -> l
 def _undo(visit: Visit, unit: Unit) -> tuple[str, str, str]:
     """(act, of which incident, into which) takes back what has just been done, by ``?done=`` and ``&of=``."""
     of, here = visit.query("of")[:40], visit.part("id")
-    other = incidents.get(unit, of, seen_by=visit.person) if of and of != here else None
+    other = incidents.get(unit, of) if of and of != here else None
     if other and visit.query("done") == "merge" and other.state is IncidentState.MERGED:
         return "unmerge", other.id, ""
     if other and visit.query("done") == "split" and other.state is IncidentState.OPEN:
@@ -173,8 +172,8 @@ def _added(unit: Unit, visit: Visit, row: Membership | None, known: dict[str, st
 
 def _likely(unit: Unit, visit: Visit, one: incidents.Candidate) -> Likely:
     other = _report(unit, one.other)
-    found = incidents.get(unit, one.incident, seen_by=visit.person) if one.incident else None
-    count = incidents.sizes(unit, [found.id], seen_by=visit.person).get(found.id, 0) if found else 0
+    found = incidents.get(unit, one.incident) if one.incident else None
+    count = incidents.sizes(unit, [found.id]).get(found.id, 0) if found else 0
     grounds = tuple(_ground(visit, code, number) for code, number in one.reasons)
     return Likely(candidate=one, title=_title(other) if other else one.code, count=count, grounds=grounds)
 

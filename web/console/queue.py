@@ -193,9 +193,9 @@ def _rows(unit: Unit, visit: Visit, found: Sequence[Report], wanted: reports.Fil
     known: dict[str, str] = {}
     made = [_row(unit, report, places, visit.language, known) for report in found]
     names = [report.id for report in found]
-    of = incidents.of_reports(unit, names, seen_by=visit.person)
-    sizes = incidents.sizes(unit, list(set(of.values())), seen_by=visit.person)
-    following = threads.counts(unit, names, seen_by=visit.person)
+    of = incidents.of_reports(unit, names)
+    sizes = incidents.sizes(unit, list(set(of.values())))
+    following = threads.counts(unit, names)
     urgent = verdicts.urgent_of(unit, names)
     return [
         replace(row, is_out=not reports.fits(row.report, wanted), incident=of.get(row.report.id, ""),

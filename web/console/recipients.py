@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from domain.errors import BadInput, HubError, NotFound, Refused
 from domain.person import Person
+from domain.secrecy import NOBODY
 from duty import addressbook
 from hub.wiring import Hub
 from store import areas, audience, operations
@@ -109,7 +110,7 @@ class UploadDoor:
             form = await anyio.to_thread.run_sync(lambda: _form(raw, kind))
             visit = Visit(hub=hub, request=request, person=person, csrf=csrf,
                           form=Form(fields={n: (v,) for n, v in form.fields.items()}), at=hub.clock(),
-                          standing=None)  # fmt: skip
+                          standing=None, store=hub.store.seen_by(NOBODY))  # fmt: skip
             must_hold_token(visit.form, csrf)
             return await anyio.to_thread.run_sync(_begin, visit, form.files)
 

@@ -22,7 +22,7 @@ def tried(visit: Visit, act: str, release_id: str, work: Callable[[Unit, Person]
 
 def submit(visit: Visit, release_id: str) -> None:
     """Freeze the draft and put it before the approvers. Raises BadInput with all flaws, Refused."""
-    frozen = bytes_shown.frozen_of(visit.hub, release_id, visit.at)
+    frozen = bytes_shown.frozen_of(visit.store, visit.hub, release_id, visit.at)
     tried(
         visit,
         "submit",

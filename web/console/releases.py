@@ -86,7 +86,7 @@ def show_release(visit: Visit, problem: HubError | None = None) -> Response:
             _around(unit, release, visit.language, visit.at, visit.hub.outgoing.spares),
         )
     )
-    preview = bytes_shown.preview(visit.hub, release, visit.at)
+    preview = bytes_shown.preview(visit.store, visit.hub, release, visit.at)
     is_moving = release.state in MOVING and problem is None
     edits = f"/console/releases/{release.id}/edit"
     names = bytes_shown.flaw_names(release, preview.pieces, visit.language)

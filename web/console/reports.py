@@ -10,7 +10,8 @@ from domain.clock import Duty
 from domain.errors import BadInput, HubError, NotFound, Refused
 from domain.events import EventType, event_types
 from domain.person import Person, Role
-from domain.report import MOVES, Report, State
+from domain.report import DESTROYED, MOVES, Report, State
+from domain.secrecy import Compartment, codes
 from duty import reports as duty
 from duty import whereabouts
 from store import areas, inbox, promises, reports, scans, sender_checks
@@ -57,10 +58,13 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
         "report": seen.report,
         "scans": seen.scans,
     }
+    if seen.report is not None and seen.report.content is DESTROYED:
+        raise NotFound("it was destroyed", code="erased")
     if seen.report is None:
         return visit.show("waiting.html", refresh=WAIT_FOR_FILING, here="/console", **values)
     values |= {
         "here": "/console",
+        "compartments": codes(seen.report.compartments),
         "may": _may(seen.report, visit.person),
         "is_mine": seen.report.claimed_by == visit.person.id,
         "event": event_name(seen.report.event_code, visit.language),
@@ -114,6 +118,8 @@ def change(visit: Visit) -> Response:
         return show_report(visit, error)
     if name == "write_back" and made:
         visit.hub.bell("deliver", str(made))
+    if not visit.read(lambda unit: reports.is_there(unit, report_id)):  # he has put it out of his own sight
+        return go("/console?done=sealed")
     if form.first("next") == "shift":  # released from the list of what is in hand
         return go(f"/console/shift?done={name}")
     return go(f"/console/reports/{report_id}?done={name}")
@@ -177,6 +183,8 @@ def _may(report: Report, person: Person) -> set[str]:
     """The acts whose forms this person is shown; the duty room decides again when one is sent."""
     if not person.roles & {Role.OFFICER, Role.LEADER, Role.APPROVER}:
         return set()
+    if report.compartments & Compartment.MARKED:
+        return set()
     is_mine = report.claimed_by == person.id
     wanted = {"verify", "close", "release_claim"} if is_mine or not report.claimed_by else set()
     wanted |= {"claim", "reopen"}
@@ -185,6 +193,7 @@ def _may(report: Report, person: Person) -> set[str]:
     found = {name for name in wanted if MOVES.allows(report.state, name)}
     may_draft = person.roles & {Role.OFFICER, Role.APPROVER}
     open_acts = {"classify", "place", "draft"} if may_draft else {"classify", "place"}
+    open_acts.add("unflag" if report.compartments & Compartment.SENSITIVE else "flag")
     return found | (open_acts if report.state is not State.CLOSED else set())
 
 
@@ -194,6 +203,14 @@ def _plain(visit: Visit) -> Mapping[str, Any]:
 
 def _with_reason(visit: Visit) -> Mapping[str, Any]:
     return {"reason": visit.form.first("reason")}
+
+
+def _flag(visit: Visit) -> Mapping[str, Any]:
+    return {"reason": visit.form.first("reason"), "is_sensitive": True}
+
+
+def _unflag(visit: Visit) -> Mapping[str, Any]:
+    return {"reason": visit.form.first("reason"), "is_sensitive": False}
 
 
 def _place(visit: Visit) -> Mapping[str, Any]:
@@ -228,6 +245,8 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "write_back": (exchanges.answer, exchanges.words),
     "separate": (exchanges.separate, exchanges.line),
     "settle_element": (exchanges.settle_element, exchanges.question),
+    "flag": (duty.flag, _flag),
+    "unflag": (duty.flag, _unflag),
     "clock_call": (clocks.log_call, clocks.stop_of(Duty.PHONE)),
     "clock_sign": (clocks.sign_for, clocks.stop_of(Duty.WRITTEN)),
     "clock_waive": (clocks.waive, clocks.waived),

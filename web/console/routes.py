@@ -23,6 +23,7 @@ from web.console import (
     recipients,
     releases,
     reports,
+    secrecy,
     shifts,
     slips,
     tasks,
@@ -37,6 +38,9 @@ YEAR = 365 * 86400  # s; the names of style sheet and scripts change with their 
 
 
 ACTS = {
+    "/console/grants": secrecy.give,
+    "/console/grants/{id}/withdraw": secrecy.withdraw,
+    "/console/quarantine/{id}/{act}": secrecy.decide,
     "/console/shelf/{id}/settle": queue.settle,
     "/console/shelf/{id}/take_up": queue.take_up,
     "/console/shelf/{id}/reread": bulletins.reread,
@@ -77,6 +81,8 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         "/console/find": queue.find,
         "/console/shelf": queue.shelf_page,
         "/console/degraded": degraded.show,
+        "/console/grants": secrecy.listed,
+        "/console/quarantine": secrecy.shelf,
         "/console/rows": queue.rows,
         "/console/counts": queue.counts,
         "/console/shift": shifts.show,

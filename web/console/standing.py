@@ -61,7 +61,7 @@ def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
 def news(unit: Unit, person: Person) -> Sequence[News]:
     """What came to the incidents that this person holds, the newest first."""
     found = list(incident_news.unseen(unit, person).items())[:NEWS]
-    told = ((incidents.get(unit, name, seen_by=person), n) for name, n in found)
+    told = ((incidents.get(unit, name), n) for name, n in found)
     return [News(incident=one.id, title=one.title, count=n) for one, n in told if one]
 
 

@@ -8,8 +8,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import BadInput, HubError
+from domain.person import Role
+from domain.secrecy import Eyes
 from hub.wiring import Hub
-from store import people
+from store import grants, people
+from store.unit import Unit
 from web import problems
 from web.events import EventStream
 from web.live import Entry, Live, begin
@@ -49,15 +52,20 @@ class StreamDoor:
         listener = await self._live.open(csrf, cursor)
         token = token_of(hub, request)
 
-        async def may_read() -> bool:
+        def look(unit: Unit) -> tuple[frozenset[Role], Eyes] | None:
             at = hub.clock()
-            still = await asyncio.to_thread(hub.store.read, lambda unit: people.session(unit, token, at))
-            return still is not None and still[0].roles == person.roles
+            still = people.session(unit, token, at)
+            return (still[0].roles, grants.of_person(unit, still[0], at)) if still else None
+
+        began = await asyncio.to_thread(hub.store.read, look)
+
+        async def may_read() -> bool:
+            still = await asyncio.to_thread(hub.store.read, look)
+            return still is not None and still == began and still[0] == person.roles
+
+        async def choose(batch: Sequence[Entry]) -> Sequence[Entry]:
+            return [entry for entry in batch if began and entry.is_told(began[1])]
 
         return EventStream(
-            hub, self._live, listener, must_reload=must_reload, choose=_chosen, may_read=may_read
+            hub, self._live, listener, must_reload=must_reload, choose=choose, may_read=may_read
         )
-
-
-async def _chosen(batch: Sequence[Entry]) -> Sequence[Entry]:
-    return [entry for entry in batch if entry.is_told]

@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from domain.errors import HubError, NotAllowed
 from domain.person import Person
+from domain.secrecy import Eyes
 from duty import refusals
 from hub.wiring import Hub
-from store import people
+from store import grants, people
+from store.database import SeenStore
 from store.unit import Unit
 from templates import pages
 from web.auth import change_language
@@ -36,6 +38,7 @@ class Visit:
     form: Form
     at: datetime
     standing: Standing | None  # None for an act that shows no page
+    store: SeenStore  # as this officer sees it
 
     @property
     def language(self) -> str:
@@ -56,7 +59,7 @@ class Visit:
 
     def read(self, work: Callable[[Unit], T]) -> T:
         """Read from the store."""
-        return self.hub.store.read(work)
+        return self.store.read(work)
 
     def act(self, work: Callable[[Unit, Person], T]) -> T:
         """One transaction with the person as he is in it."""
@@ -81,7 +84,7 @@ class Visit:
             found = people.session(unit, token, self.at)
             if found is None:
                 raise NotAllowed("the session is over", code="csrf")
-            return work(unit, found[0])
+            return work(unit.seen_by(grants.of_person(unit, found[0], self.at)), found[0])
 
         return with_person
 
@@ -175,14 +178,15 @@ async def _answer(
         form = await read_form(request) if is_act else Form(fields={})
         if is_act:
             must_hold_token(form, csrf)
-        around = None
-        if not (is_act or "hx-request" in request.headers):
-            around = await run_in_threadpool(
-                hub.store.read, lambda unit: standing(unit, hub, found[0], hub.clock())
-            )
-        visit = Visit(
-            hub=hub, request=request, person=person, csrf=csrf, form=form, at=hub.clock(), standing=around
-        )
+        at, is_page = hub.clock(), not (is_act or "hx-request" in request.headers)
+
+        def look(unit: Unit) -> tuple[Eyes, Standing | None]:
+            eyes = grants.of_person(unit, found[0], at)
+            return eyes, standing(unit.seen_by(eyes), hub, found[0], at) if is_page else None
+
+        eyes, around = await run_in_threadpool(hub.store.read, look)
+        visit = Visit(hub=hub, request=request, person=person, csrf=csrf, form=form, at=at, standing=around,
+                      store=hub.store.seen_by(eyes))  # fmt: skip
         return await run_in_threadpool(handle, visit)
     except HubError as error:
         return problem_page(hub, request, error, person=person, csrf=csrf)
