@@ -24,6 +24,11 @@ _SHORT = re.compile(r"[1-9]\d{2,5}")  # 110, 12345, 12379, 95598, 106550: no are
 _PORT = re.compile(r"106\d{3,17}|(?:\+86|0086)106(?:\d{3,6}|\d{8,17})")
 _LOCAL = re.compile(r"[2-8]\d{6,7}")  # local numbers of 7 or 8 digits; 1 and 9 begin short numbers
 
+_SATELLITE = (
+    "+870",
+    "+881",
+)  # ITU-T E.164.1: Inmarsat, and the global mobile systems: 5 to 10 $ for each text
+
 _KINDS = {
     PhoneNumberType.MOBILE: "mobile",
     PhoneNumberType.FIXED_LINE: "fixed",
@@ -37,7 +42,7 @@ class Phone:
 
     e164: str
     extension: str
-    kind: str  # mobile | fixed | short | other
+    kind: str  # mobile | fixed | short | satellite | other
     as_given: str
 
 
@@ -105,10 +110,13 @@ def _by_library(body: str, extension: str, region: str, given: str) -> Phone | N
         return None
     if not phonenumbers.is_valid_number(number):
         return None
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return Phone(
-        e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        e164=e164,
         extension=extension or number.extension or "",
-        kind=_KINDS.get(phonenumbers.number_type(number), "other"),
+        kind="satellite"
+        if e164.startswith(_SATELLITE)
+        else _KINDS.get(phonenumbers.number_type(number), "other"),
         as_given=given,
     )
 

@@ -120,7 +120,8 @@ class Puller:
         """Write it down and wait longer each time; what cannot be read is shelved once, not at every look."""
         at = self.clock()
         period = timedelta(seconds=mine.period)
-        pause = max(wait or timedelta(), min(max(period, LONGEST), period * 2 ** min(mine.failures, 10)))
+        longest = max(period, pull_stream.LONGEST if mine.form == "stream" else LONGEST)
+        pause = max(wait or timedelta(), min(longest, period * 2 ** min(mine.failures, 10)))
 
         def work(unit: Unit) -> None:
             if raw and reason != mine.reason:

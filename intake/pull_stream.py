@@ -19,6 +19,9 @@ from store.unit import Unit
 NAME = "heartbeat.json"  # at the end of its address
 FRESH = timedelta(minutes=3)  # an older one is played again, or nobody lives there (R36)
 AHEAD = timedelta(minutes=10)  # of our clock, as for bulletins (H58)
+LONGEST = timedelta(
+    minutes=1
+)  # between looks, whatever failed: what was missed is here 90 s after it can be had
 NAMED = 2_000  # files named at one look; the next look goes on, and is made at once
 
 
