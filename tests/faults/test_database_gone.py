@@ -108,10 +108,10 @@ def _flood(made, tmp_path: Path) -> dict:
     settings = made.settings
     order = {"kind": "sms", "port": settings.port, "url": settings.twilio_webhook_url, "sid": settings.twilio_account_sid,
              "number": settings.twilio_from, "token": settings.twilio_auth_token.get_secret_value(), "rate": 0,
-             "seconds": 900, "connections": CALLERS, "count": REPORTS, "out": str(tmp_path / "heard")}  # fmt: skip
+             "seconds": 1_800, "connections": CALLERS, "count": REPORTS, "out": str(tmp_path / "heard")}  # fmt: skip
     (tmp_path / "order").write_text(json.dumps(order))
     command = [sys.executable, "-m", "tests.faults.flood", str(tmp_path / "order")]
-    assert subprocess.run(command, cwd=ROOT, timeout=1_000).returncode == 0
+    assert subprocess.run(command, cwd=ROOT, timeout=2_000).returncode == 0
     return dict(json.loads((tmp_path / "heard").read_text()))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -115,6 +116,33 @@ def test_f16_a_torn_frame_goes_to_the_shelf_and_stays_on_disk(store, blobs, spoo
     shelf = store.read(lambda u: u.rows(sa.select(t.shelf)))
     assert [(s.kind, s.reason, s.origin) for s in shelf] == [("spool", "torn_frame", torn.name)]
     assert (tmp_path / "spool/unreadable" / torn.name).exists()
+
+
+def test_f15_one_message_from_many_threads_waits_once_and_each_hears_of_it_when_it_is_durable(
+    tmp_path, at
+) -> None:
+    class Slow(Spool):
+        def _write(self, path, frame):
+            if not self.__dict__.pop("fails", False):
+                super()._write(path, frame)
+                return
+            raise OSError("once")
+
+    spool = Slow(tmp_path / "spool")
+    spool.fails = True
+
+    def put(n: int) -> str:
+        try:
+            names = spool.put(sms(at, n % 4), desk.mint_names(at))
+        except Unavailable:
+            return ""
+        assert (tmp_path / "spool" / f"{names.inbound_id}.frame").exists()
+        return names.code
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(put, range(64)))
+    assert len(spool.waiting()) == 4
+    assert said.count("") == 1 and len(set(said) - {""}) == 4
 
 
 def test_f16_every_cut_of_a_frame_is_noticed(spool, at) -> None:
