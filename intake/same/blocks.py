@@ -3,12 +3,15 @@
 import math
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 from intake.same.named import Named
+from intake.same.rarity import worth
 from intake.same.sketch import Sketch
 
-WINDOWS = 80  # pairs of syllables of a text that are looked for; of a longer one its beginning
-STORED = 30  # pairs that are stored for a text that names no place
+RAREST = 24  # pieces of a text that are stored and looked for: the rarest, among which its names are
+HEARD = 40  # pairs of syllables that are looked for: a name may be cut out in the other text alone
+SPOKEN = 12  # pairs of syllables of a text that has no rare piece
 CELL = 0.02  # degrees, about 2 km
 _GRAM = 6  # letters of a piece of text that is hashed for forwarded messages
 _SEEDS = (0x2D0A, 0x9E37, 0x51ED)
@@ -16,18 +19,17 @@ _SEEDS = (0x2D0A, 0x9E37, 0x51ED)
 
 def stored(sketch: Sketch) -> list[str]:
     """Every key that a sketch is found under."""
-    named = sketch.named
-    names = _names(named)
-    keys = {f"p{name}" for name in names} or {f"p{pair}" for pair in _pairs(named.heard)[:STORED]}
+    keys = {f"p{name}" for name in _names(sketch.named)}
+    keys |= {f"b{piece}" for piece in (*_rarest(sketch), *_within(sketch.named))}
     keys |= set(_others(sketch)) | set(_cells(sketch, around=0)) | set(_copies(sketch.said))
     return sorted(keys)
 
 
 def asked(sketch: Sketch) -> dict[str, float]:
     """key -> its weight: what those that may tell of the same are stored under."""
-    named = sketch.named
-    keys = {f"p{pair}": 1.0 for pair in (*_pairs(named.heard)[:WINDOWS], *_triples(named.heard)[:WINDOWS])}
-    keys |= {f"p{name}": 3.0 for name in _names(named)}
+    keys = {f"b{pair}": 1.0 for pair in _pairs(sketch.named.heard)[:HEARD]}
+    keys |= {f"b{piece}": 1.0 + worth(piece) / 3 for piece in _rarest(sketch)}
+    keys |= {f"p{name}": 3.0 for name in _names(sketch.named)}
     keys |= {key: 2.0 for key in _others(sketch)}
     keys |= {key: 3.0 for key in (*_cells(sketch, around=1), *_copies(sketch.said))}
     return keys
@@ -39,19 +41,21 @@ def _names(named: Named) -> set[str]:
     return whole | tails
 
 
+def _within(named: Named) -> list[str]:
+    return _pairs("·".join(sorted(place[: place.rindex("|")] for place in named.places | named.towns)))
+
+
+def _rarest(sketch: Sketch) -> list[str]:
+    """Sounds only: the letters are told apart in the comparison."""
+    sounds = sorted((piece for piece in sketch.rare if piece.count("|") < 2), key=lambda p: (-worth(p), p))
+    return sounds[:RAREST] or _pairs(sketch.named.heard)[:SPOKEN]
+
+
 def _pairs(heard: str) -> list[str]:
-    return _runs(heard, 2)
-
-
-def _triples(heard: str) -> list[str]:
-    return _runs(heard, 3)
-
-
-def _runs(heard: str, length: int) -> list[str]:
     found: list[str] = []
     for run in heard.split("·"):
         sounds = run.strip("|").split("|")
-        found += [f"|{'|'.join(sounds[n : n + length])}|" for n in range(len(sounds) - length + 1)]
+        found += [f"{a}|{b}" for a, b in pairwise(sounds)]
     return list(dict.fromkeys(found))
 
 
@@ -65,8 +69,9 @@ def _others(sketch: Sketch) -> Iterator[str]:
             yield f"k{kind}"
         for site in sorted(named.sites):
             yield f"u{site}{kind}"
-    yield from (f"r{road}" for road in sorted(named.roads))
-    yield from (f"t{thing}" for thing in sorted(named.things))
+    yield from (f"r{road}" for road in sorted(sketch.counted.roads))
+    yield from (f"m{mark}" for mark in sorted(sketch.counted.marks))
+    yield from (f"t{thing}" for thing in sorted(sketch.counted.things))
     if sketch.sender:
         yield f"s{sketch.sender}"
     if "quake" in sketch.kinds:

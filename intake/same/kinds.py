@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-WEAK = frozenset(("trapped", "missing", "illness", "collapse"))  # what many kinds of event end in
+WEAK = frozenset(("trapped", "missing", "illness", "fall"))  # what many kinds of event end in
 
 
 # Kinds that two people may see in one event.

@@ -94,7 +94,7 @@ def _ago(count: float, minutes: int, at: datetime) -> tuple[datetime, datetime]:
 
 def _on_the_clock(text: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
     local = at.astimezone(zone)
-    shift = next((days for word, days in _DAYS if word in text), None)
+    shift = max((days for word, days in _DAYS if word in text), default=None)  # 前天停了今天又停
     part = next((hours for word, hours in _PARTS if word in text), None)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=shift or 0)
     if (clock := _CLOCK.search(text)) and (shift is None or shift == 0 or part):

@@ -8,16 +8,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.report import Report
+from intake.same.counted import Counted, counted
 from intake.same.kinds import BY_CLASS, kinds
 from intake.same.named import Named, named
 from intake.same.occurred import occurred
+from intake.same.rarity import pieces
 
-FORM = 1  # of a sketch; one of another form is made anew
+FORM = 2  # of a sketch; one of another form is made anew
 SAID = 600  # characters that are compared word by word
 DOCUMENT = 2_000  # characters of a document that are read: what happened stands on its first page
 _POSITION = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]+)?),(-?[0-9]{1,3}(?:\.[0-9]+)?)")
+_LATER = re.compile(
+    "续报|终报|核报|补报|截至|更正|上升(?:到|至)|升至|增至|后续|还(?:没|有)|那个|那些|又(?:有|挖|刨|救|找)|灭了|救出|找到|打捞上|"
+    "怎么样了|update",
+    re.I,
+)
+_AGAIN = re.compile(
+    "(?:又|再次|再度|也)(?:出事|停电|停了|停水|着火|起火|失火|塌|垮|滑坡|涨|漏|爆|翻|撞|冒|有落石|下|发生|淹|开始)|"
+    "今天又|今早又|昨天才|前天才|another|again",
+    re.I,
+)
 _SILENT = re.compile(r"[\s\W_]+")
-_SETS = ("places", "towns", "regions", "sites", "marks", "roads", "houses", "things", "vehicles", "counts")
+_NAMED = ("places", "towns", "regions", "sites")
+_COUNTED = ("marks", "roads", "units", "floors", "things", "vehicles", "who", "counts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +45,9 @@ class Sketch:
     position: tuple[float, float] | None  # latitude, longitude
     kinds: frozenset[str]
     named: Named
+    counted: Counted
+    rare: frozenset[str]  # pieces that tell something when two share them
+    stage: str  # 'later': it goes on about what was told before; 'again': it happened once more
     said: str
     sender: str  # a blind index; '' for a department or nobody
 
@@ -39,7 +55,9 @@ class Sketch:
         """For the store, which seals it."""
         data = asdict(self)
         data["kinds"] = sorted(self.kinds)
-        data["named"] |= {name: sorted(data["named"][name]) for name in _SETS}
+        data["rare"] = sorted(self.rare)
+        data["named"] |= {name: sorted(data["named"][name]) for name in _NAMED}
+        data["counted"] = {name: sorted(data["counted"][name]) for name in _COUNTED}
         return json.dumps({"form": FORM, **data}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -48,8 +66,10 @@ def from_json(raw: bytes) -> Sketch | None:
     data: dict[str, Any] = json.loads(raw)
     if data.pop("form") != FORM:
         return None
-    names = data["named"] | {name: frozenset(data["named"][name]) for name in _SETS}
-    data |= {"kinds": frozenset(data["kinds"]), "named": Named(**names)}
+    names = data["named"] | {name: frozenset(data["named"][name]) for name in _NAMED}
+    counts = {name: frozenset(data["counted"][name]) for name in _COUNTED}
+    data |= {"kinds": frozenset(data["kinds"]), "rare": frozenset(data["rare"])}
+    data |= {"named": Named(**names), "counted": Counted(**counts)}
     data["position"] = tuple(data["position"]) if data["position"] else None
     return Sketch(**data)
 
@@ -61,13 +81,18 @@ def sketch(report: Report, zone: ZoneInfo, sender: str = "") -> Sketch:
     parts = (content.first("subject"), content.first("place"), content.text, *documents)
     text = "\n".join(part for part in parts if part)
     span = occurred(text, report.received_at, zone)
-    found = kinds(text)
+    found, names = kinds(text), named(text)
     if not found and report.event_code[:3] in BY_CLASS:
         found = frozenset({BY_CLASS[report.event_code[:3]]})
     return Sketch(at=_minutes(report.received_at), begins=_minutes(span.begins), ends=_minutes(span.ends),
                   is_timed=span.is_said, area=report.area.rstrip("0") if report.area else "",
-                  position=_position(content.first("position")), kinds=found, named=named(text),
+                  position=_position(content.first("position")), kinds=found, named=names, counted=counted(text),
+                  rare=pieces(text[:4000]), stage=_stage(text),
                   said=_SILENT.sub("", text).lower()[:SAID], sender=sender)  # fmt: skip
+
+
+def _stage(text: str) -> str:
+    return " ".join(word for word, words in (("later", _LATER), ("again", _AGAIN)) if words.search(text))
 
 
 def _minutes(at: datetime) -> int:

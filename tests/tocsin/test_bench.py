@@ -22,8 +22,8 @@ SMALL = (
     "--json",
 )
 NAMES = ["mail_2k", "mail_100k", "webhooks", "bulletins", "filing", "visible", "first_call", "first_byte", "out", "memory",
-         "out_http", "queue_page", "study_place", "study_kind", "study_names", "dedupe_recall_tuned", "dedupe_precision_tuned",
-         "dedupe_recall_held_out", "dedupe_precision_held_out", "dedupe_time"]  # fmt: skip
+         "out_http", "queue_page", "study_place", "study_kind", "study_names", "dedupe_recall", "dedupe_precision",
+         "dedupe_time"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

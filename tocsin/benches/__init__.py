@@ -60,8 +60,7 @@ def benches(sizes: Sizes) -> dict[str, Bench]:
                             run=partial(queue_page.queue, count=sizes.reports)),
         "study": Bench(names=("study_place", "study_kind", "study_names"), steps=2,
                        run=partial(studies.study, count=sizes.mails)),
-        "dedupe": Bench(names=("dedupe_recall_tuned", "dedupe_precision_tuned", "dedupe_recall_held_out",
-                               "dedupe_precision_held_out", "dedupe_time"),
+        "dedupe": Bench(names=("dedupe_recall", "dedupe_precision", "dedupe_time"),
                         steps=1 + -(-sizes.open_reports // 10_000),
                         run=partial(dedupe.dedupe, count=sizes.open_reports)),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from domain.report import Content, Fact, Inbound, Report, State
 from hub.wiring import Hub, now
 from intake import desk
 from intake.same.blocks import stored
-from intake.same.score import THRESHOLD, likeness
+from intake.same.score import likely, likeness
 from intake.same.sketch import sketch
 from intake.same.step import Sameness
 from store import reports, sketches
@@ -40,15 +40,12 @@ _EVENTS = (
 
 
 def dedupe(place: Place, count: int, step: Callable[[], None]) -> Iterator[Figure]:
-    """Recall and precision over the labelled reports, tuned and held out; and the time that one report takes."""
-    found = {
-        name: scored(parts) for name, parts in (("tuned", labelled.TUNED), ("held_out", labelled.HELD_OUT))
-    }
-    for name, score in found.items():
-        for what, value, reach in (("recall", score.recall, 0.9), ("precision", score.precision, 0.95)):
-            yield Figure(name=f"dedupe_{what}_{name}", store=place.store, value=value, ceiling=1.0, reach=reach,
-                         unit=f"of {score.questions if what == 'recall' else score.proposed}", against="all",
-                         is_ratio=False)  # fmt: skip
+    """Recall and precision over all labelled reports; and the time that one report takes."""
+    score = scored(labelled.PARTS)
+    for what, value, reach in (("recall", score.recall, 0.9), ("precision", score.precision, 0.95)):
+        yield Figure(name=f"dedupe_{what}", store=place.store, value=value, ceiling=1.0, reach=reach,
+                     unit=f"of {score.questions if what == 'recall' else score.proposed}", against="all",
+                     is_ratio=False)  # fmt: skip
     step()
     with place.hub() as hub:
         rand = random.Random(7)  # noqa: S311 (texts of a bench)
@@ -72,9 +69,8 @@ def _propose(part: Sequence[Labelled]) -> Callable[[Labelled, Sequence[Labelled]
     made = {one.report.id: sketch(one.report, labelled.ZONE) for one in part}
 
     def propose(one: Labelled, earlier: Sequence[Labelled]) -> list[Labelled]:
-        scored = [(likeness(made[one.report.id], made[other.report.id]).score, other) for other in earlier]
-        likely = [pair for pair in scored if pair[0] >= THRESHOLD]
-        return [other for _, other in sorted(likely, key=lambda pair: -pair[0])]
+        scored = [(other, likeness(made[one.report.id], made[other.report.id])) for other in earlier]
+        return [other for other, _ in likely(scored)]
 
     return propose
 

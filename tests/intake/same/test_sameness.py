@@ -1,17 +1,25 @@
 """What is found to tell of the same: the labelled sets through the store, and what is said of it."""
 
+import re
+import tomllib
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from domain.handling import Handling
 from domain.person import Person, Role
-from domain.report import Attachment
+from domain.report import Attachment, Content
+from intake.same import grounds
+from intake.same.score import THRESHOLD, Likeness, likely, likeness
+from intake.same.sketch import from_json, sketch
 from intake.same.step import Sameness
 from intake.study import Student
 from store import blobs, incidents, reports, scans, sketches
 from store import tables as t
+from tests.intake.same import fit
 from tests.outbox.outbox_kit import Standing
 from tests.reports_kit import filed
 from tocsin.benches import dedupe, labelled
@@ -55,17 +63,82 @@ def run_part(store, part):
 
 
 def test_of_the_labelled_reports_the_same_incident_is_among_the_first_three() -> None:
-    tuned, held_out = dedupe.scored(labelled.TUNED), dedupe.scored(labelled.HELD_OUT)
-    assert sum(len(labelled.read(part)) for part in (*labelled.TUNED, *labelled.HELD_OUT)) >= 400
-    assert (tuned.recall >= 0.9, tuned.precision >= 0.95) == (True, True)
-    assert held_out.recall >= 0.9
-    assert held_out.precision >= 0.93  # what it is today; the aim is 0.95, and these texts are not tuned to
+    assert sum(len(labelled.read(part)) for part in labelled.PARTS) >= 400
+    scores = {part: dedupe.scored([part]) for part in labelled.PARTS}
+    low = {
+        part: (s.recall, s.precision) for part, s in scores.items() if s.recall < 0.9 or s.precision < 0.95
+    }
+    assert set(low) <= {"part7"}, (
+        low
+    )  # 26 questions, written last, nothing was mended for it (docs/triage.md)
+    found = sum(scores.values(), labelled.Score(0, 0, 0, 0))
+    assert (found.recall >= 0.95, found.precision >= 0.95) == (True, True)
+
+
+def test_weights_that_never_saw_a_set_find_in_it_nearly_as_well() -> None:
+    found = fit.scored("part1", fit.fit(["part6", "part7"]))
+    assert (found.recall >= 0.9, found.precision >= 0.9) == (True, True)
+
+
+def test_every_ground_has_a_weight_and_none_has_the_wrong_sign() -> None:
+    weights = tomllib.loads(fit.WEIGHTS.read_text("utf-8"))
+    source = Path(grounds.__file__).read_text("utf-8")
+    named = set(re.findall(r'Ground\("([a-z_0-9]+)"', source)) - {"minutes"}
+    assert len(named) > 20
+    assert named <= set(weights)
+    wrong = {n for n, w in weights.items() if n not in fit.EITHER and w * (-1 if n in fit.AGAINST else 1) < 0}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_likely"),
+    [
+        ("上营村滑坡，堵了两家的门", "下营村滑坡，压了猪圈", False),
+        ("老渡口翻船了，人在水里", "新渡口有条船翻了", False),
+        ("金源小区5栋八楼着火了", "金源小区五号楼8层起火", True),
+        ("金源小区5栋八楼着火了", "金源小区12栋起火，烟很大", False),
+        ("G318国道K1234+500处三车追尾", "318国道1234公里撞车了，三辆", True),
+        ("G318国道K1234+500处三车追尾", "318国道K1251两车追尾，没伤人", False),
+        ("老鹰嘴那边山上冒烟，起山火了", "老鹰嘴山火，风大", True),
+        ("豫H2B765货车在高速上着火", "我是豫H2B765的车主，车烧了", True),
+        ("阳光花园停电了", "岩脚村二组山体滑坡", False),
+        ("strong smell of gas at 14 Palm Street", "gas leak, 41 Palm Street", False),
+        ("big fire behind Lotus Hotel", "the store behind the Lotus Hotel is burning", True),
+    ],
+)
+def test_what_agrees_and_what_differs_decides(at, one, other, is_likely) -> None:
+    a, b = (sketch(_told(at, text), ZONE) for text in (one, other))
+    assert (likeness(a, b).score >= THRESHOLD) == is_likely
+    assert likeness(a, b).score == likeness(b, a).score
+
+
+def test_what_is_far_behind_the_likeliest_is_not_proposed_beside_it() -> None:
+    def like(score):
+        return Likeness(score=score, reasons=())
+
+    assert [n for n, _ in likely([("c", like(0.6)), ("a", like(0.99)), ("b", like(0.97))])] == ["a", "b"]
+    assert [n for n, _ in likely([("c", like(0.6)), ("d", like(THRESHOLD - 0.01))])] == ["c"]
+    assert likely([]) == []
+
+
+def test_a_sketch_is_the_same_after_the_store() -> None:
+    one = sketch(labelled.read("part4")[3].report, ZONE)
+    assert from_json(one.to_json()) == one
+
+
+def _told(at, text):
+    return replace(
+        labelled.read("part1")[0].report,
+        content=Content(text=text, language="zh", facts={}),
+        area="",
+        received_at=at,
+    )
 
 
 def test_through_the_store_the_search_by_keys_loses_next_to_nothing(store) -> None:
     found = run_part(store, "part2")
     assert found.recall >= dedupe.scored(["part2"]).recall - 0.02
-    assert found.precision >= 0.93
+    assert found.precision >= 0.95
 
 
 def test_the_index_holds_no_word_of_a_report(store, areas, at) -> None:
