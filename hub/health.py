@@ -41,6 +41,7 @@ class Trouble(StrEnum):
     WEBHOOK_OFF = "webhook_off"
     DOOR_DEAF = "door_deaf"
     DOOR_LOSS = "door_loss"
+    DOOR_FULL = "door_full"
     SECRET_HELD = "secret_held"  # noqa: S105 (a name)
 
 

@@ -321,6 +321,7 @@ def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:
     def note(reason: str, who: str) -> None:
         hub.store.submit(lambda unit: shelf.put(unit, "door", reason, origin=who, at=hub.clock()))
 
+    hub.health.join(Trouble.DOOR_FULL, hub.crowd.is_calm)
     settings = hub.settings
     tls = None
     if settings.smtp_certificate and settings.smtp_key:

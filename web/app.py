@@ -8,6 +8,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from domain.errors import HubError
+from hub.health import Trouble
 from hub.settings import Settings
 from hub.wiring import Hub
 from web import downloads, ops, problems, public
@@ -30,6 +31,7 @@ from web.voice import VoiceDoor
 def create_app(hub: Hub) -> ASGIApp:
     """Everything this hub answers over HTTP. Nothing is opened here; the server owns the sockets."""
     live, porter = Live(hub), Porter(hub)
+    hub.health.join(Trouble.DOOR_FULL, hub.crowd.is_calm)
     api = api_app(hub, live)
     api.state.citizen = citizen = Citizen(hub)
     app = Starlette(

@@ -12,7 +12,9 @@ import pytest
 from domain.errors import Unavailable
 from hub import metrics
 from hub.crowd import Crowd
+from hub.health import Trouble
 from store import tables as t
+from templates import pages
 from tests.web.api_world import SMS_URL, World, served, signed, sms_form, world
 from web.gate import Turnstile, door_of
 
@@ -97,6 +99,7 @@ def test_r21_f39_a_full_door_sends_away_at_once_and_its_neighbours_go_on(hall: W
         _post(lines[3], 3)
         assert _heard(lines[3])[0] == 200  # nobody opens it again: it is open
         assert hall.count(t.inbound) == 3
+        assert Trouble.DOOR_FULL in hall.hub.health.look().troubles
         assert "tocsin_door_full" in metrics.text(hall.hub).decode()
 
 
@@ -144,6 +147,20 @@ def test_f39_every_way_in_but_the_urgent_ones_is_counted() -> None:
     )
     assert [door_of("POST", path) for path in free] == [""] * len(free)
     assert door_of("GET", "/v1/reports") == ""
+
+
+def test_r22_a_full_door_is_a_banner_for_a_minute(hall: World) -> None:
+    now = [0.0]
+    crowd = Crowd({"a": 0}, clock=lambda: now[0])
+    hall.hub.health.join(Trouble.DOOR_FULL, crowd.is_calm)
+    assert Trouble.DOOR_FULL not in hall.hub.health.look().troubles
+    crowd.turn_away("a")
+    now[0] = 59.0
+    assert Trouble.DOOR_FULL in hall.hub.health.look().troubles
+    for language, said in (("zh-CN", "来报过多"), ("en", "More comes in")):
+        assert said in pages.word("trouble", Trouble.DOOR_FULL, language)
+    now[0] = 61.0
+    assert Trouble.DOOR_FULL not in hall.hub.health.look().troubles
 
 
 def test_f39_a_crowd_lets_in_as_many_as_it_may_and_the_next_when_one_goes() -> None:
