@@ -18,6 +18,7 @@ class NoticeKind(StrEnum):
     ANSWER = (
         "answer"  # of an officer to whoever reported, in his own words: to that one address and nobody else
     )
+    HANDOVER = "handover"  # a report is handed to the body that is responsible: sign for it
     CHAT_HELP = "chat_help"  # how to report by chat, and how to subscribe to warnings
     CHAT_SUBSCRIBED = "chat_subscribed"  # warnings for this area come to this chat now
     CHAT_WHICH_AREA = "chat_which_area"  # no such area, or several

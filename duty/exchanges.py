@@ -14,6 +14,7 @@ from domain.ids import is_id
 from domain.notice import Notice, NoticeKind
 from domain.person import Person, Role
 from domain.report import Content, Report, State
+from domain.secrecy import mark_in, must_be_free
 from intake.acknowledge import LASTS, Acknowledger, Silence
 from intake.normalise import clean, language
 from outbox import ledger
@@ -69,6 +70,9 @@ def answer(
     asks, repeated = _asked(unit, report_id, elements, again)
     spoken = notice_texts.language_for(arrived.inbound.meta.get("language") or report.content.language)
     said = _said(text, asks, spoken)
+    must_be_free(report.compartments)
+    if mark_in(said):
+        raise BadInput("it bears a mark of secrecy", code="secret_text")
     way = way_to(unit, arrived, report.content, writer)
     if not way.channel or writer is None:
         raise BadInput("there is no way to write to whoever reported", code="no_way")

@@ -32,6 +32,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_inbound_unfiled": "Messages that are not in the queue yet.",
     "tocsin_inbound_unfiled_oldest_seconds": "Age of the oldest message that is not in the queue yet.",
     "tocsin_asked_again": "Elements that reporters were asked for though their reports held them already.",
+    "tocsin_handovers": "Hand-overs to responsible bodies by state; overdue: sent, and not signed for in time.",
     "tocsin_dispatches": "Promises to send by channel and state.",
     "tocsin_parcels": "Parcels by channel and state.",
     "tocsin_deliveries": "Deliveries that are queued, sending or unsure, by channel.",
@@ -132,6 +133,7 @@ def _of_rows(found: Figures, at: datetime) -> Iterator[Metric]:
     yield _gauge("tocsin_releases", {(state,): n for state, n in found.releases.items()}, "state")
     yield _gauge("tocsin_inbound_messages", {(): found.inbound})
     yield _gauge("tocsin_asked_again", {(): found.asked_again})
+    yield _gauge("tocsin_handovers", {(state,): n for state, n in found.handovers.items()}, "state")
     yield _gauge("tocsin_dispatches", found.dispatches, "channel", "state")
     yield _gauge("tocsin_parcels", found.parcels, "channel", "state")
     yield _gauge("tocsin_deliveries", found.deliveries, "channel", "state")

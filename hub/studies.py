@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from domain.report import Report
 from duty.clocks import ClockStep, Setting, Suggestion
+from duty.handovers import RouteStep
 from hub.settings import Settings
 from intake import gazetteer, triage
 from intake.atlas import Atlas
@@ -45,6 +46,7 @@ def steps(settings: Settings, clock: Callable[[], datetime], reports_up: Setting
         Kinds(atlas=atlas, rules=rules),
         Raising(rules=rules),
         ClockStep(setting=reports_up, suggest=suggestion(rules)),
+        RouteStep(suggest=suggestion(rules)),
         Threading(domain=settings.mail_domain),
         Sameness(zone=ZoneInfo(settings.zone)),
     )

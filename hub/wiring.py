@@ -18,6 +18,7 @@ from domain.handling import Mode
 from domain.report import Inbound
 from duty import thumbnails
 from duty.clocks import Setting
+from duty.handovers import Post
 from duty.thumbnails import Thumbnails
 from hub import (
     birth,
@@ -90,6 +91,7 @@ class Hub:
     scanner: Scanner
     student: Student
     peers: Around  # what takes in their bulletins
+    post: Post  # how bodies are told of what is handed to them
     reports_up: Setting  # to whom, and by which clock on the wall
     checker: Checker | None  # who looks whether mails are from whom they say; None: no name server is set
     outgoing: Outgoing
@@ -189,6 +191,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
         scanner=scanner,
         student=student,
         peers=around,
+        post=_post(settings, mode, channels=set(outgoing.wires), key=made.receipt),
         reports_up=_reports_up(settings),
         checker=checker,
         outgoing=outgoing,
@@ -302,6 +305,16 @@ def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: by
         },
         link=link,
     )
+
+
+def _post(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Post:
+    is_reached, site = _is_reached(settings, mode), settings.public_site.rstrip("/")
+
+    def link(handover: str) -> str:
+        return f"{site}/handover/{secret_link.row_token(key, handover)}" if is_reached else ""
+
+    return Post(mode=mode, organisation=settings.organisation, region=settings.region, channels=channels, link=link,
+                zone=ZoneInfo(settings.zone))  # fmt: skip
 
 
 def smtp_door(hub: Hub, bound: socket.socket | None = None) -> SmtpDoor:

@@ -11,7 +11,18 @@ from domain.events import is_code
 from domain.place import canonical
 from domain.proof import Mark
 from domain.report import Arrival, Attachment, Content, Fact, Inbound, Report, State
-from intake import answers, bounces, calls, chat_commands, follow_ups, proofs, rings, senders, threads
+from intake import (
+    answers,
+    bounces,
+    calls,
+    chat_commands,
+    follow_ups,
+    proofs,
+    rings,
+    senders,
+    signatures,
+    threads,
+)
 from intake import reading as readings
 from intake.acknowledge import Acknowledger, Silence
 from intake.normalise import language
@@ -290,6 +301,8 @@ def _made_no_report(
 ) -> list[tuple[str, str]] | None:  # fmt: skip
     """What to ring for when no report is made of it: a STOP ([]), or the answer to what an officer asked. None: a report."""
     if _is_only_a_stop(unit, arrived, content.text, at):
+        return []
+    if signatures.by_mail(unit, arrived, content, at):
         return []
     joined = answers.awaited(unit, arrived, content, writer, at)
     if not joined:

@@ -32,5 +32,19 @@ def code_in(key: bytes, given: str) -> str:
     raise _unknown()
 
 
+def row_token(key: bytes, row_id: str) -> str:
+    """The secret that opens the page of a row: its id and a MAC over it."""
+    mac = hmac.new(key, f"row\0{row_id}".encode(), hashlib.sha256).digest()[:_MAC]
+    return f"{row_id}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+def row_in(key: bytes, given: str) -> str:
+    """The row that `given` opens. Raises NotFound for what row_token() did not make."""
+    row_id = given.rpartition(".")[0]
+    if row_id and given.isascii() and hmac.compare_digest(given.encode(), row_token(key, row_id).encode()):
+        return row_id
+    raise _unknown()
+
+
 def _unknown() -> NotFound:
     return NotFound("no such link")

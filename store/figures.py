@@ -1,14 +1,14 @@
 """Counts and ages for whoever watches the hub: each from an index, none from a scan of what strangers sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from domain.secrecy import NOBODY
-from store import exchanges, processes, providers, purges, sender_checks, sessions, stream
+from store import exchanges, processes, providers, purges, routing, sender_checks, sessions, stream
 from store import tables as t
 from store.unit import Unit
 
@@ -53,6 +53,7 @@ class Figures:
     quarantined: int  # bear a mark, wait for the security officer
     roots: int
     last_root: datetime | None
+    handovers: Mapping[str, int] = field(default_factory=dict)  # state, or overdue -> n
     asked_again: int = 0  # elements that reporters had told before
 
 
@@ -111,6 +112,7 @@ def figures(unit: Unit) -> Figures:
         quarantined=purges.held(unit),
         roots=unit.scalar(sa.select(sa.func.max(t.root.c.n))) or 0,
         last_root=unit.scalar(sa.select(t.root.c.at).order_by(t.root.c.n.desc()).limit(1)),
+        handovers=routing.counts(unit),
         asked_again=exchanges.again(unit),
     )
 

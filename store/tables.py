@@ -26,6 +26,8 @@ from store.tables_media import media
 from store.tables_peers import MACHINES as PEER_MACHINES
 from store.tables_people import api_key, login_failure, login_link, person, session
 from store.tables_places import landmark, report_place, report_question, report_triage
+from store.tables_routing import MACHINES as ROUTING_MACHINES
+from store.tables_routing import body, handover, route_rule
 from store.tables_secrecy import purge, sight_grant
 from store.tables_study import study
 from store.tables_trust import MACHINES as TRUST_MACHINES
@@ -33,13 +35,14 @@ from store.tables_trust import known_address, known_reporter, sender_block, verd
 from store.tables_webhooks import MACHINES as WEBHOOK_MACHINES
 from store.tables_webhooks import webhook
 
-__all__ = ["META", "api_key", "brief", "clock", "clock_rule", "clock_stop", "correspondent", "exchange", "fax",
-           "field_item", "field_task", "follow_up", "incident", "incident_news", "known_address",
-           "known_reporter", "landmark", "likeness", "login_failure", "login_link", "look_up", "mail_seal",
-           "media", "operation", "person", "piece", "poll", "process", "proof", "provider", "purge",
-           "report_incident", "report_place", "report_question", "report_timing", "report_triage", "ring",
-           "scan", "sender_block", "sender_check", "session", "shift", "sight_grant", "silence", "sketch",
-           "sketch_key", "slip", "study", "thread", "upload", "verdict", "webhook", "year_number"]  # fmt: skip
+__all__ = ["META", "api_key", "body", "brief", "clock", "clock_rule", "clock_stop", "correspondent",
+           "exchange", "fax", "field_item", "field_task", "follow_up", "handover", "incident",
+           "incident_news", "known_address", "known_reporter", "landmark", "likeness", "login_failure",
+           "login_link", "look_up", "mail_seal", "media", "operation", "person", "piece", "poll", "process",
+           "proof", "provider", "purge", "report_incident", "report_place", "report_question",
+           "report_timing", "report_triage", "ring", "route_rule", "scan", "sender_block", "sender_check",
+           "session", "shift", "sight_grant", "silence", "sketch", "sketch_key", "slip", "study", "thread",
+           "upload", "verdict", "webhook", "year_number"]  # fmt: skip
 
 hub = Table(
     "hub",
@@ -478,6 +481,7 @@ MACHINES = {
     "upload": further.UPLOADS,
     **WEBHOOK_MACHINES,
     **TRUST_MACHINES,
+    **ROUTING_MACHINES,
     "media": report.MEDIA,
     "scan": report.SCANS,
     "report": report.MOVES,

@@ -53,6 +53,12 @@ def answer(
     return shapes[channel](text, mode, language)
 
 
+def handover(channel: str, language: str, *, mode: Mode, **values: str) -> str:
+    """What a responsible body is told of a report that is handed to it."""
+    text = _environment().get_template(f"{NoticeKind.HANDOVER.value}.{channel}.{language}.txt").render(values)
+    return {"sms": shape.message, "email": shape.letter}[channel](text, mode, language)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     return Environment(

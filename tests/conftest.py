@@ -133,7 +133,7 @@ LONG_ON_POSTGRES = frozenset({
     "test_api_bulletins", "test_api_follow_ups", "test_api_imports", "test_api_uploads", "test_api_webhooks",
     "test_chat_door", "test_console_briefs", "test_console_bulletins", "test_console_clocks", "test_console_findings",
     "test_console_scans", "test_doors_cti", "test_doors_voice", "test_downloads", "test_incidents", "test_proofs",
-    "test_trust", "test_two_way",
+    "test_trust", "test_two_way", "test_handovers",
     "test_call_kills", "test_fax_folder_killed", "test_thread_limit", "test_bulletins", "test_calls_in_flight",
     "test_peers_walk", "test_steps", "test_thread", "test_console_endings", "test_console_reports", "test_console_shift",
 })  # fmt: skip

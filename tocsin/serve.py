@@ -21,7 +21,7 @@ from approval import desk as approval_desk
 from domain.errors import Unavailable
 from domain.further import UploadState
 from domain.handling import Mode
-from duty import addressbook, webhooks
+from duty import addressbook, handovers, webhooks
 from duty import clocks as duty_clocks
 from hub import anchor, birth, hold
 from hub.health import Trouble
@@ -414,6 +414,9 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         hub.store.run(lambda unit: duty_clocks.tick(unit, hub.reports_up, hub.clock()))
 
     return [
+        Chore(
+            name="handovers", every=timedelta(seconds=2), run=lambda: handovers.tick(hub.store, hub.clock())
+        ),
         Chore(name="clocks", every=timedelta(seconds=1), run=clocks),
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),

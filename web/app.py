@@ -22,6 +22,7 @@ from web.cti import CtiDoor
 from web.doors import Doors
 from web.field import Field
 from web.gate import Gate
+from web.handover_page import HandoverPages
 from web.live import Live
 from web.porter import Porter
 from web.shell import Shell
@@ -46,6 +47,7 @@ def create_app(hub: Hub) -> ASGIApp:
             *console_routes(hub, live),
             *citizen.routes(),
             *Field(hub).routes(),
+            *HandoverPages(hub).routes(),
             *public.routes(hub.settings.data_dir / "public"),
         ],
         exception_handlers={

@@ -23,6 +23,7 @@ DESK = (
     Screen("officer", "/console/shelf", "/console/shelf"),
     Screen("officer", "/console?view=aside", "/console"),
     Screen("admin", "/console/senders", "/console/senders"),
+    Screen("admin", "/console/handovers", "/console/handovers"),
     Screen("officer", "/console/degraded", "/console/degraded"),
     Screen("officer", "/console/shift", "/console/shift"),
     Screen("approver", "/console/shift", "/console/shift"),

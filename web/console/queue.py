@@ -26,7 +26,8 @@ TITLE = 80  # characters of a text that has no subject
 OPEN = (State.FILED, State.CLAIMED, State.VERIFIED)
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "open": OPEN, "filed": (State.FILED,), "mine": (State.CLAIMED, State.VERIFIED), "claimed": (State.CLAIMED,),
-    "verified": (State.VERIFIED,), "closed": (State.CLOSED,), "all": (), "aside": (),
+    "verified": (State.VERIFIED,), "handed": (State.TRANSFERRED, State.SIGNED_FOR),
+    "closed": (State.CLOSED,), "all": (), "aside": (),
 }  # fmt: skip
 CHANNELS = ("phone", "voice", "sms", "telegram", "email", "web", "api", "peer")
 

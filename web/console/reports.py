@@ -18,7 +18,7 @@ from store import areas, inbox, promises, reports, scans, sender_checks
 from store.inbox import Arrived
 from store.unit import Unit
 from templates import pages
-from web.console import briefs, clocks, exchanges, incidents, tasks, trust
+from web.console import briefs, clocks, exchanges, handovers, incidents, tasks, trust
 from web.console.files import handed_out
 from web.console.findings import Found, found_of
 from web.console.history import event_name, name_of, timeline
@@ -82,6 +82,7 @@ def show_report(visit: Visit, problem: HubError | None = None) -> Response:
     report = seen.report
     values |= visit.read(lambda unit: incidents.on_report(unit, visit, report))
     values |= visit.read(lambda unit: exchanges.on_report(unit, visit, report, seen.arrived))
+    values |= visit.read(lambda unit: handovers.on_report(unit, visit, report))
     values |= visit.read(lambda unit: trust.on_report(unit, visit, report))
     values |= visit.read(lambda unit: tasks.for_reports(unit, visit, [report]))
     since = seen.report.claimed_at
@@ -116,7 +117,7 @@ def change(visit: Visit) -> Response:
         )
     except (Refused, BadInput) as error:
         return show_report(visit, error)
-    if name == "write_back" and made:
+    if name in ("write_back", "hand_over") and made:
         visit.hub.bell("deliver", str(made))
     if not visit.read(lambda unit: reports.is_there(unit, report_id)):  # he has put it out of his own sight
         return go("/console?done=sealed")
@@ -239,6 +240,10 @@ _ACTS: Mapping[str, tuple[Callable[..., object], Callable[[Visit], Mapping[str, 
     "place": (whereabouts.choose, _place),
     "close": (duty.close, _with_reason),
     "reopen": (duty.reopen, _plain),
+    "hand_over": (handovers.hand_over, handovers.named),
+    "sign_handover": (handovers.sign_here, handovers.signed),
+    "take_back": (handovers.take_back, handovers.reasoned),
+    "drop_handover": (handovers.refuse, handovers.reasoned),
     "give_verdict": (trust.give_verdict, trust.said),
     "withdraw_verdict": (trust.withdraw_verdict, trust.said),
     "block_sender": (trust.block_sender, trust.blocked),

@@ -1,0 +1,216 @@
+"""Reports go to the body that is responsible: proposed by the longest match, confirmed, signed for, passed on, escalated."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from domain.report import State
+from domain.routing import Handover, HandoverState, Rule, matching
+from duty import handovers as duty
+from store import routing
+from store import tables as t
+from tests.web.api_world import World, world
+from tests.web.citizen_kit import FORM
+from tests.web.console_browser import Browser, bring, enter, words
+from tests.web.test_two_way import all_reports, studied, text_in
+
+FLOOD = "甲一区暴雨，桥下积水，两车被淹"
+
+
+@pytest.fixture
+def town(sqlite_model: Path, tmp_path: Path, at: datetime) -> Iterator[World]:
+    """A hub that can write mails, with two bodies and three rules."""
+    relay = {"email_relay_host": "127.0.0.1", "email_relay_tls": "never", "email_domain": "hub.example"}
+    with world(tmp_path / "data", at, model=sqlite_model, **relay) as made:
+        leader = enter(made, "leader")
+        for name, address in (("甲市应急局", "yj@jia.example.cn"), ("甲一区水利局", "sl@jiayi.example.cn")):
+            leader.follow(
+                "/console/handovers/add_body",
+                {"name": name, "channel": "email", "address": address, "minutes": "20"},
+            )
+        city, water = bodies(made)["甲市应急局"], bodies(made)["甲一区水利局"]
+        for area, category, body in (("990100", "", city), ("990101", "11", water), ("", "11", city)):
+            leader.follow("/console/handovers/add_route", {"area": area, "category": category, "body": body})
+        yield made
+
+
+def bodies(hall: World) -> dict[str, str]:
+    return {b.name: b.id for b in hall.hub.store.read(routing.bodies).values()}
+
+
+def now(hall: World, report: str) -> Handover:
+    found = hall.hub.store.read(lambda u: routing.live(u, report))
+    assert found
+    return found
+
+
+def flooded(hall: World) -> tuple[str, Browser]:
+    text_in(hall, FLOOD, 1)
+    (report,) = all_reports(hall)
+    return report.id, enter(hall, "officer")
+
+
+def mail_of(hall: World, handover: Handover) -> str:
+    rows = hall.hub.store.read(
+        lambda u: u.rows(t.dispatch.select().where(t.dispatch.c.id == handover.dispatch))
+    )
+    return str(rows[0].notice_payload.decode())
+
+
+def link_of(hall: World, handover: Handover) -> str:
+    found = re.search(r"(/handover/\S+)", mail_of(hall, handover))
+    assert found
+    return found[1]
+
+
+def test_the_longest_match_of_the_area_wins_then_that_of_the_category() -> None:
+    rules = [Rule(id=str(n), area=a, category=c, body="b") for n, (a, c) in enumerate(
+        [("", ""), ("99", "11B03"), ("9901", ""), ("990101", "11"), ("990101", "12"), ("990101", "11B")])]  # fmt: skip
+    assert [r.id for r in matching(rules, "990101000000", "11B03")] == ["5", "3", "2", "1", "0"]
+    assert [r.id for r in matching(rules, "980101000000", "12000")] == ["0"]
+    assert matching(rules[1:], "", "") == []
+
+
+def test_the_rule_proposes_the_officer_confirms_and_the_link_signs(town: World) -> None:
+    report, browser = flooded(town)
+    assert now(town, report).state is HandoverState.PROPOSED
+    page = words(browser.get(f"/console/reports/{report}").text)
+    assert (
+        "甲一区水利局" in page
+        and "按规则（区划 × 类别，最长匹配）：990101 × 11" in page
+        and "符合的规则 3 条" in page
+    )
+    water = bodies(town)["甲一区水利局"]
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": water})
+    sent = now(town, report)
+    assert (sent.state, sent.delivery) == (HandoverState.SENT, "queued") and all_reports(town)[
+        0
+    ].state is State.TRANSFERRED
+    text = mail_of(town, sent)
+    assert (
+        "【演示】" in text and FLOOD not in text and "甲一区" in text
+    )  # what is reported stands on the page alone
+    place = link_of(town, sent)
+    shown = town.client.get(place)
+    assert FLOOD in words(shown.text) and shown.headers["x-robots-tag"].startswith("noindex")
+    assert town.client.get(place[:-2] + "xx").status_code == 404
+    empty = town.client.post(place, content=urlencode({"act": "sign", "who": " "}).encode(), headers=FORM)
+    assert empty.status_code == 400 and "请填写姓名" in words(empty.text)
+    for who in ("王五", "别人"):
+        town.client.post(place, content=urlencode({"act": "sign", "who": who}).encode(), headers=FORM)
+    signed = now(town, report)
+    assert (signed.state, signed.signed_by, signed.signed_way) == (HandoverState.SIGNED, "王五", "link")
+    assert all_reports(town)[0].state is State.SIGNED_FOR
+    page = words(browser.get(f"/console/reports/{report}").text)
+    assert "签收人：王五" in page.replace(" ", "") or "王五" in page
+    browser.follow(f"/console/reports/{report}/close", {"reason": "已处置"})
+    assert all_reports(town)[0].state is State.CLOSED
+
+
+def test_a_reply_to_the_mail_signs_from_the_bodys_address_alone_and_more_words_are_a_report_too(
+    town: World,
+) -> None:
+    def reply(n: int, text: str, sender: str) -> None:
+        town.clock.forward(seconds=1)
+        ours = now(town, report).dispatch.removeprefix("dsp_").lower()
+        head = [
+            f"From: {sender}",
+            f"Message-ID: <r{n}@x>",
+            "Subject: Re",
+            f"In-Reply-To: <{ours}-0-0@hub.example>",
+        ]
+        raw = ("\r\n".join(head) + f"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}").encode()
+        bring(town, "email", raw, "message/rfc822", sender=sender, key=str(n))
+
+    report, browser = flooded(town)
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": bodies(town)["甲一区水利局"]})
+    reply(1, "签收 李四", "evil@elsewhere.example")
+    reply(2, "不归我们管", "sl@jiayi.example.cn")
+    assert now(town, report).state is HandoverState.SENT and len(all_reports(town)) == 3
+    reply(3, "签收：赵六\r\n\r\n> 移送报告", "sl@jiayi.example.cn")
+    signed = now(town, report)
+    assert (signed.signed_by, signed.signed_way) == ("赵六", "email") and len(all_reports(town)) == 3
+
+
+def test_nobody_signs_in_time_it_is_escalated_once_and_passed_on(town: World) -> None:
+    report, browser = flooded(town)
+    city, water = bodies(town)["甲市应急局"], bodies(town)["甲一区水利局"]
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": water})
+    first = now(town, report)
+    town.clock.forward(minutes=19)
+    duty.tick(town.hub.store, town.clock())
+    assert now(town, report).escalated_at is None
+    town.clock.forward(minutes=2)
+    for _ in range(2):
+        duty.tick(town.hub.store, town.clock())
+    assert now(town, report).escalated_at == town.clock()
+    assert "逾期未签收" in words(browser.get("/console/handovers").text)
+    timeline = words(browser.get(f"/console/reports/{report}").text)
+    assert timeline.count("逾期未签收") == 2  # in the card and once in the journal
+    town.client.post(
+        link_of(town, first),
+        content=urlencode({"act": "decline", "who": "李四", "reason": "归市局"}).encode(),
+        headers=FORM,
+    )
+    assert "归市局" in words(browser.get(f"/console/reports/{report}").text)
+    refused = browser.post(f"/console/reports/{report}/hand_over", {"body": city, "why": " "})
+    assert refused.status_code == 400
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": city, "why": "对方称归市局"})
+    assert [h.state for h in town.hub.store.read(lambda u: routing.of_report(u, report))] == [
+        HandoverState.PASSED_ON,
+        HandoverState.SENT,
+    ]
+    late = town.client.post(
+        link_of(town, first), content=urlencode({"act": "sign", "who": "晚了"}).encode(), headers=FORM
+    )
+    assert late.status_code == 409 and FLOOD not in words(town.client.get(link_of(town, first)).text)
+    browser.follow(
+        f"/console/reports/{report}/sign_handover", {"handover": now(town, report).id, "who": "市局张三"}
+    )
+    assert all_reports(town)[0].state is State.SIGNED_FOR
+    browser.follow(f"/console/reports/{report}/take_back", {"why": "自办"})
+    assert all_reports(town)[0].state is State.CLAIMED and all_reports(town)[0].claimed_by == "per_officer"
+    studied(town)
+    assert (
+        town.hub.store.read(lambda u: routing.live(u, report)) is None
+    )  # what was taken back is not proposed again
+
+
+def test_a_mark_of_secrecy_leaves_on_no_channel(town: World) -> None:
+    text_in(town, f"{FLOOD} 秘密★", 1)
+    (report,) = all_reports(town)
+    browser = enter(town, "officer")
+    refused = browser.post(
+        f"/console/reports/{report.id}/hand_over", {"body": bodies(town)["甲一区水利局"], "why": "x"}
+    )
+    assert refused.status_code in (400, 404, 409)
+    assert (
+        town.hub.store.read(lambda u: u.rows(t.dispatch.select().where(t.dispatch.c.notice == "handover")))
+        == []
+    )
+
+
+def test_another_classification_proposes_another_and_a_choice_stays(town: World) -> None:
+    report, browser = flooded(town)
+    browser.follow(f"/console/reports/{report}/classify", {"event_code": "12A00", "area": "990101000000"})
+    studied(town)
+    assert now(town, report).body == bodies(town)["甲市应急局"]
+    browser.follow(f"/console/reports/{report}/drop_handover", {"why": "自办"})
+    studied(town)
+    assert town.hub.store.read(lambda u: routing.live(u, report)) is None
+
+
+def test_bodies_and_rules_are_kept_by_leaders_and_end(town: World) -> None:
+    officer, leader = enter(town, "officer"), enter(town, "leader")
+    body = {"name": "x", "channel": "sms", "address": "110", "minutes": "5"}
+    assert officer.post("/console/handovers/add_body", body).status_code == 403
+    bad = leader.post("/console/handovers/add_body", body)
+    assert bad.status_code == 400 and "应为手机号或邮箱" in words(bad.text)
+    bad = leader.post("/console/handovers/add_route", {"area": "abc", "category": "!", "body": "bod_none"})
+    assert bad.status_code == 400
+    leader.follow("/console/handovers/end_body", {"id": bodies(town)["甲一区水利局"]})
+    assert "甲一区水利局" not in bodies(town) and len(town.hub.store.read(routing.rules)) == 2
