@@ -151,8 +151,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
     made, store, mode, followed, clock = _founded(settings, clock)
     blobs, spool = Blobs(settings.data_dir / "blobs"), Spool(settings.data_dir / "spool")
-    pool = Pool(size=settings.parser_children)
-    locale = Locale(region=settings.region, area_code=settings.area_code)
+    pool, locale = (
+        Pool(size=settings.parser_children),
+        Locale(region=settings.region, area_code=settings.area_code),
+    )
     bell, room = Bell(), Room(settings.data_dir)
     path, twilio = return_path(settings, made), sms_door(settings)
     intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)
