@@ -53,7 +53,6 @@ from intake.fax_folder import FaxFolder
 from intake.filing import Filing
 from intake.media import Media
 from intake.poll import Poller
-from intake.reading import Locale
 from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
@@ -151,10 +150,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     """A hub over an initialised database. Raises Unavailable or Refused with what to mend."""
     made, store, mode, followed, clock = _founded(settings, clock)
     blobs, spool = Blobs(settings.data_dir / "blobs"), Spool(settings.data_dir / "spool")
-    pool, locale = (
-        Pool(size=settings.parser_children),
-        Locale(region=settings.region, area_code=settings.area_code),
-    )
+    pool, locale = Pool(size=settings.parser_children), _locale(settings)
     bell, room = Bell(), Room(settings.data_dir)
     path, twilio = return_path(settings, made), sms_door(settings)
     intake = wiring_chat.Intake(store=store, blobs=blobs, spool=spool, room=room, bell=bell, clock=clock)

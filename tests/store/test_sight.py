@@ -47,7 +47,8 @@ OTHERS = {
     "receipt.code", "recipient.group", "release.from_bulletin", "release.template", "report_incident.added_by",
     "report_incident.removed_by", "report_incident.via", "report_triage.rule", "report_version.by", "ring.cause",
     "ring.slip", "scan.reason", "sender_block.by", "sender_block.lifted_by", "shelf.reason", "shelf.settled_by",
-    "sight_grant.holder", "thread.by", "tombstone.by", "tombstone.release", "upload.client", "verdict.by", "handover.by", "body.by", "route_rule.by",
+    "sight_grant.holder", "thread.by", "tombstone.by", "tombstone.release", "upload.client",
+    "verdict.by", "handover.by", "body.by", "route_rule.by",
     "webhook.reason", "webhook_call.entry", "webhook_call.reason",
 }  # fmt: skip
 
