@@ -208,6 +208,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     )
 
 
+def _locale(settings: Settings) -> Locale:
+    return Locale(region=settings.region, area_code=settings.area_code)
+
+
 def _jobs(
     around: peers_in.Around, theirs: Departments, jobs: Jobs, store: Store, clock: Callable[[], datetime]
 ) -> Jobs:
