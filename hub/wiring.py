@@ -53,6 +53,7 @@ from intake.fax_folder import FaxFolder
 from intake.filing import Filing
 from intake.media import Media
 from intake.poll import Poller
+from intake.reading import Locale
 from intake.scan import Scanner
 from intake.sender_checks import Checker
 from intake.spool import Spool
