@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from approval.wording import hidden
 from domain.errors import BadInput, Flaw
 from domain.handling import Handling
+from domain.instants import of_our_days
 from domain.person import Person
 from domain.place import canonical
 from domain.release import Audience, Colour, Draft
@@ -201,10 +202,7 @@ class _Body:
             return None
         found = None
         if isinstance(value, str) and _RFC3339.fullmatch(value):
-            try:
-                found = datetime.fromisoformat(value.upper())
-            except ValueError:
-                found = None
+            found = of_our_days(value.upper())
         if found is None:
             self.flaw(name, "is a time with its offset, such as 2026-11-23T14:05:00+08:00")
             return None

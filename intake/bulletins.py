@@ -15,6 +15,7 @@ from domain.bulletin import ArrivalState, Said
 from domain.errors import BadInput, HubError, Unavailable
 from domain.handling import Handling, Mode
 from domain.ids import mint
+from domain.instants import of_our_days
 from domain.report import Inbound, Kept
 from intake import handed_on, proofs, same_event
 from intake.handed_on import Looped, Way
@@ -254,4 +255,5 @@ def said_of(alert: Mapping[str, Any]) -> Said:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    """A time of no people is none: what was sent in the year 1 has no time, and is for an officer."""
+    return of_our_days(text) if text else None

@@ -10,6 +10,8 @@ from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 META = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -22,10 +24,13 @@ META = sa.MetaData(
 
 
 def instant(value: datetime) -> int:
-    """Microseconds since 1970 UTC. Raises ValueError for a naive datetime."""
+    """Microseconds since 1970 UTC. Raises ValueError for a naive datetime.
+
+    What lies before or behind all time in UTC is its end: a row must be read again.
+    """
     if value.tzinfo is None:
         raise ValueError("an instant needs a zone")
-    return (value - _EPOCH) // _MICROSECOND
+    return min(max((value - _EPOCH) // _MICROSECOND, _FIRST), _LAST)
 
 
 class Instant(TypeDecorator[datetime]):

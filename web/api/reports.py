@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import BadInput, Flaw, NotFound
+from domain.instants import of_our_days
 from domain.person import Scope
 from domain.place import prefix
 from domain.report import Report, State
@@ -139,10 +140,7 @@ def moment(name: str, text: str | None) -> datetime | None:
     """A time of the query. Raises BadInput(bad_query) unless it is RFC 3339 with an offset."""
     if text is None:
         return None
-    try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
-    except ValueError:
-        at = None
+    at = of_our_days(text.replace(" ", "+"))  # an unescaped + arrives as a space
     if at is None or at.tzinfo is None:
         raise bad_query(name, "RFC 3339 with an offset")
     return at

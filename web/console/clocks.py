@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from domain.clock import Duty, State
 from domain.errors import BadInput, Flaw, HubError, NotAllowed, NotFound
+from domain.instants import of_our_days
 from domain.person import Person, Role
 from domain.report import Report
 from duty import clocks as duty
@@ -26,6 +27,7 @@ from web.page import HEADERS, go
 SHOWN = 200  # running clocks on one page: a bad night of a province
 REPORTED = timedelta(days=31)  # of lateness at first sight
 LONGEST = timedelta(days=400)
+FIRST_DAY = date(2000, 1, 1)  # no hub is older
 _MANAGERS = {Role.LEADER, Role.ADMIN}
 
 
@@ -202,11 +204,10 @@ def instant_of(text: str, zone: tzinfo, name: str) -> datetime | None:
     """What a field for a time holds, in the hub's zone; None when it is empty. Raises BadInput."""
     if not text.strip():
         return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-        return at if at.tzinfo else at.replace(tzinfo=zone)
-    except ValueError:
-        raise BadInput("no such time", code="bad_entry", flaws=[Flaw(f"/{name}", "is no time")]) from None
+    at = of_our_days(text)
+    if at is None:
+        raise BadInput("no such time", code="bad_entry", flaws=[Flaw(f"/{name}", "is no time")])
+    return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
 def _local(at: datetime | None, zone: tzinfo) -> str:
@@ -227,6 +228,7 @@ def _span(visit: Visit) -> tuple[datetime, datetime]:
         since, until = date.fromisoformat(visit.query("since")), date.fromisoformat(visit.query("until"))
     except ValueError:
         since, until = today - REPORTED, today
+    until = min(max(until, FIRST_DAY), today + LONGEST)
     since = max(since, until - LONGEST)
     begins = datetime.combine(since, datetime.min.time(), zone)
     return begins, datetime.combine(until, datetime.min.time(), zone) + timedelta(days=1)
