@@ -167,6 +167,7 @@ def test_a_login_that_was_ended_hides_the_tasks_and_what_waits_is_sent_after_the
     assert len(report_of(quick, report).content.attachments) == 1
 
 
+@pytest.mark.faults
 def test_a_recalled_task_refuses_a_step_and_says_so_while_the_words_go_on(
     quick: World, browser: Browser
 ) -> None:
