@@ -143,15 +143,6 @@ def counts(unit: Unit, tasks: Sequence[str]) -> dict[str, int]:
     return {row.task: row.n for row in unit.rows(query)} if tasks else {}
 
 
-def sees(unit: Unit, person: str, report: str) -> bool:
-    """Whether somebody in the field has to do with a report: by a task, or because he sent it."""
-    r = t.report_row.c
-    given = sa.exists().where(field_task.c.report == r.id, field_task.c.person == person)
-    named = sa.and_(t.inbound.c.id == field_item.c.inbound, t.inbound.c.report == r.id)
-    own = sa.exists().where(named, field_item.c.person == person)
-    return unit.scalar(sa.select(r.id).where(r.id == report, sa.or_(given, own))) is not None
-
-
 def _sealed(key: Key, task: Task) -> bytes:
     told = {"what": task.what, "where": task.where, "reason": task.reason, "said_at": task.said_at}
     return key.seal(_PLACE, json.dumps(told, ensure_ascii=False).encode())

@@ -131,9 +131,9 @@ def _psql(server: str, statement: str) -> None:
 LONG_ON_POSTGRES = frozenset({
     "test_chat_reports", "test_poll", "test_sms_parts", "test_pull", "test_fax", "test_scan", "test_chat_warnings",
     "test_api_bulletins", "test_api_follow_ups", "test_api_imports", "test_api_uploads", "test_api_webhooks",
-    "test_chat_door", "test_field", "test_console_briefs", "test_console_bulletins", "test_console_clocks", "test_console_findings",
+    "test_chat_door", "test_console_briefs", "test_console_bulletins", "test_console_clocks", "test_console_findings",
     "test_console_scans", "test_doors_cti", "test_doors_voice", "test_downloads", "test_incidents", "test_proofs",
-    "test_trust", "test_two_way", "test_handovers",
+    "test_field", "test_trust", "test_two_way", "test_handovers",
     "test_call_kills", "test_fax_folder_killed", "test_thread_limit", "test_bulletins", "test_calls_in_flight",
     "test_peers_walk", "test_steps", "test_thread", "test_console_endings", "test_console_reports", "test_console_shift",
 })  # fmt: skip
