@@ -76,7 +76,8 @@ class Puller:
             self._failed(mine, error.code, b"", wait)
             return
         except BadInput as error:
-            self._failed(mine, error.code, found.data, None)
+            is_old = error.code == pull_stream.STALE  # who is away has said nothing that anybody must read
+            self._failed(mine, error.code, b"" if is_old else found.data, None)
             return
         some = [
             self._kept(mine, part, LIFTED if told["is_lifted"] else found.declared_type, mine.url)

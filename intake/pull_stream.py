@@ -17,6 +17,7 @@ from store.peers import Peer
 from store.unit import Unit
 
 NAME = "heartbeat.json"  # at the end of its address
+STALE = "stale_heartbeat"
 FRESH = timedelta(minutes=3)  # an older one is played again, or nobody lives there (R36)
 AHEAD = timedelta(minutes=10)  # of our clock, as for bulletins (H58)
 LONGEST = timedelta(
@@ -55,7 +56,7 @@ def ahead(mine: Peer, data: bytes, pinned: Mapping[str, str], at: datetime, *, o
     if mine.hub and beat.hub != mine.hub:
         raise BadInput("another hub speaks there", code="other_hub")
     if not at - FRESH <= beat.at <= at + AHEAD:
-        raise BadInput("an old heartbeat", code="stale_heartbeat")
+        raise BadInput("an old heartbeat", code=STALE)
     if beat.head < mine.head:
         raise BadInput("the stream has gone back", code="stream_went_back")
     upto = min(beat.head, mine.head + NAMED)
