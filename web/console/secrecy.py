@@ -31,7 +31,7 @@ def listed(visit: Visit, problem: HubError | None = None) -> Response:
         found = grants.newest(unit, LISTED)
         names = {row_id: name for row_id, _, name in holders}
         givers = {one.id: name_of(unit, one.given_by, visit.language, known) for one in found}
-        return {"grants": found, "holders": holders, "names": names, "givers": givers}
+        return {"grants": found, "holders": holders, "holder_names": names, "givers": givers}
 
     return visit.show(
         "grants.html", problem=problem, compartments=[one.code for one in GRANTED], here=GRANTS, typed=visit.form,
