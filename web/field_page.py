@@ -11,7 +11,7 @@ from domain.errors import HubError, NotAllowed
 from domain.person import Person, Role
 from domain.task import MOVES
 from hub.wiring import Hub
-from store import inbox, people, tasks
+from store import grants, inbox, people, tasks
 from store.unit import Unit
 from templates import citizen_pages, offline
 from web.citizen_form import TOKEN, Sent
@@ -45,7 +45,9 @@ class FieldPage:
             refused = NotAllowed("not of the field", code="role_missing")
             return problem_page(hub, request, refused, person=person, csrf=csrf)
         token = token_of(hub, request)
-        values = hub.store.read(lambda unit: self._his(unit, person, token))
+        values = hub.store.read(
+            lambda unit: self._his(unit.seen_by(grants.of_person(unit, person, hub.clock())), person, token)
+        )
         return self._answer(request, error, sent, person=person, csrf=csrf, **values)
 
     def without(self, request: Request, error: HubError, sent: Sent) -> Response:
