@@ -92,7 +92,8 @@ def _stated(text: str) -> Iterator[Statement]:
 def _chinese(found: "re.Match[str]", text: str) -> Iterator[Statement]:
     groups = found.groupdict()
     prefix = "c" if groups["short"] else "x" if groups["xunit"] else "y"
-    if prefix == "y" and not (groups["yunit"] or groups["oa"] or "人数" in found[0]):
+    is_people = groups["ya"] in ("俩", "仨")  # 死了仨: two, three of people
+    if prefix == "y" and not (groups["yunit"] or groups["oa"] or "人数" in found[0] or is_people):
         return  # 死亡3: of what is not said
     number = count(found, prefix)
     if number is None:

@@ -11,7 +11,7 @@ from tocsin import demo_world
 # (precision, recall) that must be reached; the figures themselves stand in docs/triage.md.
 LEAST = {
     OURS: {"place": (0.97, 0.97), "ambiguous": (0.95, 0.95), "event": (0.97, 0.97), "people": (0.97, 0.96)},
-    HELD: {"place": (0.95, 0.95), "event": (0.9, 0.75), "people": (0.95, 0.95)},
+    HELD: {"place": (0.95, 0.95), "event": (0.93, 0.9), "people": (0.95, 0.95)},
 }
 
 
