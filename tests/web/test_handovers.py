@@ -22,10 +22,10 @@ FLOOD = "甲一区暴雨，桥下积水，两车被淹"
 
 
 @pytest.fixture
-def town(sqlite_model: Path, tmp_path: Path, at: datetime) -> Iterator[World]:
+def town(database_url: str, tmp_path: Path, at: datetime) -> Iterator[World]:
     """A hub that can write mails, with two bodies and three rules."""
     relay = {"email_relay_host": "127.0.0.1", "email_relay_tls": "never", "email_domain": "hub.example"}
-    with world(tmp_path / "data", at, model=sqlite_model, **relay) as made:
+    with world(tmp_path / "data", at, url=database_url, **relay) as made:
         leader = enter(made, "leader")
         for name, address in (("甲市应急局", "yj@jia.example.cn"), ("甲一区水利局", "sl@jiayi.example.cn")):
             leader.follow(

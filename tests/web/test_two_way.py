@@ -75,14 +75,14 @@ def ask(browser: Browser, report: str, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("answer", ["2人受伤", "编号{code}：2人受伤"])
-def test_a_deaf_reporter_finishes_entirely_by_sms(quick: World, answer: str, tmp_path: Any) -> None:
-    text_in(quick, THIN, 1)
-    (report,) = all_reports(quick)
-    assert {"place", "casualties"} <= missing(quick, report.id)
-    browser = enter(quick, "officer")
+def test_a_deaf_reporter_finishes_entirely_by_sms(hall: World, answer: str, tmp_path: Any) -> None:
+    text_in(hall, THIN, 1)
+    (report,) = all_reports(hall)
+    assert {"place", "casualties"} <= missing(hall, report.id)
+    browser = enter(hall, "officer")
     asked = ask(browser, report.id, ask=["casualties", "place"], text="请不要靠近河边。")
     assert asked.status_code == 303
-    payload = quick.hub.store.read(
+    payload = hall.hub.store.read(
         lambda u: u.scalar(
             t.dispatch.select()
             .with_only_columns(t.dispatch.c.notice_payload)
@@ -91,21 +91,21 @@ def test_a_deaf_reporter_finishes_entirely_by_sms(quick: World, answer: str, tmp
     ).decode()
     assert "请补充：地点；伤亡、被困、失联。" in payload and report.code in payload and "不必来电" in payload
     assert payload.startswith("【演示】") and payload.endswith("【演示】")
-    assert quick.hub.store.read(lambda u: triages.questions(u, report.id))[0].opened_by == 1
-    quick.clock.forward(minutes=3)
-    text_in(quick, answer.format(code=report.code), 2)
-    text_in(quick, "在甲一区人民路18号", 3)
-    (now,) = all_reports(quick)
+    assert hall.hub.store.read(lambda u: triages.questions(u, report.id))[0].opened_by == 1
+    hall.clock.forward(minutes=3)
+    text_in(hall, answer.format(code=report.code), 2)
+    text_in(hall, "在甲一区人民路18号", 3)
+    (now,) = all_reports(hall)
     assert now.id == report.id and "2人受伤" in now.content.text and "人民路18号" in now.content.text
-    assert not {"place", "casualties"} & missing(quick, report.id)
-    said = lines(quick, report.id)
+    assert not {"place", "casualties"} & missing(hall, report.id)
+    said = lines(hall, report.id)
     assert [(one.is_ours, one.channel) for one in said] == [(True, "sms"), (False, "sms"), (False, "sms")]
     page = words(browser.get(f"/console/reports/{report.id}").text)
     assert page.index("请不要靠近河边") < page.index("记入第 2 版") < page.index("记入第 3 版")
     browser.follow(f"/console/reports/{report.id}/claim")
     browser.follow(f"/console/reports/{report.id}/verify")
     browser.follow(f"/console/reports/{report.id}/close", {"reason": "已处置"})
-    assert all_reports(quick)[0].state is State.CLOSED
+    assert all_reports(hall)[0].state is State.CLOSED
 
 
 def test_a_deaf_reporter_finishes_entirely_on_the_web_page(quick: World) -> None:
