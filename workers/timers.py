@@ -20,6 +20,8 @@ RING_AGAIN = timedelta(seconds=5)  # a ring may be waiting in the broker; more o
 ALONE = frozenset(
     {"fetch_media", "scan_file", "pull_peer"}
 )  # may take 20 s and more: one at a time here, so that they leave runners to the rest
+RELEASES = frozenset({"relay", "publish", "deliver", "deliver_urgent", "deliver_mail"})
+KEPT_FREE = 2  # runners that nothing but these gets: a flood of reports is always overdue, and a release never waits (R21)
 RUNNERS = 4  # rows run here at a time: one per job would do, four keep a stuck one from blocking the rest
 
 Source = Callable[[Unit, datetime], list[tuple[str, str]]]
@@ -57,7 +59,7 @@ class Timers:
         sources: Sequence[Source], chores: Sequence[Chore] = (),
         on_error: Callable[[str, Exception], object] = lambda _what, _error: None,
     ) -> None:  # fmt: skip
-        """`sources` name due rows as (job, id); `on_error(what, error)` hears what failed."""
+        """`sources` name due rows as (job, id), that of the outbox first; `on_error(what, error)` hears what failed."""
         self._store, self._clock, self._bell, self._jobs = store, clock, bell, jobs
         self._sources, self._chores, self._on_error = sources, chores, on_error
         self._rung: dict[tuple[str, str], float] = {}
@@ -93,18 +95,30 @@ class Timers:
         fresh, overdue = self._store.read(
             lambda unit: (self._find(unit, at), self._find(unit, at - NOBODY_COMES))
         )
+        self._ring(fresh)
+        self._running = {row: f for row, f in self._running.items() if not f.done()}
+        for row in overdue:
+            busy = [job for job, _ in self._running]
+            others = sum(job not in RELEASES for job in busy)
+            has_room = len(busy) < RUNNERS and (row[0] in RELEASES or others < RUNNERS - KEPT_FREE)
+            if row not in self._running and has_room and row[0] not in ALONE.intersection(busy):
+                self._running[row] = self._runners.submit(self._do, *row)
+
+    def look_first(self) -> None:
+        """Ring for what the first source names: releases do not wait until all chores are done."""
+        at = self._clock()
+        self._ring(
+            self._store.read(lambda unit: [row for source in self._sources[:1] for row in source(unit, at)])
+        )
+
+    def _ring(self, due: Sequence[tuple[str, str]]) -> None:
         now = time.monotonic()
         since = now - RING_AGAIN.total_seconds()
         self._rung = {row: rung_at for row, rung_at in self._rung.items() if rung_at > since}
-        for row in fresh:
+        for row in due:
             if row not in self._rung:
                 self._rung[row] = now
                 self._bell(*row)
-        self._running = {row: f for row, f in self._running.items() if not f.done()}
-        for row in overdue:
-            busy = {job for job, _ in self._running}
-            if row not in self._running and len(self._running) < RUNNERS and row[0] not in ALONE & busy:
-                self._running[row] = self._runners.submit(self._do, *row)
 
     def _find(self, unit: Unit, at: datetime) -> list[tuple[str, str]]:
         return [row for source in self._sources for row in source(unit, at)]
@@ -119,6 +133,7 @@ class Timers:
             for chore in self._chores:
                 if self._next[chore.name] <= time.monotonic() and not self._leaving.is_set():
                     self._guarded(chore.name, chore.run)
+                    self._guarded("sweep", self.look_first)
                     self._next[chore.name] = time.monotonic() + chore.every.total_seconds()
             self._leaving.wait(PERIOD.total_seconds())
 

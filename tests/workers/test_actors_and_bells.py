@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -236,3 +237,35 @@ def test_a_row_is_rung_for_once_in_five_seconds_and_run_here_after_two(store, at
     eventually(lambda: ran == ["p1"])
     assert rung == [("deliver", "p1")]
     timers.stop()
+
+
+def test_r21_f39_a_flood_of_reports_leaves_runners_and_bells_to_a_release(store, at):
+    over, started, ran, rung = threading.Event(), [], [], []
+
+    def file(row_id: str) -> None:
+        started.append(row_id)
+        over.wait(20)
+
+    due = [[("relay", "d0")], [("file_report", f"i{n}") for n in range(50)]]
+    timers = Timers(
+        store=store, clock=lambda: at, bell=lambda *row: rung.append(row),
+        jobs=Jobs(file_report=file, relay=ran.append, deliver=ran.append, publish=ran.append),
+        sources=[lambda unit, at: [], lambda unit, at: due[1]],
+    )  # fmt: skip
+    timers.sweep()
+    timers.sweep()
+    eventually(lambda: len(started) == 2)
+    again = Timers(
+        store=store, clock=lambda: at, bell=lambda *row: rung.append(row),
+        jobs=Jobs(file_report=file, relay=ran.append, deliver=ran.append, publish=ran.append),
+        sources=[lambda unit, at: due[0], lambda unit, at: due[1]],
+    )  # fmt: skip
+    rung.clear()
+    again.look_first()
+    assert rung == [("relay", "d0")]  # before any chore, and nothing else is looked for
+    again.sweep()
+    eventually(lambda: ran == ["d0"])
+    assert len(started) == 4  # two of each
+    over.set()
+    timers.stop()
+    again.stop()
