@@ -212,3 +212,18 @@ def shoot(page, address: str, name: str) -> None:
     assert width <= 0, address
     if SHOTS:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+
+
+def test_the_heartbeat_of_a_hub_of_our_kind_is_entered_as_a_stream_and_its_page_says_how_far_it_is(
+    quick: World,
+) -> None:
+    browser = enter(quick, "leader")
+    url = "http://127.0.0.1:9/public/peer/heartbeat.json"
+    typed = {"name": "邻省中心", "url": url, "period": "60", "hosts": "", "senders": ""}
+    assert "尚未听到签名心跳" in words(browser.follow("/console/peers", typed).text)
+    (one,) = quick.hub.store.read(peers.listed)
+    assert one.form == "stream"
+    quick.hub.store.run(lambda unit: peers.follow(unit, one, "b@hub.example", 12))
+    quick.hub.store.run(lambda unit: peers.count_loop(unit, one.id))
+    page = words(browser.get("/console/peers").text)
+    assert "b@hub.example · 已到第 12 号 · 绕回 1 件，未再收取" in page
