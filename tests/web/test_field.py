@@ -112,6 +112,7 @@ def test_a_task_goes_out_from_a_report_and_its_photos_come_back_as_follow_ups_of
         )
         assert answer.status_code == 201, answer.text
     page = words(desk.get(f"/console/reports/{report}").text)
+    assert "现场人员 · 现场上报" in page  # his photo, among what is said to and fro
     assert all(step in page for step in ("派出现场任务", "现场人员到达", "现场任务完成", "上报 1 件", "自述"))
     acts = [row.act for row in hall.hub.store.read(lambda unit: journal.entries(unit, "task", name))]
     assert acts == ["give_task", "set_out", "arrive", "finish_task"]
