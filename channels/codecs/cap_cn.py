@@ -15,6 +15,7 @@ from lxml import etree
 from channels.codecs.cap_finding import Finding, Severity
 from channels.codecs.markup import ALERT_BYTES, parse_xml, text_of
 from domain.errors import BadInput, Flaw
+from domain.instants import of_our_days
 
 BEIJING = timezone(timedelta(hours=8))  # a time without an offset: China has one zone
 SEVERITIES = ("Red", "Orange", "Yellow", "Blue", "Unknown")
@@ -162,10 +163,7 @@ def moment(text: str) -> datetime | None:
         return None
     year, month, day, clock, offset = found.groups()
     zone = (offset or "+08:00").replace("Z", "+00:00")
-    try:
-        return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{clock:0>8}{zone}")
-    except ValueError:
-        return None
+    return of_our_days(f"{year}-{month:0>2}-{day:0>2}T{clock:0>8}{zone}")
 
 
 def check(message: Message) -> list[Finding]:

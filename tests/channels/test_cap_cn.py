@@ -69,6 +69,11 @@ def test_times_near_the_format_are_read(text: str, at: datetime | None) -> None:
     assert cap_cn.moment(text) == at
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01 00:00:00", "9999-12-31 23:59:59Z"])
+def test_h58_a_time_that_no_zone_can_tell_is_none_and_loses_no_bulletin(text) -> None:
+    assert cap_cn.moment(text) is None
+
+
 @pytest.mark.parametrize("colour", [*cap_cn.SEVERITIES, "Purple", ""])
 def test_the_colour_comes_back_exactly_whatever_it_was(colour: str) -> None:
     said = replace(MESSAGE, texts=(replace(MESSAGE.texts[0], severity=colour),))
