@@ -35,7 +35,7 @@ def rooms(browser: Browser, hub: HubProcess) -> Iterator[dict[str, Page]]:
     """A page of each person, and one of somebody who is not logged in."""
     with ExitStack() as stack:
         made: dict[str, Page] = {}
-        for who in ("", "officer", "approver", "admin", "auditor", "field"):
+        for who in ("", "officer", "approver", "admin", "auditor", "security", "field"):
             context = browser.new_context(base_url=hub.url, locale="zh-CN")
             stack.callback(context.close)
             context.set_default_timeout(PATIENCE)
