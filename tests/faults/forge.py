@@ -5,6 +5,7 @@
 What runs is `python -m tocsin ...` from its first line on, in a process of its own, with an environment of its own.
 """
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -55,7 +56,8 @@ class Forged:
     def send_signal(self, number: int) -> None:
         """To it, if it lives, and to no other that got its number."""
         if self.poll() is None:
-            signal.pidfd_send_signal(self._handle, number)
+            with contextlib.suppress(ProcessLookupError):  # it has died of its crash point in this moment
+                signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:
         """kill -9."""
