@@ -104,9 +104,10 @@ def test_r16_a_report_that_ends_every_worker_is_left_and_another_is_studied(stor
 def test_r16_a_report_whose_key_is_destroyed_is_not_studied_for_ever(store, report, at) -> None:
     student, clock, _, _ = students(store, at, Step("place"))
     store.run(lambda u: u.vault.destroy(u.connection, report, at))
+    assert student.study(report)
     for wait in (*AGAIN, LEASE):
-        assert student.study(report)
         clock.at += wait
+        student.study(report)
     assert due(store, clock.at + LEASE * 100) == []
 
 
