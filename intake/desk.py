@@ -1,6 +1,7 @@
 """The intake desk at the door: keep what came as it came, then the door may answer."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from store.idempotency import Knock
 from store.inbox import Arriving
 from store.unit import Unit
 
+TURN_SECONDS = 20.0  # a third of what a step of the sweep may take before its process is taken for dead
 KNOCK = "knock"  # in the meta of a message that waits: what its repeats are answered
 TOGETHER, TOGETHER_BYTES = (
     100,
@@ -63,13 +65,16 @@ async def keep_large(raw: bytes, blobs: Blobs) -> str:
 
 
 def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str]:
-    """Bring what waits in the spool into the database, oldest first; ids of the fresh rows.
+    """Bring what waits in the spool into the database, oldest first; ids of the fresh rows. A turn ends; the next goes on.
 
     Stops with Unavailable as soon as the database does. A torn frame, and one that the database refuses, goes to the
     shelf and stays on disk: it holds up no other.
     """
     fresh: list[str] = []
+    end = time.monotonic() + TURN_SECONDS
     for some in _together(spool, store, at):
+        if time.monotonic() > end:
+            break
         try:
             fresh += _kept(spool, some, store, blobs, at)
         except (HubError, OSError):

@@ -100,6 +100,17 @@ def test_f15_without_a_database_the_spool_answers_and_the_drain_brings_all_in_or
     up.close()
 
 
+def test_f15_a_long_spool_is_drained_in_turns_that_end(store, blobs, spool, at, monkeypatch) -> None:
+    for n in range(250):
+        spool.put(sms(at, n), desk.mint_names(at + timedelta(seconds=n)))
+    monkeypatch.setattr(desk, "TURN_SECONDS", -1.0)  # no room for a clock: the turn is over at once
+    assert desk.drain(spool, store=store, blobs=blobs, at=at) == []
+    assert len(spool.waiting()) == 250
+    monkeypatch.undo()
+    assert len(desk.drain(spool, store=store, blobs=blobs, at=at)) == 250
+    assert spool.waiting() == []
+
+
 def test_f16_an_item_in_both_spool_and_database_is_one_report(store, blobs, spool, at) -> None:
     first = _take(sms(at), store, blobs, spool, at)
     spool.put(sms(at), desk.mint_names(at))
