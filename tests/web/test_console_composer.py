@@ -162,7 +162,7 @@ def test_r4_sending_once_more_is_the_authors_choice_and_shown_to_the_approver(ha
     assert one(hall).draft.repeat_unsure
     refused = officer.post(f"{path}/submit")  # a yellow one comes once or is shown as unsure
     assert refused.status_code == 422
-    assert "结果不明时：填写有误" in words(refused.text)
+    assert "结果不明时：仅限红色、橙色：事关生命才可重复发送" in words(refused.text)
     assert one(hall).state is State.DRAFT
     edited = rain(draft=one(hall).id, repeat_unsure="yes", colour="orange", revision=str(one(hall).revision))
     officer.post(f"{path}/edit", edited)

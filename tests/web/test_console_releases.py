@@ -290,4 +290,4 @@ def test_the_monitor_tells_what_providers_answered_and_what_troubles_them(quick:
     assert Trouble.PROVIDER_FAILING in quick.hub.health.look().troubles
     figures = metrics.text(quick.hub).decode()
     assert 'tocsin_look_ups{channel="sms",verdict="found"} 2.0' in figures
-    assert 'tocsin_provider_rest_seconds{channel="sms",standing="closed"}' in figures
+    assert 'tocsin_provider_rest_seconds{channel="sms",spare="",standing="closed"}' in figures
