@@ -18,7 +18,7 @@ check: $(VENV)/.dev
 
 # Real processes, sockets and seconds on two shared cores: what failed beside other tests is tried once more, alone.
 test: $(VENV)/.dev servers
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests \
 	  || { echo "once more, alone:"; $(BIN)/pytest -q --last-failed --last-failed-no-failures none tests; }
 
 # TOCSIN_FAULT_SEED=107 make faults: the run that this seed stands for, again.

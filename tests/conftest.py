@@ -139,9 +139,19 @@ LONG_ON_POSTGRES = frozenset({
 })  # fmt: skip
 
 
+# The second of two ways through the same screens or walk, which the long run takes too.
+LONG_HALVES = {
+    "test_whole_job": "[en]",
+    "test_call_desk": "[en]",
+    "test_demo_call": "[en-",
+    "test_endings_walk": "[embedded]",
+}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the PostgreSQL half of those rooms as part of the long run."""
+    """Mark those halves as part of the long run."""
     for item in items:
-        if item.path.stem in LONG_ON_POSTGRES and "postgres" in item.name:
+        is_long = item.path.stem in LONG_ON_POSTGRES and "postgres" in item.name
+        if is_long or LONG_HALVES.get(item.path.stem, "\n") in item.name:
             item.add_marker(pytest.mark.faults)

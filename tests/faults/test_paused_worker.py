@@ -36,17 +36,22 @@ def stands(pid: int) -> bool:
 
 
 def stop_outside_a_write(made: House, name: str) -> None:
-    """SIGSTOP at a moment when it does not hold SQLite's lock: that one is the supervisor's case (finding 13)."""
-    lock = os.open(made.settings.write_lock or os.devnull, os.O_RDWR)
+    """SIGSTOP at a moment when it holds neither of SQLite's locks: that one is the supervisor's case (finding 13)."""
+    path = made.settings.write_lock
+    locks = [os.open(one, os.O_RDWR) for one in ((path, f"{path}.next") if path else (os.devnull,))]
     while True:
         made.processes[name].send_signal(signal.SIGSTOP)
         until(lambda: stands(made.processes[name].pid), "it stands")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for lock in locks:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            for lock in locks:
+                fcntl.flock(lock, fcntl.LOCK_UN)
             made.processes[name].send_signal(signal.SIGCONT)
         else:
-            os.close(lock)
+            for lock in locks:
+                os.close(lock)
             return
 
 

@@ -96,6 +96,7 @@ def test_r1_without_a_database_the_spool_keeps_it_and_the_offset_moves(hub, ther
     assert there.telegram.answered[-1]["offset"] == number + 1
 
 
+@pytest.mark.faults  # half a minute of waiting
 def test_a_repeat_of_an_update_is_one_report_and_numbers_that_begin_anew_are_heard(hub, there) -> None:
     there.say("先来的", update_id=900)
     hub.hub.poller.turn()

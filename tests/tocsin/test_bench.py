@@ -27,7 +27,12 @@ NAMES = ["mail_2k", "mail_100k", "webhooks", "bulletins", "filing", "visible", "
 
 
 @pytest.mark.parametrize(
-    ("store", "only", "names"), [("sqlite", "", NAMES), ("postgres", "out", ["out", "memory"])]
+    ("store", "only", "names"),
+    [
+        pytest.param("sqlite", "", NAMES, marks=pytest.mark.faults),
+        ("sqlite", "webhooks", ["webhooks"]),
+        ("postgres", "out", ["out", "memory"]),
+    ],
 )
 def test_every_figure_stands_beside_a_ceiling_of_the_same_run(store, only, names) -> None:
     if store == "postgres":
@@ -37,7 +42,7 @@ def test_every_figure_stands_beside_a_ceiling_of_the_same_run(store, only, names
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["name"] for row in rows] == names, done.stderr
     assert {row["store"] for row in rows} == {store}
-    assert all(row["value"] > 0 and row["ceiling"] > 0 and row["ratio"] > 0 for row in rows)
+    assert [row for row in rows if min(row["value"], row["ceiling"], row["ratio"]) <= 0] == []
 
 
 def test_an_unknown_figure_is_refused_in_a_sentence() -> None:
