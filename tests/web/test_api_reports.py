@@ -221,11 +221,12 @@ def test_another_departments_report_does_not_exist(quick: World) -> None:
     assert quick.get("department", f"/v1/journal/report/{place.rpartition('/')[2]}").status_code == 200
 
 
-def test_without_the_database_the_department_is_told_to_try_again(quick: World) -> None:
+def test_without_the_database_and_a_spool_the_department_is_told_to_try_again(quick: World) -> None:
     quick.hub.store.close()
+    quick.hub.spool.limit_bytes = 0
     answer = quick.post("department", "/v1/reports", REPORT)
     assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
-    assert answer.json()["code"] == "unavailable" and "detail" not in answer.json()
+    assert answer.json()["code"] == "spool_full" and "detail" not in answer.json()
     assert quick.hub.spool.waiting() == []
 
 
