@@ -123,7 +123,8 @@ def test_r22_without_the_database_doors_spool_and_the_journal_is_written_when_it
             calls = len(desk.made.provider.ledger())
             (desk.made.settings.data_dir / "STOP").touch()
             _public_is_up(desk)
-            assert len(list((desk.made.settings.data_dir / "troubles").glob("*.json"))) == 1
+            notes = desk.made.settings.data_dir / "troubles"
+            until(lambda: len(list(notes.glob("*.json"))) == 1, "it is noted for the journal", 15)
             assert len(desk.made.provider.ledger()) == calls  # nothing leaves while nobody can recall it
             line.turn(Kind.PASS)
             _over(desk, Trouble.DATABASE_DOWN)
