@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from domain.errors import BadInput, Conflict, Flaw, NotFound
 from domain.ids import is_id
@@ -88,10 +89,10 @@ def by_mail(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> boo
 
 
 def moved(
-    unit: Unit, report: Report, action: str, by: str, at: datetime, told: dict[str, str], **changes: object
+    unit: Unit, report: Report, action: str, by: str, at: datetime, told: dict[str, str], **changes: Any
 ) -> Report:
     """The report goes along with its hand-over, with an entry in its journal. Raises IllegalMove, Conflict."""
-    after = replace(report, state=MOVES.after(report.state, action), **changes)  # type: ignore[arg-type]
+    after = replace(report, state=MOVES.after(report.state, action), **changes)
     reports.change(unit, report, after)
     detail = {"from": report.state.value, "to": after.state.value, **told}
     journal.append(unit, "report", report.id, action, by=by, at=at, detail=detail)

@@ -6,11 +6,12 @@ import pytest
 import sqlalchemy as sa
 
 from domain.errors import NotNow, Unsure
-from domain.parcel import DeliveryState, Listed, Receipt
-from outbox import deliver, progress, receipts
+from domain.parcel import DeliveryState, Receipt
+from outbox import deliver, receipts
 from outbox.lookup import APART, FIRST_LOOK, REPEATS_AT_MOST, SILENT_FOR, Lookups
-from store import audience, journal, parcels, releases, slices
+from store import audience, journal, parcels, slices
 from store import tables as t
+from tests.outbox.lookup_kit import ONE, House
 from tests.outbox.outbox_kit import (
     TEXT,
     Standing,
@@ -21,67 +22,9 @@ from tests.outbox.outbox_kit import (
     run_all,
     states,
     subscribe,
-    write_past_guards,
 )
 from tests.outbox.test_deliver_slices import open_parcel
-from tests.outbox.test_endings import CORRECTION, end
-
-ONE = phones(1)[0]
-
-
-class Listing(Wire):
-    """A wire in memory that can be asked; `has` is what its provider holds, whatever it answered."""
-
-    def __init__(self, say=None, at=None):
-        super().__init__(say)
-        self.has: list[Listed] = []
-        self.asked: list[str] = []
-        self.fails: Exception | None = None
-        self.at = at
-
-    async def look_up(self, address, since):
-        self.asked.append(address)
-        if self.fails is not None:
-            raise self.fails
-        return [one for one in self.has if one.address == address and one.created_at >= since]
-
-    def hold(self, address, *, sid, text=TEXT["zh-CN"], state=DeliveryState.SENT, after=0.0):
-        made = self.at + timedelta(seconds=after)
-        self.has.append(Listed(provider_id=sid, address=address, text=text, created_at=made, state=state))
-
-
-class House:
-    """An outbox whose clock is stepped by hand."""
-
-    def __init__(self, store, at, tmp_path, say=None):
-        self.store, self.clock = store, Standing(at)
-        self.wire = Listing(say or silent_once, at)
-        self.out = outgoing(store, at, tmp_path, wire=self.wire, clock=self.clock)
-        self.lookups = Lookups(self.out)
-
-    def send(self):
-        run_all(self.out)
-
-    def pass_time(self, wait):
-        self.clock.at += wait
-
-    def look(self, wait):
-        self.pass_time(wait)
-        return self.lookups.run()
-
-    def one(self):
-        d = t.delivery.c
-        query = sa.select(d.state, d.provider_id, d.attempts).order_by(d.parcel, d.seq)
-        rows = self.store.read(lambda u: u.rows(query))
-        return [(row.state, row.provider_id, row.attempts) for row in rows]
-
-    def verdicts(self):
-        query = sa.select(t.look_up.c.verdict).order_by(t.look_up.c.parcel, t.look_up.c.seq)
-        return [row.verdict for row in self.store.read(lambda u: u.rows(query))]
-
-
-def silent_once(_address, n):
-    return Unsure("silence") if n == 1 else None
+from tests.outbox.test_endings import end
 
 
 @pytest.fixture
@@ -333,165 +276,6 @@ def test_a_repeat_that_reads_as_the_same_message_is_made_once(store, at, tmp_pat
     out.courier.close()
     assert len(wire.started) == 2
     assert states(store, release) == {"unsure": 1}
-
-
-@pytest.fixture
-def dear(house, store, at):
-    """As unsure, but its approvers would rather have it come twice than not at all."""
-    subscribe(store, at, [ONE])
-    house.release, house.dispatches = approve(store, at, repeat_unsure=True)
-    house.send()
-    house.begun = house.clock.at
-    return house
-
-
-def _says(house, repeat_unsure: bool) -> None:
-    """Somebody has written into the row of the release, past all approval."""
-    r = t.release_row
-    values = {"repeat_unsure": repeat_unsure}
-    house.store.run(lambda u: u.execute(r.update().where(r.c.id == house.release).values(**values)))
-
-
-def test_r4_what_was_approved_says_whether_it_may_come_twice_and_not_the_row(store, at, tmp_path) -> None:
-    for approved, begun in ((False, 1), (True, 2)):
-        house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
-        house.wire.fails = Unsure("no list")
-        subscribe(store, at, [ONE])
-        house.release, _ = approve(store, at, repeat_unsure=approved, author=f"per_{begun}")
-        _says(house, not approved)
-        for _ in range(12):
-            house.send()
-            house.look(APART)
-        house.out.courier.close()
-        assert len(house.wire.started) == begun
-
-
-def test_r4_a_manifest_that_is_not_under_the_digest_says_nothing(dear) -> None:
-    assert dear.store.read(lambda u: releases.manifest(u, dear.release)) == {"repeat_unsure": True}
-    write_past_guards(dear.store, t.release_manifest, manifest=b'{"repeat_unsure":true,"count":1}')
-    dear.wire.fails = Unsure("no list")
-    assert dear.store.read(lambda u: releases.manifest(u, dear.release)) == {}
-    for _ in range(4):
-        dear.look(APART)
-        dear.send()
-    assert len(dear.wire.started) == 1
-
-
-def marks(house):
-    told = house.store.read(lambda u: progress.summary(u, house.release))
-    return told["channels"]["sms"]["doubled"]
-
-
-@pytest.mark.parametrize("is_listed", [True, False])
-def test_r4_what_two_looks_cannot_settle_is_sent_once_more_and_marked_where_the_release_says_so(
-    dear, is_listed
-) -> None:
-    if is_listed:  # a list on which no row explains a message of the same phone
-        dear.wire.hold(ONE, sid="SM" + "9" * 32, text="something else")
-    else:
-        dear.wire.fails = Unsure("no list")
-    dear.look(FIRST_LOOK)
-    dear.send()
-    assert [row[0] for row in dear.one()] == ["unsure"]
-    dear.look(APART)
-    assert dear.verdicts() == ["doubled"]
-    assert marks(dear) == 1
-    dear.send()
-    assert [(row[0], row[2]) for row in dear.one()] == [("accepted", 2)]
-    entries = dear.store.read(lambda u: journal.entries(u, "release", dear.release))
-    assert [e.detail["doubled"] for e in entries if e.act == "look_up"] == [1]
-
-
-def test_r4_nothing_is_sent_once_more_before_its_time_however_often_the_list_fails(dear, store) -> None:
-    dear.wire.fails = NotNow("slower", code="20429", retry_after=timedelta(seconds=1))
-    for seconds in (15, 16, 17, 40, 73):
-        dear.clock.at = dear.begun + timedelta(seconds=seconds)
-        dear.lookups.run()
-        dear.send()
-    assert len(dear.wire.started) == 1
-    dear.clock.at = dear.begun + timedelta(seconds=200)
-    dear.lookups.run()
-    dear.send()
-    assert len(dear.wire.started) == 2
-
-
-def test_r4_a_list_that_shows_the_text_is_never_doubled_against_though_nobody_can_say_whose_it_is(
-    store, at, tmp_path
-) -> None:
-    house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
-    subscribe(store, at, [ONE])
-    for author in ("per_a", "per_b"):  # the same text twice to one phone, both unsure, one on the list
-        approve(store, at, repeat_unsure=True, author=author)
-    house.send()
-    house.wire.hold(ONE, sid="SM" + "7" * 32)
-    begun = len(house.wire.started)
-    for _ in range(6):
-        house.look(APART)
-        house.send()
-    house.out.courier.close()
-    assert len(house.wire.started) == begun == 2
-    assert {row[0] for row in house.one()} == {"unsure"}
-
-
-def test_r4_it_is_done_once_and_then_left_to_people(store, at, tmp_path) -> None:
-    house = House(store, at, tmp_path, lambda _address, _n: Unsure("silence"))
-    house.wire.fails = Unsure("no list")
-    subscribe(store, at, [ONE])
-    house.release, _ = approve(store, at, repeat_unsure=True)
-    for _ in range(12):
-        house.send()
-        house.look(APART)
-    house.out.courier.close()
-    assert len(house.wire.started) == 2
-    assert [row[0] for row in house.one()] == ["unsure"]
-    assert marks(house) == 1
-
-
-def test_r4_what_the_list_shows_is_believed_and_nothing_is_doubled(dear) -> None:
-    dear.wire.hold(ONE, sid="SM" + "8" * 32)
-    dear.look(FIRST_LOOK)
-    dear.look(APART)
-    assert dear.verdicts() == ["found"]
-    assert len(dear.wire.started) == 1
-    assert marks(dear) == 0
-
-
-def test_r4_a_recalled_release_is_not_sent_once_more_and_who_may_have_it_hears_its_end(dear, store) -> None:
-    dear.wire.fails = Unsure("no list")
-    dear.look(FIRST_LOOK)
-    end(store, dear.clock.at, dear.release)
-    dear.look(APART)  # before the ending has looked whom it goes to
-    dear.send()
-    assert [row[0] for row in dear.one()] == ["unsure", "accepted"], "nothing has shown that nobody has it"
-    assert dear.wire.payloads == {f"{CORRECTION} sms zh-CN".encode()}
-    assert len(dear.wire.started) == 2
-
-
-def test_r4_r10_who_was_sent_it_again_unproven_hears_its_end_however_that_ended(dear, store) -> None:
-    dear.wire.fails = Unsure("no list")
-    dear.look(FIRST_LOOK)
-    dear.look(APART)
-    assert dear.verdicts() == ["doubled"]
-    end(store, dear.clock.at, dear.release)  # it waits for its second attempt, and never gets it
-    dear.send()
-    assert [row[0] for row in dear.one()] == ["stopped", "accepted"]
-    assert dear.wire.payloads == {f"{CORRECTION} sms zh-CN".encode()}
-
-
-def test_r4_a_wire_that_cannot_be_asked_repeats_only_what_says_so(store, at, tmp_path) -> None:
-    subscribe(store, at, [ONE])
-    for repeat_unsure, calls in ((False, 1), (True, 2)):
-        release, _ = approve(store, at, repeat_unsure=repeat_unsure, author=f"per_{calls}")
-        clock, wire = Standing(at), Wire(lambda _a, _n: Unsure("silence"))
-        out = outgoing(store, at, tmp_path, wire=wire, clock=clock)
-        lookups = Lookups(out)
-        for _ in range(8):
-            run_all(out)
-            clock.at += timedelta(seconds=30)
-            lookups.run()
-        out.courier.close()
-        assert len(wire.started) == calls
-        assert states(store, release) == {"unsure": 1}
 
 
 def test_a_fenced_worker_writes_nothing_over_what_was_sent_again(unsure, store, at) -> None:
