@@ -29,11 +29,6 @@ class Crowd:
         self.refused: Counter[str] = Counter()  # by door, since this process started
         self._clock, self._turned_away_at = clock, float("-inf")
 
-    @property
-    def is_anywhere(self) -> bool:
-        """Whether any door is full: asked for every request, so it costs nothing."""
-        return bool(self._full)
-
     def is_full(self, door: str) -> bool:
         """Whether the next one at `door` is sent away."""
         return door in self._full

@@ -30,7 +30,6 @@ EVERY = timedelta(
     seconds=50
 )  # a heartbeat that says nothing new: peers look each minute and want a fresh one (R36)
 BATCH = 200  # of one transaction
-BATCHES = 5  # of one turn: then the heartbeat says so, and the next turn goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from store.vault import Vault
 from tests.databases import Databases
 from tests.servers import postgres
 
+TESTS = Path(__file__).resolve().parent
 HEAD_KEY = b"head-key-of-the-tests"
 ORGANISATION = "示例省应急管理厅"
 AREAS = [
@@ -129,13 +130,15 @@ def _psql(server: str, statement: str) -> None:
 
 # What these rooms do on PostgreSQL is tried by `make faults`; `make test` tries them on SQLite, and the rest on both.
 LONG_ON_POSTGRES = frozenset({
-    "test_chat_reports", "test_poll", "test_sms_parts", "test_pull", "test_fax", "test_scan", "test_chat_warnings",
-    "test_api_bulletins", "test_api_follow_ups", "test_api_imports", "test_api_uploads", "test_api_webhooks",
-    "test_chat_door", "test_console_briefs", "test_console_bulletins", "test_console_clocks", "test_console_findings",
-    "test_console_scans", "test_doors_cti", "test_doors_voice", "test_downloads", "test_incidents", "test_proofs",
-    "test_field", "test_trust", "test_two_way", "test_handovers",
-    "test_call_kills", "test_fax_folder_killed", "test_thread_limit", "test_bulletins", "test_calls_in_flight",
-    "test_peers_walk", "test_steps", "test_thread", "test_console_endings", "test_console_reports", "test_console_shift",
+    "corpus/test_bulletins", "faults/test_call_kills", "faults/test_fax_folder_killed", "faults/test_thread_limit",
+    "hub/test_calls_in_flight", "hub/test_proofs", "intake/test_chat_reports", "intake/test_fax", "intake/test_poll",
+    "intake/test_pull", "intake/test_scan", "intake/test_sms_parts", "intake/test_steps", "intake/test_thread",
+    "outbox/test_chat_warnings", "walks/test_peers_walk", "web/test_api_bulletins", "web/test_api_follow_ups",
+    "web/test_api_imports", "web/test_api_uploads", "web/test_api_webhooks", "web/test_chat_door",
+    "web/test_console_briefs", "web/test_console_bulletins", "web/test_console_clocks", "web/test_console_endings",
+    "web/test_console_findings", "web/test_console_reports", "web/test_console_scans", "web/test_console_shift",
+    "web/test_doors_cti", "web/test_doors_voice", "web/test_downloads", "web/test_field", "web/test_handovers",
+    "web/test_incidents", "web/test_trust", "web/test_two_way",
 })  # fmt: skip
 
 
@@ -152,6 +155,7 @@ LONG_HALVES = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark those halves as part of the long run."""
     for item in items:
-        is_long = item.path.stem in LONG_ON_POSTGRES and "postgres" in item.name
+        room = item.path.relative_to(TESTS).with_suffix("").as_posix()
+        is_long = room in LONG_ON_POSTGRES and "postgres" in item.name
         if is_long or LONG_HALVES.get(item.path.stem, "\n") in item.name:
             item.add_marker(pytest.mark.faults)

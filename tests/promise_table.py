@@ -19,9 +19,9 @@ def _span(letter: str, first: int, last: int) -> list[str]:
 
 
 BORNE = [  # what this version is held to
-    *_span("R", 1, 9), "R12", "R13", *_span("R", 16, 18), *_span("R", 20, 22), "R33", "R34", "R35", "R38",
-    *_span("F", 1, 12), *_span("F", 15, 23), *_span("F", 27, 31), "F39", *_span("F", 41, 45), "F48", "F49",
-    *_span("H", 1, 25), *_span("H", 36, 52), "H54", "H55", *_span("H", 66, 68), "H76", "H77", *_span("H", 83, 86), "H92",
+    *_span("R", 1, 9), "R12", "R13", *_span("R", 16, 22), "R33", "R34", "R35", "R36", "R38",
+    *_span("F", 1, 12), *_span("F", 15, 23), *_span("F", 27, 31), "F35", "F39", *_span("F", 41, 45), "F48", "F49",
+    *_span("H", 1, 68), "H76", "H77", *_span("H", 83, 86), "H92",
     *_span("H", 93, 98), *_span("H", 100, 106),
 ]  # fmt: skip
 

@@ -147,9 +147,6 @@ def test_r21_f39_five_times_its_ceiling_costs_a_door_nothing_that_it_took_and_ot
         ceiling = len(calm["taken"]) / calm["seconds"]
         calm_lives, waiting = Lives(), [hall.submitted(n) for n in range(RELEASES + 2)]
         _release(hall, waiting[:2], calm_lives, threading.Event())
-        alive = max(
-            ALIVE, TIMES * max(calm_lives.first_calls)
-        )  # whoever else uses this machine slows the calm, too
         flood = hall.flood(kind, seconds=SECONDS, connections=CONNECTIONS[kind], rate=TIMES * ceiling)
         lives, over = Lives(), threading.Event()
         threads = [threading.Thread(target=_release, args=(hall, waiting[2:], lives, over))]
@@ -164,17 +161,18 @@ def test_r21_f39_five_times_its_ceiling_costs_a_door_nothing_that_it_took_and_ot
         for thread in threads:
             thread.join()
         get(f"{hall.made.url}/readyz")
-        print(f"\nbefore it a release took {max(calm_lives.first_calls):.2f} s, so {alive:.1f} s are allowed")
+        print(f"\nbefore it a release took {max(calm_lives.first_calls):.2f} s")
         _say(kind, server, ceiling, heard, lives, again, hall.peak_mb("web" if kind == "sms" else "smtp"))
         assert hall.lost([*calm["taken"], *heard["taken"]]) == []
         assert set(heard["statuses"]) <= {"200", "250", "503", "451"}
-        assert heard["without_retry"] == (0 if kind == "sms" else heard["without_retry"])
+        if kind == "sms":  # a 451 says it by its number (RFC 5321)
+            assert heard["without_retry"] == 0
         assert len(heard["refusals"]) > ceiling  # it was a flood
-        assert _p(heard["refusals"], 0.5) <= AT_ONCE
+        assert _p(heard["refusals"], 0.99) <= AT_ONCE
         assert lives.failures == []
-        assert _p(lives.first_calls, 0.99) <= alive
-        assert all(_p(waits, 0.99) <= alive for waits in lives.others.values())
-        assert again <= alive
+        assert _p(lives.first_calls, 0.99) <= ALIVE
+        assert all(_p(waits, 0.99) <= ALIVE for waits in lives.others.values())
+        assert again <= ALIVE
         assert hall.peak_mb("web" if kind == "sms" else "smtp") <= MEMORY_MB
 
 

@@ -170,7 +170,7 @@ def test_f39_a_crowd_lets_in_as_many_as_it_may_and_the_next_when_one_goes() -> N
             crowd.enter("a")
         with crowd.place("b"):
             assert crowd.is_full("b")
-    assert not crowd.is_anywhere
+    assert not crowd.is_full("a") and not crowd.is_full("b")
     with crowd.place("a"):
         assert crowd.is_full("a")
     assert crowd.refused == {"a": 1}
