@@ -134,6 +134,14 @@ def _unique(unit: Unit, evidence: Evidence) -> Iterator[str]:
     lone = sa.select(i.id).where(i.state == "filed", i.report.not_in(sa.select(t.report_row.c.id)), ~is_piece)
     for row in unit.rows(lone):
         yield f"I2 {row.id} is filed without a report"
+    of_call = sa.select(i.id, i.external_id).where(i.state == "filed", i.channel == "voice", is_piece)
+    has_report = sa.select(i.external_id).where(
+        i.channel == "voice", i.report.in_(sa.select(t.report_row.c.id))
+    )
+    calls = {row.external_id for row in unit.rows(has_report)}
+    for row in unit.rows(of_call):
+        if row.external_id.partition("/")[0] not in calls:
+            yield f"I2 {row.id} is filed, and its call has no report"
 
 
 def _attempts(unit: Unit, evidence: Evidence) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Full doors: who would only wait hears so at once, on a connection that goes on; no other door is closed by it."""
 
+import platform
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from domain.errors import Unavailable
 from hub import metrics
 from hub.crowd import Crowd
 from hub.health import Trouble
+from store import journal
 from store import tables as t
 from templates import pages
 from tests.web.api_world import SMS_URL, World, served, signed, sms_form, world
+from tests.web.console_browser import enter
+from tocsin.watch import Watch
 from web.gate import Turnstile, door_of
 
 WAITS = range(2, 9)
@@ -161,6 +165,19 @@ def test_r22_a_full_door_is_a_banner_for_a_minute(hall: World) -> None:
         assert said in pages.word("trouble", Trouble.DOOR_FULL, language)
     now[0] = 61.0
     assert Trouble.DOOR_FULL not in hall.hub.health.look().troubles
+
+
+def test_r22_a_full_door_stands_on_the_desk_and_in_the_journal(hall: World) -> None:
+    crowd = Crowd({"a": 0}, clock=lambda: 0.0)
+    hall.hub.health.join(Trouble.DOOR_FULL, crowd.is_calm)
+    crowd.turn_away("a")
+    Watch(hall.hub, "web").look()
+    last = hall.hub.store.read(
+        lambda unit: journal.last(unit, "trouble", f"door_full@{platform.node()[:30]}")
+    )
+    assert last is not None and last.act == "begin"
+    officer = enter(hall, "officer")
+    assert 'data-trouble="door_full"' in officer.get("/console").text
 
 
 def test_f39_a_crowd_lets_in_as_many_as_it_may_and_the_next_when_one_goes() -> None:
