@@ -42,6 +42,7 @@ SELECT md5(concat_ws('|',
   (SELECT string_agg(setconfig::text, ',') FROM pg_db_role_setting
     WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())),
   (SELECT string_agg(nspname, ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg%%'),
+  (SELECT string_agg(version_num, ',' ORDER BY version_num) FROM alembic_version),
   (SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM moves m)))
 """
 
