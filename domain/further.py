@@ -24,7 +24,7 @@ class UploadState(StrEnum):
     OPEN = "open"  # some of it is here
     WHOLE = "whole"  # all of it is here, durable; to be looked at and attached
     KEPT = "kept"  # an attachment of the report
-    GIVEN_UP = "given_up"  # by its sender, or after a week without a part
+    GIVEN_UP = "given_up"  # by its sender, after a week without a part, or because its report was destroyed
 
 
 UPLOADS = Moves(
@@ -33,6 +33,8 @@ UPLOADS = Moves(
     {
         (UploadState.OPEN, "complete"): UploadState.WHOLE,
         (UploadState.OPEN, "give_up"): UploadState.GIVEN_UP,
+        (UploadState.OPEN, "erase_upload"): UploadState.GIVEN_UP,  # its report was destroyed
+        (UploadState.WHOLE, "erase_upload"): UploadState.GIVEN_UP,
         (UploadState.WHOLE, "attach_upload"): UploadState.KEPT,
     },
 )

@@ -50,6 +50,7 @@ PARCELS = Moves(
         (ParcelState.LEASED, "give_back"): ParcelState.READY,
         (ParcelState.READY, "stop"): ParcelState.STOPPED,
         (ParcelState.LEASED, "stop"): ParcelState.STOPPED,
+        (ParcelState.SETTLED, "stop"): ParcelState.STOPPED,  # an unsure delivery is never to be sent again
         (ParcelState.LEASED, "bury"): ParcelState.BURIED,
         (ParcelState.SETTLED, "reopen"): ParcelState.READY,  # an unsure delivery is to be sent again
     },

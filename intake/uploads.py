@@ -4,12 +4,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from channels.codecs import files
 from channels.codecs.mail_files import display_name
-from domain.errors import BadInput, Conflict, HubError, NotFound
+from domain.errors import BadInput, Conflict, HubError, NotFound, Tampered
 from domain.further import UploadState
 from domain.handling import Handling
 from domain.ids import mint
@@ -17,7 +16,7 @@ from domain.report import Attachment
 from intake import reading as readings
 from sandbox.pool import Pool
 from store import blobs as blob_book
-from store import journal, reports, shelf, uploads
+from store import journal, purges, reports, shelf, uploads
 from store.blobs import Blobs
 from store.database import Store
 from store.parts import Parts
@@ -70,7 +69,11 @@ class Uploads:
             self.store.run(lambda unit: uploads.grow(unit, before, got, until=at + LASTS, at=at))
             return UploadState.OPEN
         sha256 = self.blobs.put(self.parts.read(before.id))
-        self.store.run(lambda unit: _complete(unit, before, sha256, at))
+        try:
+            self.store.run(lambda unit: _complete(unit, before, sha256, at))
+        except (Conflict, NotFound):  # given up meanwhile; what comes to a destroyed report goes after it
+            self.store.run(lambda unit: purges.add_files(unit, before.report, [sha256]))
+            raise
         self.parts.drop(before.id)
         return UploadState.WHOLE
 
@@ -83,22 +86,33 @@ class Uploads:
         self.parts.drop(before.id)
 
     def tidy(self) -> None:
-        """Give up what nobody has added to for a week, and files that no upload speaks of any more."""
-        at = self.clock()
+        """Give up what nobody has added to for a week, and files that no upload needs any more. One at a time: what is
+        the matter with one keeps no other."""
+        at, broken = self.clock(), None
         for upload_id in self.store.read(lambda unit: uploads.due(unit, UploadState.OPEN, at)):
-            found = self.store.read(partial(uploads.get, upload_id=upload_id))
-            with contextlib.suppress(Conflict):
+            try:
+                found = self._there(upload_id)
                 if found:
                     self.give_up(found, by="system")
-        if names := self.parts.names(at - LASTS):
-            is_open = self.store.read(uploads.open_ids)
-            for name in (name for name in names if name not in is_open):  # a kill between COMMIT and this
+            except Conflict:  # more of it has just come
+                continue
+            except Tampered as error:
+                broken = error
+        names = self.parts.names(at)
+        known = self.store.read(lambda unit: uploads.states(unit, names)) if names else {}
+        old = frozenset(self.parts.names(at - LASTS)) if len(known) < len(names) else frozenset[str]()
+        for name in names:  # a kill between COMMIT and this, or its report was destroyed
+            if known.get(name, UploadState.OPEN) is not UploadState.OPEN or (
+                name not in known and name in old
+            ):
                 self.parts.drop(name)
+        if broken:
+            raise broken
 
     def attach(self, upload_id: str) -> bool:
         """Look at a whole file in the sandbox, and give it to its report. Safe to run twice and side by side."""
         at = self.clock()
-        mine = self.store.read(lambda unit: uploads.get(unit, upload_id))
+        mine = self._there(upload_id)
         if mine is None or mine.state is not UploadState.WHOLE:
             return False
         try:
@@ -108,6 +122,15 @@ class Uploads:
             reason = error.code if isinstance(error, HubError) else "unreadable"
             self.store.run(lambda unit: _later(unit, mine, reason, at))
             return False
+
+    def _there(self, upload_id: str) -> Upload | None:
+        """The upload; one whose report was destroyed ends here, with its file, and is none."""
+        try:
+            return self.store.read(lambda unit: uploads.get(unit, upload_id))
+        except NotFound:
+            at = self.clock()
+            self.store.run(lambda unit: _erase(unit, upload_id, at))
+            return None
 
     def _examined(self, mine: Upload) -> dict[str, Any]:
         data = self.blobs.get(mine.sha256)
@@ -135,6 +158,11 @@ def _give_up(unit: Unit, before: Upload, by: str, at: datetime) -> None:
     journal.append(unit, "upload", before.id, "give_up", by=by, at=at, detail=detail)
     if by == "system":
         shelf.put(unit, "upload", "upload_forgotten", origin=before.id, at=at)
+
+
+def _erase(unit: Unit, upload_id: str, at: datetime) -> None:
+    report = uploads.report_of(unit, upload_id)
+    purges.add_files(unit, report, uploads.erase(unit, report, at))
 
 
 def _later(unit: Unit, mine: Upload, reason: str, at: datetime) -> None:

@@ -18,6 +18,7 @@ _OURS = (
     _p.fence == sa.bindparam("of_fence"),
     _p.state == ParcelState.LEASED.value,
 )
+_NOTICE_STOPPED = (_p.release.is_(None), _p.state == ParcelState.STOPPED.value)  # ix_parcel_stopped
 _MINE = sa.select(_p.id).where(*_OURS)  # built once: composing them takes longer than running them
 _RENEW = f"UPDATE parcel SET lease_until = :until WHERE id = :of_parcel AND fence = :of_fence AND state = '{ParcelState.LEASED}'"  # noqa: S608
 
@@ -200,7 +201,7 @@ def drain(unit: Unit, at: datetime, *, release_id: str = "", limit: int = 20) ->
     """Empty stopped parcels, a few at a time: (parcel, release, unsure) of each.
 
     Queued deliveries are stopped. Attempts whose lease is over are unsure; while it lasts they may still
-    be answered.
+    be answered. Those of notices, which no tombstone stops, were emptied by store/notices.py.
     """
     p, d = t.parcel_row.c, t.delivery.c
     left = sa.exists().where(
@@ -215,8 +216,15 @@ def drain(unit: Unit, at: datetime, *, release_id: str = "", limit: int = 20) ->
     )
     if release_id:
         query = query.where(t.tombstone.c.release == release_id)
+    stopped = unit.rows(query.limit(limit))
+    if not release_id:
+        is_sent = sa.exists().where(d.parcel == p.id, d.state == DeliveryState.SENDING.value)
+        of_notices = sa.select(p.id, p.release, p.lease_until).where(
+            *_NOTICE_STOPPED, p.lease_until <= at, is_sent
+        )
+        stopped += unit.rows(of_notices.limit(limit))
     found: list[tuple[str, str, int]] = []
-    for row in unit.rows(query.limit(limit)):
+    for row in stopped:
         _to(unit, row.id, DeliveryState.QUEUED, "stop", at)
         is_over = row.lease_until is None or row.lease_until <= at
         unsure = _to(unit, row.id, DeliveryState.SENDING, "unsure", at, code="lease_over") if is_over else 0

@@ -7,11 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domain.further import UploadState
 from domain.secrecy import PURGES, Compartment, PurgeState
-from store import sketches
+from store import notices, sketches, uploads
 from store import tables as t
+from store.tables_further import upload
 from store.tables_incidents import incident, likeness, report_incident
 from store.tables_peers import bulletin_arrival
+from store.tables_routing import handover
 from store.tables_secrecy import purge
 from store.unit import Unit
 
@@ -97,10 +100,23 @@ def destroy(unit: Unit, report_id: str, at: datetime) -> list[str]:
     unit.execute(t.study.update().where(t.study.c.report == report_id).values(due_at=None))
     _blank_drafts(unit, report_id)
     _blank_titles(unit, report_id)
-    said = sa.type_coerce(t.idempotency.c.body, sa.Text)
-    for owner in owners:  # answers that programs may ask for again
-        unit.execute(t.idempotency.delete().where(said.contains(owner, autoescape=True)))
-    return _files(unit, report_id, messages)
+    _blank_handovers(unit, report_id)
+    notices.erase(unit, report_id, messages, at)
+    said, route = sa.type_coerce(t.idempotency.c.body, sa.Text), t.idempotency.c.route
+    for owner in owners:  # answers that programs may ask for again, and those that only their address names
+        is_of_it = sa.or_(said.contains(owner, autoescape=True), route.contains(owner, autoescape=True))
+        unit.execute(t.idempotency.delete().where(is_of_it))
+    return _files(unit, report_id, messages, uploads.erase(unit, report_id, at))
+
+
+def add_files(unit: Unit, report_id: str, names: Sequence[str]) -> None:
+    """Files that only now are known to be of a destroyed report: they are looked at like those it named."""
+    p = purge.c
+    is_it = (p.report == report_id, p.state == PurgeState.CONFIRMED.value)
+    row = unit.row(unit.locked(sa.select(p.id, p.blobs).where(*is_it)))
+    if row and names:
+        values = {"blobs": sorted({*row.blobs, *names}), "swept_at": None}
+        unit.execute(purge.update().where(p.id == row.id).values(**values))
 
 
 def due(unit: Unit) -> list[tuple[str, list[str]]]:
@@ -116,15 +132,19 @@ def swept(unit: Unit, purge_id: str, at: datetime) -> None:
 
 
 def is_named(unit: Unit, sha256: str, *, but: Sequence[str] = ()) -> bool:
-    """Whether anything that can still be read names a file: a report, a message, a bulletin, the shelf.
+    """Whether anything that can still be read names a file: a report, one that waits to be attached to it, a message,
+    a bulletin, the shelf.
 
     `but`: reports, or names that messages were given, that do not count.
     """
-    b, i, d = t.report_blob.c, t.inbound.c, t.data_key.c
+    b, i, d, u = t.report_blob.c, t.inbound.c, t.data_key.c, upload.c
     reads = sa.and_(d.wrapped.is_not(None), d.owner.not_in(but))
     named = (
         sa.select(b.sha256).join(t.data_key, d.owner == b.report).where(b.sha256 == sha256, reads),
         sa.select(i.blob).join(t.data_key, d.owner == i.report).where(i.blob == sha256, reads),
+        sa.select(u.sha256)
+        .join(t.data_key, d.owner == u.report)
+        .where(u.sha256 == sha256, u.state == UploadState.WHOLE.value, reads),
         sa.select(t.shelf.c.blob).where(t.shelf.c.blob == sha256),
         sa.select(bulletin_arrival.c.blob).where(bulletin_arrival.c.blob == sha256),
     )
@@ -132,13 +152,19 @@ def is_named(unit: Unit, sha256: str, *, but: Sequence[str] = ()) -> bool:
 
 
 def _messages(unit: Unit, report_id: str) -> list[str]:
-    """The names under which the messages of a report are sealed: its first, its pieces, what followed."""
+    """The names under which the messages of a report are sealed: its first, its pieces, what followed.
+
+    Not that of one which is another report by now (separate()): its key is that report's.
+    """
     i, p, f = t.inbound.c, t.piece.c, t.follow_up.c
     of_pieces = sa.select(i.report).join(t.piece, p.inbound == i.id).where(p.report == report_id)
     of_others = sa.select(i.report).join(t.follow_up, f.inbound == i.id)
     of_others = of_others.where(f.report == report_id, f.linked == "")
     first = sa.select(i.report).where(i.report == report_id)
-    return [row.report for row in unit.rows(sa.union(first, of_pieces, of_others))]
+    named = sa.union(first, of_pieces, of_others).subquery()
+    r = t.report_row.c
+    is_another = sa.exists().where(r.id == named.c.report, r.id != report_id)
+    return [row.report for row in unit.rows(sa.select(named.c.report).where(sa.not_(is_another)))]
 
 
 def _at_the_desk(unit: Unit, report_id: str) -> list[str]:
@@ -178,13 +204,19 @@ def _blank_titles(unit: Unit, report_id: str) -> None:
         unit.execute(incident.update().where(incident.c.id == row.id).values(title=sealed))
 
 
-def _files(unit: Unit, report_id: str, messages: Sequence[str]) -> list[str]:
+def _blank_handovers(unit: Unit, report_id: str) -> None:
+    """Why it was handed on or refused was said of it; whom and when stays."""
+    values = {"why": NO_WORDS, "declined_why": NO_WORDS}
+    unit.execute(handover.update().where(handover.c.report == report_id).values(**values))
+
+
+def _files(unit: Unit, report_id: str, messages: Sequence[str], uploaded: Sequence[str]) -> list[str]:
     b, i = t.report_blob.c, t.inbound.c
     named = sa.union(
         sa.select(b.sha256.label("sha256")).where(b.report == report_id),
         sa.select(i.blob.label("sha256")).where(i.report.in_([report_id, *messages]), i.blob.is_not(None)),
     )
-    found = sorted(row.sha256 for row in unit.rows(named))
+    found = sorted({*(row.sha256 for row in unit.rows(named)), *uploaded})
     return [name for name in found if not is_named(unit, name, but=[report_id, *messages])]
 
 

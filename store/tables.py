@@ -337,6 +337,8 @@ parcel_row = Table(
           sqlite_where=sa.text("state = 'ready'")),
     Index("ix_parcel_lease", "lease_until", postgresql_where=sa.text("state = 'leased'"),
           sqlite_where=sa.text("state = 'leased'")),
+    Index("ix_parcel_stopped", "lease_until", postgresql_where=sa.text("state = 'stopped' AND release IS NULL"),
+          sqlite_where=sa.text("state = 'stopped' AND release IS NULL")),  # of notices, which no tombstone finds
     one_of("state", parcel.ParcelState),
 )  # fmt: skip
 

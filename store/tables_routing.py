@@ -50,6 +50,9 @@ handover = Table(
     Column("signed_at", Instant),
     Column("signed_way", sa.String(12), nullable=False, server_default=""),
     Column("escalated_at", Instant),
+    Column("declined_by", sa.String(80), nullable=False, server_default=""),
+    Column("declined_at", Instant),  # once: what is said again changes nothing
+    Column("declined_why", sa.String(500), nullable=False, server_default=""),
     Index("ix_handover_report", "report", "at"),
     Index("ix_handover_dispatch", "dispatch"),
     Index("ix_handover_due", "due_at", postgresql_where=sa.text("state = 'sent' AND escalated_at IS NULL"),

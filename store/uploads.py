@@ -1,5 +1,6 @@
 """The rows of files that are sent in parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,7 @@ import sqlalchemy as sa
 
 from domain.errors import Conflict
 from domain.further import UPLOADS, UploadState
+from store import journal
 from store.tables_further import upload
 from store.unit import Unit
 
@@ -78,15 +80,37 @@ def move(unit: Unit, before: Upload, action: str, at: datetime, *, sha256: str =
     return unit.execute(upload.update().where(*is_seen).values(values)).rowcount == 1
 
 
+def erase(unit: Unit, report_id: str, at: datetime) -> list[str]:
+    """What was being sent to a report that is destroyed goes with it: the blobs of the whole ones, which nothing needs now.
+
+    The parts of the others tidy() of intake/uploads.py deletes. Safe to repeat.
+    """
+    u, begun = upload.c, (UploadState.OPEN, UploadState.WHOLE)
+    is_left = (u.report == report_id, u.state.in_([state.value for state in begun]))
+    rows = unit.rows(unit.locked(sa.select(u.id, u.sha256).where(*is_left).order_by(u.id)))
+    (after,) = {UPLOADS.after(state, "erase_upload").value for state in begun}
+    for row in rows:
+        unit.execute(upload.update().where(u.id == row.id).values(state=after, next_due=at, changed_at=at))
+        journal.append(
+            unit, "upload", row.id, "erase_upload", by="system", at=at, detail={"report": report_id}
+        )
+    return [row.sha256 for row in rows if row.sha256]
+
+
+def report_of(unit: Unit, upload_id: str) -> str:
+    """The report that it is sent to, which may be destroyed; '' for no such upload."""
+    return unit.scalar(sa.select(upload.c.report).where(upload.c.id == upload_id)) or ""
+
+
 def postpone(unit: Unit, upload_id: str, until: datetime) -> None:
     """Look at it again at `until`."""
     unit.execute(upload.update().where(upload.c.id == upload_id).values(next_due=until))
 
 
-def open_ids(unit: Unit) -> frozenset[str]:
-    """Those that are still being sent."""
-    query = sa.select(upload.c.id).where(upload.c.state == UploadState.OPEN.value)
-    return frozenset(row.id for row in unit.rows(query))
+def states(unit: Unit, names: Sequence[str]) -> dict[str, UploadState]:
+    """id -> where it stands, of those of these names that are uploads."""
+    query = sa.select(upload.c.id, upload.c.state).where(upload.c.id.in_(names))
+    return {row.id: UploadState(row.state) for row in unit.rows(query)}
 
 
 def due(unit: Unit, state: UploadState, at: datetime, limit: int = 50) -> list[str]:
