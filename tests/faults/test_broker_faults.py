@@ -245,7 +245,7 @@ def test_f42_a_worker_whose_clock_is_a_minute_and_a_half_ahead_sends_nothing_twi
     release, _ = approve(store, now())
     eventually(lambda: set(states(store, release)) in ({"accepted"}, {"unsure"}, {"accepted", "unsure"}), 60)
     assert len(set(wire.taken)) == len(wire.taken), "nobody is called twice"
-    unsure = states(store, release).get("unsure", 0)  # where a lease was taken over between the row and the call
+    unsure = states(store, release).get("unsure", 0)  # a lease was taken over between the row and the call
     assert set(wire.taken) <= set(phones(400)) and len(wire.taken) >= 400 - unsure
 
 
