@@ -67,3 +67,8 @@ def one_of(column: str, enum: type[Enum]) -> sa.CheckConstraint:
     """A constraint that `column` holds a value of the enumeration."""
     words = ", ".join(f"'{e.value}'" for e in enum)
     return sa.CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def only(where: str) -> dict[str, Any]:
+    """An index of these rows alone, in both databases."""
+    return {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}

@@ -9,7 +9,7 @@ from domain import further, parcel, release, report, secrecy
 from domain import incident as incidents
 from domain import task as tasks
 from domain.handling import Handling, Mode
-from store.columns import META, Instant, Json, one_of
+from store.columns import META, Instant, Json, one_of, only
 from store.tables_briefs import brief
 from store.tables_chat import correspondent, piece, poll
 from store.tables_clocks import clock, clock_rule, clock_stop, report_timing
@@ -333,12 +333,9 @@ parcel_row = Table(
     Column("lease_until", Instant),
     Column("next_due", Instant, nullable=False),
     Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    Index("ix_parcel_due", "next_due", postgresql_where=sa.text("state = 'ready'"),
-          sqlite_where=sa.text("state = 'ready'")),
-    Index("ix_parcel_lease", "lease_until", postgresql_where=sa.text("state = 'leased'"),
-          sqlite_where=sa.text("state = 'leased'")),
-    Index("ix_parcel_stopped", "lease_until", postgresql_where=sa.text("state = 'stopped' AND release IS NULL"),
-          sqlite_where=sa.text("state = 'stopped' AND release IS NULL")),  # of notices, which no tombstone finds
+    Index("ix_parcel_due", "next_due", **only("state = 'ready'")),
+    Index("ix_parcel_lease", "lease_until", **only("state = 'leased'")),
+    Index("ix_parcel_stopped", "lease_until", **only("state = 'stopped' AND release IS NULL")),  # a notice has no tombstone
     one_of("state", parcel.ParcelState),
 )  # fmt: skip
 
