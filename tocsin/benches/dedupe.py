@@ -44,8 +44,8 @@ def dedupe(place: Place, count: int, step: Callable[[], None]) -> Iterator[Figur
     score = scored(labelled.PARTS)
     for what, value, reach in (("recall", score.recall, 0.9), ("precision", score.precision, 0.95)):
         yield Figure(name=f"dedupe_{what}", store=place.store, value=value, ceiling=1.0, reach=reach,
-                     unit=f"of {score.questions if what == 'recall' else score.proposed}", against="all",
-                     is_ratio=False)  # fmt: skip
+                     unit=f"of {score.questions if what == 'recall' else score.proposed}",
+                     against="all (the weights were fitted on them)", is_ratio=False)  # fmt: skip
     step()
     with place.hub() as hub:
         rand = random.Random(7)  # noqa: S311 (texts of a bench)
