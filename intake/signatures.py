@@ -9,6 +9,7 @@ from domain.errors import BadInput, Conflict, Flaw, NotFound
 from domain.ids import is_id
 from domain.report import MOVES, Content, Report
 from domain.routing import Handover, HandoverState
+from intake import signed_mail
 from intake.contacts import mail_in
 from store import journal, reports, routing
 from store.inbox import Arrived
@@ -16,10 +17,6 @@ from store.unit import Unit
 
 EMAIL = "email"
 _OURS = re.compile(r"<?(?P<made>[0-9a-z]{26})-", re.IGNORECASE)  # Message-ID of a mail of ours
-_SIGNS = re.compile(
-    r"\s*(?:已?签收|signed)(?:\s|[:：,，.。]|$)[\s:：,，.。]*(?P<who>[^\n]{0,80})", re.IGNORECASE
-)
-_QUOTED = re.compile(r"^\s*(?:>|-{3,}|_{3,}|On .{1,200}wrote:|发件人[:：]|From:)")
 _NO_PERSON = frozenset({"bounce", "auto_reply", "list_mail", "unparsed"})
 
 
@@ -59,12 +56,12 @@ def sign(
 
 
 def by_mail(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> bool:
-    """Whether this mail signs for a hand-over and says nothing else; with more words it is a report as well.
+    """Whether this mail signs for a hand-over and says nothing else; with more words or a file it is a report as well.
 
     It counts from the address of the body alone, in answer to the very mail that told it.
     """
-    found = _SIGNS.match(content.text)
-    if arrived.inbound.channel != EMAIL or found is None or _NO_PERSON & set(content.findings):
+    name = signed_mail.who_signs(content.text)
+    if arrived.inbound.channel != EMAIL or name is None or _NO_PERSON & set(content.findings):
         return False
     names = [
         f"dsp_{m['made'].upper()}" for f in content.facts.get("answers", ()) if (m := _OURS.match(f.value))
@@ -78,14 +75,14 @@ def by_mail(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> boo
     sign(
         unit,
         one.id,
-        who=found["who"].strip() or body.name,
+        who=name or body.name,
         way=EMAIL,
         by="door:email",
         at=at,
         inbound=arrived.id,
     )
-    said = [line for line in content.text.splitlines() if line.strip()]
-    return len(said) == 1 or bool(_QUOTED.match(said[1]))
+    ours = routing.told(unit, one)
+    return not content.attachments and not signed_mail.says_more(content.text, content.first("subject"), ours)
 
 
 def moved(

@@ -89,6 +89,12 @@ def by_dispatches(unit: Unit, dispatches: list[str]) -> Handover | None:
     return found[-1] if found else None
 
 
+def told(unit: Unit, one: Handover) -> str:
+    """What its body was written, subject and text; '' where nothing was."""
+    payload = unit.scalar(sa.select(t.dispatch.c.notice_payload).where(t.dispatch.c.id == one.dispatch))
+    return bytes(payload).decode("utf-8", "replace") if payload else ""
+
+
 def going(unit: Unit) -> list[Handover]:
     """What bodies have been told of and have not signed for yet, the first due first; then what they have."""
     h = handover.c

@@ -136,6 +136,35 @@ def test_a_reply_to_the_mail_signs_from_the_bodys_address_alone_and_more_words_a
     assert (signed.signed_by, signed.signed_way) == ("赵六", "email") and len(all_reports(town)) == 3
 
 
+def test_a_signature_with_an_emergency_below_it_or_with_a_scan_signs_and_is_a_report_too(town: World) -> None:
+    report, browser = flooded(town)
+    text_in(town, "甲一区暴雨，河堤渗水，村民已撤离", 2)
+    other = next(one.id for one in all_reports(town) if one.id != report)
+    mails = {
+        report: ("text/plain; charset=utf-8", "签收。三号楼起火，请立即支援"),
+        other: (
+            "multipart/mixed; boundary=b",
+            "--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n签收\r\n--b\r\nContent-Type: application/pdf\r\n"
+            "Content-Disposition: attachment; filename=scan.pdf\r\n\r\n%PDF-1.4 scan\r\n--b--\r\n",
+        ),
+    }
+    for n, (handed, (kind, body)) in enumerate(mails.items()):
+        browser.follow(
+            f"/console/reports/{handed}/hand_over", {"body": bodies(town)["甲一区水利局"], "reason": "归水利"}
+        )
+        ours = now(town, handed).dispatch.removeprefix("dsp_").lower()
+        raw = (
+            f"From: sl@jiayi.example.cn\r\nMessage-ID: <s{n}@x>\r\nSubject: Re\r\nMIME-Version: 1.0\r\n"
+            f"In-Reply-To: <{ours}-0-0@hub.example>\r\nContent-Type: {kind}\r\n\r\n{body}"
+        )
+        bring(town, "email", raw.encode(), "message/rfc822", sender="sl@jiayi.example.cn", key=f"s{n}")
+        signed = now(town, handed)
+        assert (signed.state, signed.signed_by) == (HandoverState.SIGNED, "甲一区水利局")
+        assert len(all_reports(town)) == 3 + n
+    found = [one.content for one in all_reports(town)]
+    assert any("三号楼起火" in one.text for one in found) and any(one.attachments for one in found)
+
+
 def test_nobody_signs_in_time_it_is_escalated_once_and_passed_on(town: World) -> None:
     report, browser = flooded(town)
     city, water = bodies(town)["甲市应急局"], bodies(town)["甲一区水利局"]
