@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from channels.codecs import bulletin_file, bulletin_seal
@@ -17,11 +16,12 @@ from domain.handling import Handling, Mode
 from domain.ids import mint
 from domain.instants import of_our_days
 from domain.report import Inbound, Kept
-from intake import handed_on, proofs, same_event
+from intake import draining, handed_on, proofs, same_event
+from intake.draining import Frame
 from intake.handed_on import Looped, Way
 from intake.spool import Spool
 from sandbox.pool import Pool
-from store import arrivals, bulletins, journal, peers, shelf
+from store import arrivals, bulletins, journal, peers
 from store import proofs as proofs_heard
 from store.arrivals import Arrival, Arriving
 from store.blobs import Blobs, note
@@ -75,33 +75,29 @@ async def take(one: Arriving, *, name: str, store: Store, blobs: Blobs, spool: S
         return kept.inbound_id, kept.is_fresh
 
 
-def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str]:
-    """Bring what waits in the spool into the database, oldest first; ids of the fresh arrivals.
+def drain(spool: Spool, *, store: Store, blobs: Blobs, clock: Callable[[], datetime]) -> list[str]:
+    """Bring what waits in the spool into the database, as draining.drain() does; ids of the fresh arrivals."""
 
-    Stops with Unavailable as soon as the database does. A torn frame goes to the shelf and stays on disk.
-    """
-    fresh: list[str] = []
-    for path, inbound, minted in spool.read():
-        if inbound is None or minted is None:
-            aside = spool.set_aside(path)
-            store.run(partial(shelf.put, kind="spool", reason="torn_frame", origin=aside.name, at=at))
-            continue
-        one = Arriving(
-            id=minted.inbound_id, peer=inbound.sender, raw=inbound.raw, media_type=inbound.media_type,
-            signature=str(inbound.meta.get("signature", "")), at=inbound.received_at,
-            blob=blobs.put(inbound.raw) if len(inbound.raw) > INLINE else "",
-        )  # fmt: skip
-        name = str(inbound.meta.get("name", ""))
+    def keep(some: Sequence[Frame]) -> list[str]:
+        at, arriving = clock(), [_of_frame(one, blobs) for one in some]
 
-        def keep(unit: Unit, one: Arriving = one, name: str = name) -> tuple[str, bool]:
-            peers.ensure_push(unit, one.peer, name, at)
-            return keep_many(unit, [one])[0]
+        def work(unit: Unit) -> list[tuple[str, bool]]:
+            for one in some:
+                peers.ensure_push(unit, one.inbound.sender, str(one.inbound.meta.get("name", "")), at)
+            return keep_many(unit, arriving)
 
-        arrival_id, is_fresh = store.run(keep)
-        spool.done(path)
-        if is_fresh:
-            fresh.append(arrival_id)
-    return fresh
+        return [arrival_id for arrival_id, is_fresh in store.run(work) if is_fresh]
+
+    return draining.drain(spool, keep, store=store, clock=clock)
+
+
+def _of_frame(one: Frame, blobs: Blobs) -> Arriving:
+    inbound = one.inbound
+    return Arriving(
+        id=one.minted.inbound_id, peer=inbound.sender, raw=inbound.raw, media_type=inbound.media_type,
+        signature=str(inbound.meta.get("signature", "")), at=inbound.received_at,
+        blob=blobs.put(inbound.raw) if len(inbound.raw) > INLINE else "",
+    )  # fmt: skip
 
 
 def _frame(one: Arriving, name: str) -> tuple[Inbound, Kept]:

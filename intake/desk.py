@@ -1,30 +1,24 @@
 """The intake desk at the door: keep what came as it came, then the door may answer."""
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 
-from domain.errors import BadInput, HubError, Unavailable
+from domain.errors import BadInput, Unavailable
 from domain.ids import mint, short_code
 from domain.report import Inbound, Kept
+from intake import draining
+from intake.draining import Frame
 from intake.spool import TOLD, Spool
-from store import idempotency, inbox, shelf
+from store import idempotency, inbox
 from store.blobs import Blobs, note
 from store.database import Store
 from store.idempotency import Knock
 from store.inbox import Arriving
 from store.unit import Unit
 
-TURN_SECONDS = 20.0  # a third of what a step of the sweep may take before its process is taken for dead
 KNOCK = "knock"  # in the meta of a message that waits: what its repeats are answered
-TOGETHER, TOGETHER_BYTES = (
-    100,
-    8 << 20,
-)  # frames of one COMMIT: 20,000 take some ten seconds, alone they take minutes
 
 
 def mint_names(at: datetime) -> Kept:
@@ -64,62 +58,13 @@ async def keep_large(raw: bytes, blobs: Blobs) -> str:
     return await asyncio.to_thread(blobs.put, raw) if len(raw) > inbox.INLINE else ""
 
 
-def drain(spool: Spool, *, store: Store, blobs: Blobs, at: datetime) -> list[str]:
-    """Bring what waits in the spool into the database, oldest first; ids of the fresh rows. A turn ends; the next goes on.
-
-    Stops with Unavailable as soon as the database does. A torn frame, and one that the database refuses, goes to the
-    shelf and stays on disk: it holds up no other.
-    """
-    fresh: list[str] = []
-    end = time.monotonic() + TURN_SECONDS
-    for some in _together(spool, store, at):
-        if time.monotonic() > end:
-            break
-        try:
-            fresh += _kept(spool, some, store, blobs, at)
-        except (HubError, OSError):
-            raise
-        except Exception:  # one of them: each alone, and the others must not pay for it
-            for one in some:
-                try:
-                    fresh += _kept(spool, [one], store, blobs, at)
-                except (HubError, OSError):
-                    raise
-                except Exception:
-                    store.run(
-                        partial(shelf.put, kind="spool", reason="frame_refused", origin=one.path.name, at=at)
-                    )
-                    spool.set_aside(one.path)
-    return fresh
+def drain(spool: Spool, *, store: Store, blobs: Blobs, clock: Callable[[], datetime]) -> list[str]:
+    """Bring what waits in the spool into the database, as draining.drain() does; ids of the fresh rows."""
+    return draining.drain(spool, lambda some: _kept(some, store, blobs, clock()), store=store, clock=clock)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Frame:
-    """A whole frame of the spool."""
-
-    path: Path
-    inbound: Inbound
-    minted: Kept
-
-
-def _together(spool: Spool, store: Store, at: datetime) -> Iterator[list[_Frame]]:
-    """Whole frames in their order, as many at once as one COMMIT and the memory take; the torn ones go to the shelf."""
-    some: list[_Frame] = []
-    for path, inbound, minted in spool.read():
-        if inbound is None or minted is None:
-            aside = spool.set_aside(path)
-            store.run(partial(shelf.put, kind="spool", reason="torn_frame", origin=aside.name, at=at))
-            continue
-        some.append(_Frame(path=path, inbound=inbound, minted=minted))
-        if len(some) >= TOGETHER or sum(len(one.inbound.raw) for one in some) >= TOGETHER_BYTES:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
-def _kept(spool: Spool, some: Sequence[_Frame], store: Store, blobs: Blobs, at: datetime) -> list[str]:
-    """Keep frames in one transaction and end them; ids of the fresh rows."""
+def _kept(some: Sequence[Frame], store: Store, blobs: Blobs, at: datetime) -> list[str]:
+    """Keep frames in one transaction; ids of the fresh rows."""
     arriving = [
         Arriving(inbound=_bare(one.inbound), minted=one.minted, at=at,
                  blob=blobs.put(one.inbound.raw) if len(one.inbound.raw) > inbox.INLINE else "")
@@ -132,10 +77,7 @@ def _kept(spool: Spool, some: Sequence[_Frame], store: Store, blobs: Blobs, at: 
             _answer(unit, one, names, at)
         return kept
 
-    kept = store.run(work)
-    for one in some:
-        spool.done(one.path)
-    return [one.inbound_id for one in kept if one.is_fresh]
+    return [one.inbound_id for one in store.run(work) if one.is_fresh]
 
 
 def _bare(inbound: Inbound) -> Inbound:
@@ -143,7 +85,7 @@ def _bare(inbound: Inbound) -> Inbound:
     return replace(inbound, meta={k: v for k, v in inbound.meta.items() if k not in (KNOCK, TOLD)})
 
 
-def _answer(unit: Unit, frame: _Frame, kept: Kept, at: datetime) -> None:
+def _answer(unit: Unit, frame: Frame, kept: Kept, at: datetime) -> None:
     """Keep what the door has answered, for the repeats of a POST under its key.
 
     Raises ValueError for other words under a key that the database knows: they are not in it, and go to the shelf.

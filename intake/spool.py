@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from domain.errors import BadInput, Unavailable
 from domain.handling import Handling
@@ -118,8 +119,11 @@ class Spool:
                         found += entry.stat().st_size
         return found
 
-    def read(self) -> Iterator[tuple[Path, Inbound | None, Kept | None]]:
-        """Every frame in order; (path, None, None) for one that is not what it was written as."""
+    def read(self, closed: list[Path] | None = None) -> Iterator[tuple[Path, Inbound | None, Kept | None]]:
+        """Every frame in order; (path, None, None) for one that is not what it was written as.
+
+        Those that the system does not let be read are left out, and named in `closed`.
+        """
         waiting = self.waiting()
         if not waiting:
             self._forget()
@@ -130,6 +134,9 @@ class Spool:
                 yield path, None, None
             except FileNotFoundError:
                 continue  # another process drained it
+            except OSError:
+                if closed is not None:
+                    closed.append(path)
             else:
                 yield path, inbound, minted
 
@@ -226,7 +233,7 @@ def parse(frame: bytes) -> tuple[Inbound, Kept]:
     """The message of a frame and its names. Raises BadInput(spool_frame)."""
     start = len(_MAGIC)
     body, checksum = frame[start:-32], frame[-32:]
-    if frame[:start] != _MAGIC or hashlib.sha256(body).digest() != checksum:
+    if frame[:start] != _MAGIC or hashlib.sha256(body).digest() != checksum or len(body) < _LENGTHS.size:
         raise BadInput("a spool frame is torn", code="spool_frame")
     header_length, raw_length = _LENGTHS.unpack_from(body)
     data = body[_LENGTHS.size :]
@@ -237,9 +244,12 @@ def parse(frame: bytes) -> tuple[Inbound, Kept]:
 
 def _read_header(written: bytes, raw: bytes) -> tuple[Inbound, Kept]:
     try:
-        header = json.loads(written)
-    except ValueError:
+        return _of_header(json.loads(written), raw)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput("a spool frame is torn", code="spool_frame") from None
+
+
+def _of_header(header: dict[str, Any], raw: bytes) -> tuple[Inbound, Kept]:
     inbound = Inbound(
         channel=header["channel"],
         external_id=header["external_id"],
@@ -247,7 +257,7 @@ def _read_header(written: bytes, raw: bytes) -> tuple[Inbound, Kept]:
         media_type=header["media_type"],
         received_at=datetime.fromisoformat(header["received_at"]),
         sender=header["sender"],
-        meta=header["meta"],
+        meta=dict(header["meta"].items()),
         organisation=header["organisation"],
         handling=Handling(header["handling"]),
     )

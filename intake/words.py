@@ -2,18 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import Protocol, TypeVar
 
-from domain.errors import HubError, Unavailable
+from domain.errors import Unavailable
 from domain.ids import mint
 from domain.report import Inbound, Kept
+from intake import draining
+from intake.draining import Frame
 from intake.spool import Spool
-from store import shelf
 from store.database import Store
 from store.unit import Unit
 
@@ -46,33 +45,21 @@ class Words:
             await asyncio.to_thread(self.spool.put, word, names)
             return None
 
-    def drain(self, *, store: Store, at: datetime) -> int:
-        """Bring what waits into the database, oldest first; how many. Stops with Unavailable as soon as that does.
+    def drain(self, *, store: Store, clock: Callable[[], datetime]) -> int:
+        """Bring what waits into the database, as draining.drain() does; how many.
 
-        A torn word, and one that is refused, goes to the shelf and stays on disk: it holds up no other.
+        One that is refused, e.g. of a call that was destroyed meanwhile, goes to the shelf.
         """
-        count = 0
-        for path, word, _ in self.spool.read():
-            if word is None:
-                self._set_aside(path, "torn_frame", store, at)
-                continue
-            try:
-                store.run(partial(self._put, word=word))
-            except (HubError, OSError):
-                raise
-            except Exception:
-                self._set_aside(path, "frame_refused", store, at)
-                continue
-            self.spool.done(path)
-            count += 1
-        return count
 
-    def _put(self, unit: Unit, word: Inbound) -> None:
-        self.puts[word.channel](unit, word)
+        def keep(some: Sequence[Frame]) -> list[str]:
+            def work(unit: Unit) -> None:
+                for one in some:
+                    self.puts[one.inbound.channel](unit, one.inbound)
 
-    def _set_aside(self, path: Path, reason: str, store: Store, at: datetime) -> None:
-        store.run(partial(shelf.put, kind="spool", reason=reason, origin=path.name, at=at))
-        self.spool.set_aside(path)
+            store.run(work)
+            return [one.minted.inbound_id for one in some]
+
+        return len(draining.drain(self.spool, keep, store=store, clock=clock))
 
 
 def word(channel: str, raw: bytes, *, of: str, at: datetime, **meta: object) -> Inbound:

@@ -272,7 +272,7 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
         hub.bell.connect(ringer)
         hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
     timers = Timers(
-        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=[spool_chore(hub)], sources=[],
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=spool_chores(hub), sources=[],
         on_error=_failed,
     )  # fmt: skip
     timers.start()
@@ -363,17 +363,22 @@ def _failed(what: str, error: Exception) -> None:
     log("chore.failed", chore=what, error=type(error).__name__, where=where(error))
 
 
-def spool_chore(hub: Hub) -> Chore:
-    """Brings in what waits in the spools of this machine."""
+def spool_chores(hub: Hub) -> list[Chore]:
+    """Bring in what waits in the spools of this machine; each by itself, and releases are looked at between them."""
 
-    def bring_in() -> None:
-        for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
+    def reports() -> None:
+        for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, clock=hub.clock):
             hub.bell("file_report", inbound_id)
-        for arrival_id in bulletins.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, at=hub.clock()):
-            hub.bell("read_bulletin", arrival_id)
-        hub.words.drain(store=hub.store, at=hub.clock())
 
-    return Chore(name="spool", every=timedelta(seconds=1), run=bring_in)
+    def from_peers() -> None:
+        for arrival_id in bulletins.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, clock=hub.clock):
+            hub.bell("read_bulletin", arrival_id)
+
+    def words() -> None:
+        hub.words.drain(store=hub.store, clock=hub.clock)
+
+    brought = {"spool": reports, "spool_words": words, "spool_peers": from_peers}
+    return [Chore(name=name, every=timedelta(seconds=1), run=run) for name, run in brought.items()]
 
 
 def _fax_chores(hub: Hub) -> list[Chore]:
@@ -420,7 +425,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="clocks", every=timedelta(seconds=1), run=clocks),
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
-        spool_chore(hub),
+        *spool_chores(hub),
         chat_line.chore(hub),
         *_fax_chores(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),

@@ -134,7 +134,7 @@ def test_f16_a_kill_at_each_durable_call_of_the_spool_leaves_whole_frames_of_all
         deaths += 1
         assert len(_write(place, {})) == 3  # who was not answered comes again, and who was, too
         assert len(spool.waiting()) == 3
-        desk.drain(spool, store=store, blobs=Blobs(tmp_path / "blobs"), at=at)
+        desk.drain(spool, store=store, blobs=Blobs(tmp_path / "blobs"), clock=lambda: at)
         assert store.read(lambda unit: len(unit.rows(sa.select(t.inbound.c.id)))) == 3
     assert deaths >= 9  # file, name and directory of each of three
 

@@ -384,7 +384,7 @@ def test_what_waited_in_the_spool_and_came_again_is_answered_once(room) -> None:
     spool.put(inbound, desk.mint_names(room.at))
     names = desk.mint_names(room.at)
     room.store.run(lambda u: desk.receive(u, inbound, names, at=room.at))
-    fresh = desk.drain(spool, store=room.store, blobs=room.filing.blobs, at=room.at)
+    fresh = desk.drain(spool, store=room.store, blobs=room.filing.blobs, clock=lambda: room.at)
     for row in [names.inbound_id, *fresh]:
         room.filing.file(row)
     assert len(room.promises()) == 1

@@ -1,6 +1,7 @@
 """The door commits, then answers; what the database cannot take waits in the spool."""
 
 import asyncio
+import itertools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -92,29 +93,30 @@ def test_f15_without_a_database_the_spool_answers_and_the_drain_brings_all_in_or
     assert not again.is_fresh
     assert len(spool.waiting()) == 30
     up = open_store(database_url)
-    fresh = desk.drain(spool, store=up, blobs=blobs, at=at)
+    fresh = desk.drain(spool, store=up, blobs=blobs, clock=lambda: at)
     assert fresh == [k.inbound_id for k in kept]
     assert [r.code for r in _rows(up)] == [k.code for k in kept]
     assert spool.waiting() == []
-    assert desk.drain(spool, store=up, blobs=blobs, at=at) == []
+    assert desk.drain(spool, store=up, blobs=blobs, clock=lambda: at) == []
     up.close()
 
 
-def test_f15_a_long_spool_is_drained_in_turns_that_end(store, blobs, spool, at, monkeypatch) -> None:
+def test_f15_a_long_spool_is_drained_in_turns_that_end(store, blobs, spool, at) -> None:
     for n in range(250):
         spool.put(sms(at, n), desk.mint_names(at + timedelta(seconds=n)))
-    monkeypatch.setattr(desk, "TURN_SECONDS", -1.0)  # no room for a clock: the turn is over at once
-    assert desk.drain(spool, store=store, blobs=blobs, at=at) == []
-    assert len(spool.waiting()) == 250
-    monkeypatch.undo()
-    assert len(desk.drain(spool, store=store, blobs=blobs, at=at)) == 250
+    seconds = itertools.count(step=4)
+    fresh = desk.drain(
+        spool, store=store, blobs=blobs, clock=lambda: at + timedelta(seconds=next(seconds))
+    )  # each look at the clock is four seconds later: the turn is over after the first hundred
+    assert (len(fresh), len(spool.waiting())) == (100, 150)
+    assert len(desk.drain(spool, store=store, blobs=blobs, clock=lambda: at)) == 150
     assert spool.waiting() == []
 
 
 def test_f16_an_item_in_both_spool_and_database_is_one_report(store, blobs, spool, at) -> None:
     first = _take(sms(at), store, blobs, spool, at)
     spool.put(sms(at), desk.mint_names(at))
-    assert desk.drain(spool, store=store, blobs=blobs, at=at) == []
+    assert desk.drain(spool, store=store, blobs=blobs, clock=lambda: at) == []
     assert [r.code for r in _rows(store)] == [first.code]
 
 
@@ -123,7 +125,7 @@ def test_f16_a_torn_frame_goes_to_the_shelf_and_stays_on_disk(store, blobs, spoo
         spool.put(sms(at, n), desk.mint_names(at + timedelta(seconds=n)))
     torn = spool.waiting()[1]
     torn.write_bytes(torn.read_bytes()[:-5])
-    assert len(desk.drain(spool, store=store, blobs=blobs, at=at)) == 2
+    assert len(desk.drain(spool, store=store, blobs=blobs, clock=lambda: at)) == 2
     shelf = store.read(lambda u: u.rows(sa.select(t.shelf)))
     assert [(s.kind, s.reason, s.origin) for s in shelf] == [("spool", "torn_frame", torn.name)]
     assert (tmp_path / "spool/unreadable" / torn.name).exists()
@@ -182,8 +184,8 @@ def test_f15_when_nothing_can_be_kept_the_door_is_told_to_say_try_again(
 def test_a_frame_that_the_database_refuses_is_set_aside_and_holds_up_none(store, blobs, spool, at) -> None:
     for inbound in (replace(sms(at, 1), sender="\ud800"), sms(at, 2)):  # no database stores half a letter
         spool.put(inbound, desk.mint_names(at))
-    assert len(desk.drain(spool, store=store, blobs=blobs, at=at)) == 1
+    assert len(desk.drain(spool, store=store, blobs=blobs, clock=lambda: at)) == 1
     assert spool.waiting() == []
     (row,) = store.read(lambda u: u.rows(t.shelf.select()))
     assert (row.kind, row.reason) == ("spool", "frame_refused")
-    assert desk.drain(spool, store=store, blobs=blobs, at=at) == []
+    assert desk.drain(spool, store=store, blobs=blobs, clock=lambda: at) == []

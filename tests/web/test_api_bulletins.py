@@ -247,7 +247,7 @@ def test_while_the_database_is_down_bulletins_wait_in_the_spool(hall: World, at)
         hub.store.is_shut = False
     assert answer.status_code == 202
     assert len(hub.peers.spool.waiting()) == 1
-    from_spool = intake.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, at=at)
+    from_spool = intake.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, clock=lambda: at)
     assert from_spool == [answer.json()["id"]]
     assert hub.peers.spool.waiting() == []
     read_all(hub)

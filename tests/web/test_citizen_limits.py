@@ -82,7 +82,7 @@ def test_what_waited_in_the_spool_is_the_same_report_as_what_was_sent_again(quic
     arrived = quick.hub.store.read(lambda unit: inbox.load(unit, row.id, quick.hub.blobs.get))
     inbound = arrived.inbound
     quick.hub.spool.put(inbound, desk.mint_names(quick.clock()))
-    fresh = desk.drain(quick.hub.spool, store=quick.hub.store, blobs=quick.hub.blobs, at=quick.clock())
+    fresh = desk.drain(quick.hub.spool, store=quick.hub.store, blobs=quick.hub.blobs, clock=quick.clock)
     assert fresh == [] and quick.count(t.inbound) == 1
 
 

@@ -279,7 +279,7 @@ def test_r1_with_the_database_down_the_caller_hears_what_to_do_and_the_spool_bec
     assert [answer.status_code for answer in answers[:8]] == [200] * 4 + [204] * 4
     assert hear(answers[2].text).do == "record" and "编号是" in answers[3].text
     assert made.count(t.inbound) == 0 and len(made.hub.spool.waiting()) == 8
-    desk.drain(made.hub.spool, store=made.hub.store, blobs=made.hub.blobs, at=made.clock())
+    desk.drain(made.hub.spool, store=made.hub.store, blobs=made.hub.blobs, clock=made.clock)
     (report,) = _reports(made)
     assert (report["text"], report["area"]) == ("滑坡\n埋了两户", "990101000000")
     assert report["code"].replace("-", "") and spoken_digits(report["code"]).replace("-", "") in answers[
