@@ -13,8 +13,9 @@ _BETWEEN = " \t\u3000:：,，.。!！\r"
 _WORD = re.compile(r"[\u4e00-\u9fff]{2,4}|[\u4e00-\u9fff]{1,8}·[\u4e00-\u9fff]{1,8}|[A-Z][A-Za-z'-]{0,15}\.?")
 _WORDS = 3  # of a name: 水利局 值班室 王五, Li Xiao Wu
 _NEWS = re.compile(  # in hardly any name
-    r"[火烧爆炸塌伤亡死困埋淹漏毒救急险灾震水断裂冒倒了请速来有人不没再又另还]"
-    r"|fire|help|flood|collaps|dead|death|explo|injur|bridge|urgent|need|leak|quake",
+    r"[火烧爆炸塌伤亡死困埋淹漏毒救急险灾震水断裂冒倒了请速来有人不没再又另还决堤滑坡溃坝垮涌触电气洪涝雷枪刀撞翻泄毁停踪]"
+    r"|fire|help|flood|collaps|dead|death|explo|injur|bridge|urgent|need|leak|quake|slide|smoke|gas|burn|bomb|shoot"
+    r"|trap|stuck|storm|broke|emerg|danger|missing|crash",
     re.IGNORECASE,
 )
 _BODY = re.compile(r"[\u4e00-\u9fff]{0,3}(?:局|厅|办|所|站|队|室|科|委|中心)")
