@@ -60,11 +60,18 @@ def _kept_or_shelved(
         fresh = keep(some)
     except (Unavailable, OSError):  # an unknown COMMIT too: the next turn finds the rows by their keys
         raise
-    except Exception:  # one of them: each alone, and the others must not pay for it
+    except (
+        Exception
+    ):  # one of them, and the others must not pay for it: in halves, some COMMITs instead of a hundred
         if len(some) == 1:
             _set_aside(spool, some[0].path, REFUSED, store, at)
             return []
-        return [row for one in some for row in _kept_or_shelved(spool, [one], keep, store, at)]
+        half = len(some) // 2
+        return [
+            row
+            for part in (some[:half], some[half:])
+            for row in _kept_or_shelved(spool, part, keep, store, at)
+        ]
     for one in some:
         spool.done(one.path)
     return fresh

@@ -28,8 +28,6 @@ from hub.health import Trouble
 from hub.log import log, where
 from hub.settings import Settings
 from hub.wiring import Hub, build, fax_folder, now, smtp_door
-from intake import bulletins
-from intake.desk import drain
 from outbox import publish, sweep
 from outbox.window import DEADLINE
 from simulators import call_page, demo_page, mailbox_page, smtp_controls, telegram_page
@@ -40,7 +38,7 @@ from simulators.twilio import TwilioSimConfig
 from simulators.twilio import app as twilio_app
 from store import arrivals, inbox, media, migrate, peers, scans, sender_checks, sessions, study, uploads
 from store.unit import Unit
-from tocsin import chat_line, demo, keeper, purging, sockets, stream_line, welcome
+from tocsin import chat_line, demo, keeper, purging, sockets, spool_line, stream_line, welcome
 from tocsin.alone import alone
 from tocsin.house import DEMO, PRODUCTION, House, Patience, told_to_stop
 from tocsin.leases import LeaseLoop
@@ -272,7 +270,7 @@ def _tended(hub: Hub, kind: str) -> Iterator[Pulse]:
         hub.bell.connect(ringer)
         hub.health.join(Trouble.BROKER_DOWN, lambda: answers(rooms))
     timers = Timers(
-        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=spool_chores(hub), sources=[],
+        store=hub.store, clock=hub.clock, bell=hub.bell, jobs=hub.jobs, chores=spool_line.chores(hub), sources=[],
         on_error=_failed,
     )  # fmt: skip
     timers.start()
@@ -363,24 +361,6 @@ def _failed(what: str, error: Exception) -> None:
     log("chore.failed", chore=what, error=type(error).__name__, where=where(error))
 
 
-def spool_chores(hub: Hub) -> list[Chore]:
-    """Bring in what waits in the spools of this machine; each by itself, and releases are looked at between them."""
-
-    def reports() -> None:
-        for inbound_id in drain(hub.spool, store=hub.store, blobs=hub.blobs, clock=hub.clock):
-            hub.bell("file_report", inbound_id)
-
-    def from_peers() -> None:
-        for arrival_id in bulletins.drain(hub.peers.spool, store=hub.store, blobs=hub.blobs, clock=hub.clock):
-            hub.bell("read_bulletin", arrival_id)
-
-    def words() -> None:
-        hub.words.drain(store=hub.store, clock=hub.clock)
-
-    brought = {"spool": reports, "spool_words": words, "spool_peers": from_peers}
-    return [Chore(name=name, every=timedelta(seconds=1), run=run) for name, run in brought.items()]
-
-
 def _fax_chores(hub: Hub) -> list[Chore]:
     folder = fax_folder(hub)
     return [Chore(name="fax", every=timedelta(seconds=2), run=folder.look)] if folder else []
@@ -425,7 +405,7 @@ def _chores(hub: Hub, refresh: Callable[[], None]) -> list[Chore]:
         Chore(name="clocks", every=timedelta(seconds=1), run=clocks),
         *(chore for chore in outbox_chores(hub.outgoing) if chore.name != "refresh"),
         Chore(name="refresh", every=timedelta(seconds=2), run=refresh),
-        *spool_chores(hub),
+        *spool_line.chores(hub),
         chat_line.chore(hub),
         *_fax_chores(hub),
         Chore(name="lapse", every=timedelta(seconds=20), run=lapse),

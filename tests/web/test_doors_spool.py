@@ -23,7 +23,7 @@ from tests.web.test_doors_cti import TOKEN as CTI
 from tests.web.test_doors_cti import tell
 from tests.web.test_doors_voice import Down
 from tests.web.voice_world import posted, voice_form
-from tocsin.serve import spool_chores
+from tocsin import spool_line
 
 VOICE = {"twilio_voice_url": "https://hub.example/hooks/voice/twilio"}
 CHAT = {"telegram_token": TOKEN, "telegram_api_url": "http://127.0.0.1:9", "telegram_webhook_secret": SECRET}
@@ -48,7 +48,7 @@ def away(hall: World) -> Iterator[None]:
 
 def bring_in(hub: Hub) -> None:
     """What the sweep does."""
-    for chore in spool_chores(hub):
+    for chore in spool_line.chores(hub):
         chore.run()
 
 
@@ -201,7 +201,9 @@ def test_f15_a_spool_that_cannot_be_read_does_not_stop_the_others(quick: World) 
 
     with away(quick):
         assert tell(quick, "newCall", "c1") == 200
-    for chore in spool_chores(replace(quick.hub, spool=Broken(quick.hub.settings.data_dir / "elsewhere"))):
+    for chore in spool_line.chores(
+        replace(quick.hub, spool=Broken(quick.hub.settings.data_dir / "elsewhere"))
+    ):
         with suppress(PermissionError):  # as the sweep goes on after each
             chore.run()
     assert quick.count(ring) == 1
