@@ -18,7 +18,7 @@ from domain.instants import of_our_days
 from domain.report import Inbound, Kept
 from intake import draining, handed_on, proofs, same_event
 from intake.draining import Frame
-from intake.handed_on import Looped, Way
+from intake.handed_on import Empty, Looped, Way
 from intake.spool import Spool
 from sandbox.pool import Pool
 from store import arrivals, bulletins, journal, peers
@@ -142,6 +142,8 @@ class Reader:
             told, body, path = self._opened(one)
         except Looped:
             return self._let_go(one, lambda unit: self._looped(unit, one))
+        except Empty:
+            return self._let_go(one, lambda _: None)
         except BadInput as error:
             return self._shelve(one, error.code)
         except (HubError, OSError):

@@ -30,6 +30,10 @@ class Taken:
     looked: Looked
 
 
+class Empty(Exception):
+    """Nothing stands under its number."""
+
+
 class Looped(Exception):
     """It bears our own signature on its path: it was here before."""
 
@@ -44,7 +48,7 @@ class Opener:
     own_key: str  # our public key, by which we know our own signature again
 
     def open(self, one: Arrival, peer: Peer) -> Taken:
-        """The bulletin in an envelope of `peer`. Raises Looped, or BadInput with the reason for the shelf."""
+        """The bulletin in an envelope of `peer`. Raises Looped, Empty, or BadInput with the reason for the shelf."""
         mine = {
             key.id: key.material
             for key in self.store.read(lambda u: peers.keys_of(u, peer.id, kind="ed25519"))
@@ -59,7 +63,10 @@ class Opener:
         found = envelope.of_values(result.value, result.blobs[0])
         if found.hub != peer.hub or urlsplit(one.url).path.rpartition("/")[2] != f"{found.seq}.json":
             raise BadInput("not what was asked for", code="bad_envelope")
-        return Taken(body=found.body, path=found.path, looked=self._path(found, mine))
+        looked = self._path(found, mine)
+        if not found.body:
+            raise Empty
+        return Taken(body=found.body, path=found.path, looked=looked)
 
     def _path(self, one: Envelope, mine: Mapping[str, str]) -> Looked:
         """What the path proves of who said it first. Raises Looped, BadInput(forged_path)."""

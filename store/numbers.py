@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from domain.secrecy import HUB
 from store import tables as t
 from store.columns import Instant
+from store.tables_desk import year_number
 from store.unit import Unit
 
 _TAKE = """
@@ -32,3 +33,33 @@ def take(unit: Unit, what: str, year: int) -> int:
     it: no number is ever left out.
     """
     return int(unit.execute(sa.text(_TAKE), {"what": what, "year": year}).scalar_one())
+
+
+def current(unit: Unit, what: str, year: int) -> int:
+    """The last number of `what` that was taken in the year; 0 before the first."""
+    n = year_number.c
+    return int(unit.scalar(sa.select(n.last).where(n.what == what, n.year == year)) or 0)
+
+
+def raise_to(unit: Unit, what: str, year: int, last: int, *, above: int = 0) -> bool:
+    """As if `last` had been taken; False, and nothing is done, unless `above` was the last one."""
+    if above == 0 and unit.add_once(year_number, {"what": what, "year": year, "last": last}):
+        return True
+    n = year_number
+    mine = (n.c.what == what, n.c.year == year, n.c.last == above)
+    return unit.execute(n.update().where(*mine).values(last=last)).rowcount == 1
+
+
+def of(unit: Unit, what: str) -> list[tuple[int, int]]:
+    """(year, last) of `what`, in their order."""
+    n = year_number.c
+    return [
+        (row.year, row.last)
+        for row in unit.rows(sa.select(n.year, n.last).where(n.what == what).order_by(n.year))
+    ]
+
+
+def drop(unit: Unit, what: str, year: int) -> None:
+    """It counts no more."""
+    n = year_number
+    unit.execute(n.delete().where(n.c.what == what, n.c.year == year))

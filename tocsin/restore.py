@@ -11,8 +11,9 @@ from pathlib import Path
 from domain.errors import BadInput, Refused
 from hub import anchor, birth, hold, keys
 from hub.settings import Settings
+from outbox import onward
 from store import hub as hub_row
-from store import journal, migrate, processes, roots, snapshot
+from store import journal, migrate, processes, roots, snapshot, streams
 from store.roots import Finding
 from store.unit import Unit
 from tocsin import manifest, sealing
@@ -142,6 +143,9 @@ def _note(settings: Settings, found: Manifest, at: datetime) -> None:
     def work(unit: Unit) -> None:
         processes.all_left(unit, at)
         journal.append(unit, "hub", hub_row.instance(unit), "restore", by="command", at=at, detail=detail)
+        if settings.peer_stream or streams.given(unit):  # peers may know numbers that this database does not
+            known = max(streams.given(unit), onward.highest(settings.data_dir / "public"))
+            streams.raise_to(unit, known + onward.LOST, at)
 
     try:
         store.run(work)

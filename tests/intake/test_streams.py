@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from channels.codecs import bulletin_seal, envelope
 from channels.codecs.envelope import Envelope, Heartbeat, Hop
 from sandbox.pool import Pool
+from store import arrivals, peers, streams
 from store.tables_peers import peer, peer_item, peer_key
 from tests.bulletin_kit import xml
 from tests.intake.peer_server import Site, peer_site
@@ -132,6 +133,25 @@ def test_r19_a_partition_a_restart_and_a_replay_change_nothing(hub, clock) -> No
         a.turn()
         b.turn(one)
         assert len(b.names()) == 11 and b.head() == 11 and b.shelved() == []
+
+
+def test_r19_who_reads_passes_over_the_numbers_that_a_restored_hub_left_out(hub, clock) -> None:
+    a, b, c = hub("a"), hub("b"), hub("c")
+    with served(a) as at_a, served(b) as at_b:
+        from_a, from_b = b.follow(a, at_a.url), c.follow(b, at_b.url)
+        a.say("n1")
+        a.turn()
+        a.store.run(lambda unit: streams.raise_to(unit, 4, clock()))
+        a.say("n5")
+        a.turn()
+        b.turn(from_a)
+        c.turn(from_b)
+        assert (a.head(), b.peer(from_a).head) == (5, 5)
+        assert b.names() == c.names() == ["n1", "n5"]
+        assert (b.shelved(), b.peer(from_a).reason, b.peer(from_a).loops) == ([], "", 0)
+        later = clock() + timedelta(days=1)
+        assert not b.store.read(lambda u: peers.items_due(u, from_a, later, 9) or arrivals.due(u, later))
+        assert b.head() == 2  # what is nothing is not handed on
 
 
 # ---- what a peer with a good key may try

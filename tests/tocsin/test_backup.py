@@ -18,7 +18,8 @@ from hub.settings import Settings
 from hub.wiring import build
 from intake import desk
 from intake.spool import Spool
-from store import journal
+from outbox import onward
+from store import journal, streams
 from tests.conftest import _psql
 from tests.walks.houses import get, house, until
 from tocsin import backup as backups
@@ -91,6 +92,19 @@ def test_what_was_saved_comes_back_equal_and_held(settings, tmp_path, request) -
     )
     names = {str(p.relative_to(again.data_dir)) for p in again.data_dir.rglob("*") if p.is_file()}
     assert {n for n in made.files if n.startswith(("blobs", "public", "spool"))} <= names
+
+
+def test_a_restored_hub_gives_no_number_of_its_stream_again(settings, tmp_path, request) -> None:
+    lies = settings.data_dir / "public" / "public" / "peer" / "7.json"
+    lies.parent.mkdir(parents=True)
+    lies.write_text("copied after the database was")
+    _backup(settings, tmp_path / "b")
+    again = _target(settings, tmp_path, request).model_copy(update={"peer_stream": True})
+    restores.restore(again, tmp_path / "b", passphrase="", at=AT, step=_quiet)
+    hub = build(again)
+    assert hub.store.read(streams.given) == 7 + onward.LOST
+    assert hub.store.read(streams.open_gaps) == [(1, 7 + onward.LOST)]
+    hub.close()
 
 
 def test_a_file_server_of_another_user_reads_every_restored_page(settings, tmp_path, request) -> None:
