@@ -249,7 +249,7 @@ def _enter(
         compartments.seal(unit, here.report, more, by="system", at=at, why="event_type")
         return [("fetch_media", medium) for medium in threads.add(unit, arrived, content, here, at)]
     content = threads.whole(unit, arrived, found.piece, content, here) if found.piece else content
-    settled = _made_no_report(unit, arrived, content, here, acknowledger, at)
+    settled = _made_no_report(unit, arrived, content, here, more, acknowledger, at)
     if settled is not None:
         return settled or None
     content = rings.with_ring(unit, arrived.inbound, content)
@@ -297,7 +297,8 @@ def _told(
 
 
 def _made_no_report(
-    unit: Unit, arrived: Arrived, content: Content, here: threads.Place, writer: Acknowledger | None, at: datetime
+    unit: Unit, arrived: Arrived, content: Content, here: threads.Place, more: int, writer: Acknowledger | None,
+    at: datetime,
 ) -> list[tuple[str, str]] | None:  # fmt: skip
     """What to ring for when no report is made of it: a STOP ([]), or the answer to what an officer asked. None: a report."""
     if _is_only_a_stop(unit, arrived, content.text, at):
@@ -308,6 +309,7 @@ def _made_no_report(
     if not joined:
         return None
     answers.join(unit, arrived, content, joined, at)
+    compartments.seal(unit, joined, more, by="system", at=at, why="event_type")
     threads.begin(unit, arrived, here, at, report_id=joined)
     awaited = media.expect(unit, joined, arrived.id, len(arrived.inbound.meta.get("media", ())), at)
     return [*(("fetch_media", medium) for medium in awaited), ("study_report", joined)]

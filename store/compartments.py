@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from domain.handling import Handling
 from domain.report import Content
 from domain.secrecy import Compartment, by_event, codes, mark_in
-from store import journal, notices, sketches, study
+from store import journal, notices, sketches, study, tasks
 from store import tables as t
 from store.unit import Unit
 
@@ -50,6 +50,7 @@ def changed(
     journal.append(unit, "report", report_id, act, by=by, at=at, detail=detail)
     if after & ~before & Compartment.MARKED:
         notices.stop(unit, report_id, at)  # what was to be sent of it and has not left stays here
+        tasks.recall_all(unit, report_id, at)
     if (before ^ after) & Compartment.MARKED:
         sketches.forget(unit, report_id)  # nothing is likened to it any more; or it is studied anew
         study.ask(unit, report_id, at)

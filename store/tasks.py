@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from domain.errors import Conflict, NotFound
 from domain.person import Role
-from domain.task import OPEN, Task, TaskState
+from domain.task import MOVES, OPEN, Task, TaskState
+from store import journal
 from store import tables as t
 from store.tables_field import field_item, field_task
 from store.tables_further import follow_up
@@ -47,6 +48,24 @@ def change(unit: Unit, before: Task, after: Task) -> Task:
     if unit.execute(field_task.update().where(*is_seen).values(**values)).rowcount != 1:
         raise Conflict("somebody else has just changed this task", code="task_changed")
     return replace(after, revision=before.revision + 1)
+
+
+def recall_all(unit: Unit, report_id: str, at: datetime) -> None:
+    """What anybody was to do about a report that bears a mark of secrecy: nobody outside goes on with it."""
+    f = field_task.c
+    query = sa.select(field_task).where(f.report == report_id, f.state.in_([s.value for s in OPEN]))
+    for task in _opened(unit, unit.rows(unit.locked(query.order_by(f.id)))):
+        change(unit, task, replace(task, state=MOVES.after(task.state, "recall_task"), changed_at=at))
+        for kind, entity in (("task", task.id), ("report", report_id)):
+            told = {"report": report_id, "task": task.id, "person": task.person, "why": "marked"}
+            journal.append(unit, kind, entity, "recall_task", by="system", at=at, detail=told)
+
+
+def recalled_of(unit: Unit, person: str, since: datetime) -> list[sa.Row[Any]]:
+    """(id, changed_at) of what this person need not do any more, whatever his eyes see of it; the newest first."""
+    f = field_task.c
+    is_it = (f.person == person, f.state == TaskState.RECALLED.value, f.changed_at > since)
+    return unit.rows(sa.select(f.id, f.changed_at).where(*is_it).order_by(f.changed_at.desc()).limit(SHOWN))
 
 
 def of_person(unit: Unit, person: str) -> list[Task]:

@@ -45,9 +45,7 @@ class FieldPage:
             refused = NotAllowed("not of the field", code="role_missing")
             return problem_page(hub, request, refused, person=person, csrf=csrf)
         token = token_of(hub, request)
-        values = hub.store.read(
-            lambda unit: self._his(unit.seen_by(grants.of_person(unit, person, hub.clock())), person, token)
-        )
+        values = hub.store.read(lambda unit: self._his(unit, person, token))
         return self._answer(request, error, sent, person=person, csrf=csrf, **values)
 
     def without(self, request: Request, error: HubError, sent: Sent) -> Response:
@@ -61,10 +59,14 @@ class FieldPage:
 
     def _his(self, unit: Unit, person: Person, token: str) -> dict[str, Any]:
         at = self._hub.clock()
+        gone = tasks.recalled_of(unit, person.id, at - RECENT)
+        unit = unit.seen_by(grants.of_person(unit, person, at))
         found = tasks.of_person(unit, person.id)
+        shown = {task.id for task in found}
         until = people.session_ends(unit, token)
         return {
             "tasks": found,
+            "gone": [row.changed_at for row in gone if row.id not in shown],
             "codes": {task.report: self.code_of(unit, task.report) for task in found},
             "names": {name: people.get(unit, name).name for name in {task.given_by for task in found}},
             "counts": tasks.counts(unit, [task.id for task in found]),
@@ -87,6 +89,7 @@ class FieldPage:
 
 NOBODYS: dict[str, Any] = {
     "tasks": [],
+    "gone": [],
     "codes": {},
     "names": {},
     "counts": {},

@@ -17,10 +17,10 @@ from store import compartments, exchanges, inbox, lookups, parcels, people, purg
 from store import tables as t
 from store.tables_further import upload
 from tests.outbox.outbox_kit import Wire, outgoing, run_all
-from tests.web.api_world import World
+from tests.web.api_world import SMS_URL, World, signed, sms_form
 from tests.web.console_browser import enter
 from tests.web.test_api_uploads import DATA, begin, patch
-from tests.web.test_two_way import THIN, all_reports, ask, lines, text_in
+from tests.web.test_two_way import NUMBER, THIN, all_reports, ask, lines, text_in
 
 TWO = [
     Person(id=f"per_s{n}", name="保密员", organisation="", roles=frozenset({Role.SECURITY})) for n in (1, 2)
@@ -102,6 +102,30 @@ def test_what_has_not_left_when_a_mark_is_found_never_leaves(hall: World, tmp_pa
         SECRET.encode() in said for said in wire.payloads
     )  # the acknowledgement
     assert lines(hall, report)[0].state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("said", "lies_in"),
+    [
+        ("就是红头文件里说的 秘密★5年", Compartment.MARKED),
+        ("甲一区政府门前数百人聚集上访，堵塞道路", Compartment.SOCIAL),
+    ],
+)
+def test_an_answer_puts_its_report_where_a_first_message_would_lie(
+    quick: World, said: str, lies_in: Compartment
+) -> None:
+    report, officer = asked(quick), enter(quick, "officer")
+    assert officer.get(f"/console/reports/{report}").status_code == 200
+    quick.clock.forward(seconds=1)
+    form = signed(SMS_URL, sms_form(2, body=said, sender=NUMBER))
+    assert quick.client.post("/hooks/sms/twilio", **form).status_code < 300
+    quick.file_all()  # and nothing has studied it yet
+    (now,) = all_reports(quick)
+    assert said in now.content.text and now.compartments == lies_in
+    assert officer.get(f"/console/reports/{report}").status_code == 404
+    (answer,) = answers(quick)
+    is_stopped = answer.state == DeliveryState.STOPPED
+    assert is_stopped == (lies_in is Compartment.MARKED)
 
 
 def test_a_call_under_way_may_still_be_answered_and_a_dead_one_is_unsure(hall: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """/field without a script: tasks, what is sent for them, and nothing of the desk for whoever is out there."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from domain.errors import NotAllowed, NotFound
 from domain.person import Person, Role, Scope
 from domain.report import Report, State
+from domain.secrecy import NOBODY, Compartment, Eyes, eyes_of
 from domain.task import Task, TaskState
 from duty import reports as report_duty
 from duty import tasks as duty
-from store import journal, people, reports, tasks
+from store import compartments, journal, people, reports, tasks
 from store import tables as t
 from tests.web.api_world import World, token
 from tests.web.citizen_kit import jpeg
@@ -362,3 +364,53 @@ def test_words_of_a_task_go_with_the_key_of_its_report(quick: World) -> None:
     assert phone.get("/field").status_code == 200
     with pytest.raises(NotFound):
         given(quick, report)
+
+
+def test_what_somebody_does_about_a_report_is_recalled_when_a_mark_is_found_and_his_telephone_shows_no_word_of_it(
+    quick: World,
+) -> None:
+    browser, name = out(quick, "zhao"), call(quick)
+    report_of(quick, name)
+    task = given(quick, name, what="到现场拍照核实XVQZ")
+    assert "XVQZ" in browser.get("/field").text
+    browser.post(f"/field/tasks/{task.id}/set_out", {})
+    at = quick.clock()
+    quick.hub.store.run(lambda u: compartments.seal(u, name, Compartment.MARKED, by="x", at=at, why="t"))
+    assert task_of(quick, task).state is TaskState.RECALLED
+    page = words(browser.get("/field").text)
+    assert (
+        "XVQZ" not in page
+        and "这项任务已撤回，内容不再显示" in page
+        and report_of(quick, name).code not in page
+    )
+    answer = browser.post(f"/field/tasks/{task.id}/arrive", {})
+    assert "XVQZ" not in answer.text and answer.status_code == 400
+    said = [e.act for e in quick.hub.store.read(lambda u: u.rows(t.journal.select())) if e.entity == task.id]
+    assert said[-1] == "recall_task"
+    quick.clock.forward(hours=13)
+    later = quick.clock() - timedelta(hours=12)
+    assert (
+        quick.hub.store.read(lambda u: tasks.recalled_of(u, "per_zhao", later)) == []
+    )  # a shift later it is history
+
+
+def test_a_task_left_open_on_a_marked_report_is_recalled_by_whoever_sees_it(quick: World) -> None:
+    out(quick, "zhao")
+    name = call(quick)
+    report_of(quick, name)
+    task = given(quick, name)
+
+    def as_before(unit: Any) -> None:  # as a hub that marked it before tasks were recalled with it has it
+        unit.execute(t.report_row.update().where(t.report_row.c.id == name).values(compartments=4))
+
+    quick.hub.store.run(as_before)
+    at, keeper = quick.clock(), replace(officer(), roles=frozenset({Role.OFFICER, Role.SECURITY}))
+
+    def by(eyes: Eyes) -> Task:
+        return quick.hub.store.run(
+            lambda u: duty.recall(u.seen_by(eyes), task.id, by=keeper, at=at, reason="密件")
+        )
+
+    with pytest.raises(NotFound):
+        by(NOBODY)
+    assert by(eyes_of(keeper, [])).state is TaskState.RECALLED
