@@ -85,7 +85,16 @@ class Handover:
     signed_at: datetime | None = None
     signed_way: str = ""  # console | link | email
     escalated_at: datetime | None = None
+    declined_by: str = ""  # who of the body said on the page of the link that it is not theirs
+    declined_at: datetime | None = None
+    declined_why: str = ""
     delivery: str = ""  # how far the telling is
+
+    @property
+    def is_turned_down(self) -> bool:
+        """Whether the body has it, said that it is not theirs, and has not signed for it since."""
+        is_signed_since = self.signed_at and self.declined_at and self.signed_at > self.declined_at
+        return self.state in GOING and self.declined_at is not None and not is_signed_since
 
 
 def matching(rules: Iterable[Rule], area: str, category: str) -> list[Rule]:

@@ -16,7 +16,7 @@ from domain.person import Person, Role
 from domain.place import prefix
 from domain.report import Report
 from domain.routing import CHANNELS, GOING, SIGN_WITHIN, Body, Handover, HandoverState, Rule, matching
-from domain.secrecy import Compartment, mark_in
+from domain.secrecy import NOBODY, Compartment, mark_in
 from duty.clocks import Suggestion
 from intake.contacts import mail_in
 from intake.phones import mobile_of
@@ -162,13 +162,19 @@ def refuse(
 
 
 def decline(unit: Unit, handover_id: str, *, who: str, reason: str, at: datetime) -> None:
-    """The body says that it is not responsible: an officer passes it on. It is not signed for, and escalated at once."""
+    """The body says that it is not responsible, also after it signed: the desk is told until an officer has seen to it.
+
+    Once: what is said again changes nothing.
+    """
     one, name, why = routing.get(unit, handover_id), who.strip()[:80], reason.strip()[:500]
     if one is None or one.state not in GOING:
         raise NotFound("no such hand-over")
+    if one.declined_at is not None:
+        return
     if not name or not why:
         raise BadInput("who says so, and why", code="bad_fields", flaws=[Flaw("/who", "is empty")])
-    routing.escalate(unit, one, at)
+    if not routing.decline(unit, one, who=name, why=why, at=at):
+        raise Conflict("somebody else has just changed it", code="handover_changed")
     journal.append(unit, "report", one.report, "decline_handover", by="system", at=at,
                    detail={"handover": one.id, "body": one.body, "who": name, "reason": why})  # fmt: skip
 
@@ -284,6 +290,11 @@ def is_marked(report: Report) -> bool:
     return is_held or any(mark_in(text) for text in [*words, *(a.name for a in content.attachments)])
 
 
+def is_told(report: Report) -> bool:
+    """Whether the words of a report go to whoever has a link or a mail: nobody gave these a grant for a compartment."""
+    return NOBODY.see(report.compartments) and not is_marked(report)
+
+
 def _enter(unit: Unit, now: Handover | None, made: Handover) -> None:
     """The proposal becomes it, or what went before ends and it is another row."""
     if now is not None and now.id == made.id:
@@ -301,18 +312,25 @@ def _promise(unit: Unit, made: Handover, report: Report, to: Body, post: Post, a
     """Words of the report stand in no mail where its page can be reached."""
     if to.channel == CONSOLE:
         return ""
-    language = notice_texts.CHINESE
-    names = areas.names(unit, [report.where]).get(report.where, ("", "")) if report.where else ("", "")
-    link = post.link(made.id)
+    language, link = notice_texts.CHINESE, post.link(made.id)
+    what, where = _named(unit, report)
     text = notice_texts.handover(
         to.channel, language, mode=post.mode, body=to.name, code=report.code, link=link, organisation=post.organisation,
-        what=kind.name_zh if (kind := event_types().get(report.event_code)) else "未分类", where=names[0] or "未定",
-        received=_moment(report.received_at, post.zone), due=_moment(made.due_at or at, post.zone),
-        said="" if link or report.compartments else report.content.text[:TOLD],
+        what=what, where=where, received=_moment(report.received_at, post.zone), due=_moment(made.due_at or at, post.zone),
+        said="" if link or not is_told(report) else report.content.text[:TOLD],
     )  # fmt: skip
     notice = Notice(kind=NoticeKind.HANDOVER, about=made.id, channel=to.channel, address=to.address, language=language,
                     payload=text.encode(), expires=at + LASTS)  # fmt: skip
     return ledger.put_notice(unit, notice, at)
+
+
+def _named(unit: Unit, report: Report) -> tuple[str, str]:
+    """What kind of thing it is, and where."""
+    if not is_told(report):
+        return "内容另行告知", "地点另行告知"
+    kind = event_types().get(report.event_code)
+    names = areas.names(unit, [report.where]).get(report.where, ("", "")) if report.where else ("", "")
+    return kind.name_zh if kind else "未分类", names[0] or "未定"
 
 
 def _moment(at: datetime, zone: tzinfo) -> str:

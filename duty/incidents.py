@@ -9,7 +9,7 @@ from domain.ids import mint
 from domain.incident import MOVES, Incident, IncidentState
 from domain.person import Person, Role
 from domain.report import Report
-from domain.secrecy import must_be_free
+from duty.reports import workable
 from store import incident_news, incidents, journal, reports
 from store.unit import Unit
 
@@ -154,7 +154,7 @@ def split(
     there = [one.report for one in incidents.members(unit, before.id)]
     if not set(wanted) < set(there):
         raise BadInput("it cannot be split so", code="bad_split", flaws=[flaw])
-    report = _seen(unit, wanted[0], by)
+    report = workable(unit, wanted[0], by)
     new = Incident(id=mint("inc", at), title=_title(title) or _first_words(report), state=IncidentState.OPEN,
                    revision=1, opened_by=by.id, opened_at=at, event_code=before.event_code, area=before.area)  # fmt: skip
     incidents.insert(unit, new)
@@ -226,7 +226,7 @@ def seen(unit: Unit, incident_id: str, *, by: Person, at: datetime, revision: in
 
 def merge_of(unit: Unit, report_id: str, into_id: str, *, by: Person, at: datetime) -> Incident:
     """The incident that a report is in is the same as another: merge() from the report's page."""
-    _seen(unit, report_id, by)
+    workable(unit, report_id, by)
     mine = [one.incident for one in incidents.memberships(unit, report_id) if one.incident != into_id]
     found = [one for name in mine if (one := incidents.get(unit, name)) and one.state is IncidentState.OPEN]
     if not found:
@@ -236,8 +236,8 @@ def merge_of(unit: Unit, report_id: str, into_id: str, *, by: Person, at: dateti
 
 def refuse(unit: Unit, report_id: str, other_id: str, *, by: Person, at: datetime) -> bool:
     """What was proposed as one is two; it is not proposed again. False when it was not proposed."""
-    _seen(unit, report_id, by)
-    _seen(unit, other_id, by)
+    workable(unit, report_id, by)
+    workable(unit, other_id, by)
     if not incidents.refuse(unit, report_id, other_id, by=by.id, at=at):
         return False
     for entity, other in ((report_id, other_id), (other_id, report_id)):
@@ -300,24 +300,15 @@ def _held(unit: Unit, report_ids: Sequence[str], by: Person) -> list[Report]:
     Reports are locked before incidents, and each kind in the order of its ids: nobody waits in a circle.
     """
     for name in report_ids:
-        _seen(unit, name, by)
+        workable(unit, name, by)
     reports.hold(unit, report_ids)
-    return [_seen(unit, name, by) for name in report_ids]
+    return [workable(unit, name, by) for name in report_ids]
 
 
 def _locked_in_order(
     unit: Unit, incident_ids: Sequence[str], by: Person, revisions: Mapping[str, int | None]
 ) -> dict[str, Incident]:
     return {name: _locked(unit, name, by, revisions.get(name)) for name in sorted(set(incident_ids))}
-
-
-def _seen(unit: Unit, report_id: str, by: Person) -> Report:
-    by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    report = reports.get(unit, report_id)
-    if report is None:
-        raise NotFound("no such report")
-    must_be_free(report.compartments)
-    return report
 
 
 def _moved(unit: Unit, incident_id: str, action: str, by: Person, revision: int | None) -> Incident:

@@ -14,6 +14,18 @@ from domain.secrecy import Compartment, by_event, must_be_free
 from store import areas, clocks, compartments, journal, people, reports, study
 from store.unit import Unit
 
+MAY_WORK = frozenset({Role.OFFICER, Role.LEADER, Role.APPROVER})
+
+
+def workable(unit: Unit, report_id: str, by: Person) -> Report:
+    """A report of which something may be made. Raises NotFound, Conflict(quarantined)."""
+    by.must_be(*MAY_WORK)
+    report = reports.get(unit, report_id)
+    if report is None:
+        raise NotFound("no such report")
+    must_be_free(report.compartments)
+    return report
+
 
 def claim(unit: Unit, report_id: str, *, by: Person, at: datetime, revision: int | None = None) -> Report:
     """受理: compare-and-set. Raises Conflict naming who has it."""

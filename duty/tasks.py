@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from domain.errors import BadInput, Flaw, NotAllowed, NotFound
 from domain.ids import mint
 from domain.person import Person, Role
-from domain.report import Report
-from domain.secrecy import must_be_free
 from domain.task import MOVES, STEPS, Task, TaskState
+from duty.reports import MAY_WORK, workable
 from store import incidents, journal, people, reports, tasks
 from store.unit import Unit
 
@@ -23,7 +22,7 @@ def give(
     due_at: datetime | None, incident: str = "",
 ) -> Task:  # fmt: skip
     """派出: ask somebody in the field to do something about a report. Raises BadInput with flaws."""
-    report = _seen(unit, report_id, by)
+    report = workable(unit, report_id, by)
     if incident and incidents.get(unit, incident) is None:
         raise NotFound("no such incident")
     if incident and report_id not in {m.report for m in incidents.members(unit, incident)}:
@@ -46,11 +45,11 @@ def give(
 
 
 def recall(unit: Unit, task_id: str, *, by: Person, at: datetime, reason: str) -> Task:
-    """撤回, with the reason; what was sent for it stays where it is."""
+    """撤回, with the reason, also when its report bears a mark of secrecy by now; what was sent for it stays where it is."""
+    by.must_be(*MAY_WORK)
     before = tasks.get(unit, task_id, lock=True)
-    if before is None:
+    if before is None or reports.get(unit, before.report) is None:
         raise NotFound("no such task")
-    _seen(unit, before.report, by)
     return _move(unit, before, "recall_task", by=by, at=at, reason=_reason(reason))
 
 
@@ -137,15 +136,6 @@ def _note(
                    detail={"report": task.report, "person": task.person, **said})  # fmt: skip
     journal.append(unit, "report", task.report, act, by=by.id, at=at,
                    detail={"task": task.id, "person": task.person, **said})  # fmt: skip
-
-
-def _seen(unit: Unit, report_id: str, by: Person) -> Report:
-    by.must_be(Role.OFFICER, Role.LEADER, Role.APPROVER)
-    report = reports.get(unit, report_id)
-    if report is None:
-        raise NotFound("no such report")
-    must_be_free(report.compartments)
-    return report
 
 
 def _believed(said_at: datetime | None, task: Task, at: datetime) -> datetime | None:

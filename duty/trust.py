@@ -1,5 +1,6 @@
 """What the duty room says of who reports: verdicts on reports, known reporters, block lists."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from domain.errors import BadInput, Conflict, Flaw, NotFound
@@ -42,9 +43,7 @@ def give_verdict(
 ) -> Report:
     """不实 or 恶意, with the reason. What is abuse lies in quarantine, where it can be brought back from."""
     report = _judged(unit, report_id, by, revision)
-    if kind not in {one.value for one in SAID}:
-        raise BadInput("no such verdict", code="bad_fields", flaws=[Flaw("/kind", "is no verdict")])
-    given = Verdict(report=report_id, kind=VerdictKind(kind), state=VerdictState.GIVEN, by=by.id, at=at,
+    given = Verdict(report=report_id, kind=_kind(kind, SAID), state=VerdictState.GIVEN, by=by.id, at=at,
                     reason=_reason(reason))  # fmt: skip
     if verdicts.give(unit, given):
         if given.kind is VerdictKind.ABUSE:
@@ -65,9 +64,7 @@ def withdraw_verdict(
 ) -> Report:
     """It was wrong, or is over: the report is where it would be without it."""
     report = _judged(unit, report_id, by, revision)
-    if kind not in {one.value for one in VerdictKind}:
-        raise BadInput("no such verdict", code="bad_fields", flaws=[Flaw("/kind", "is no verdict")])
-    wanted = Verdict(report=report_id, kind=VerdictKind(kind), state=VerdictState.WITHDRAWN, by=by.id, at=at,
+    wanted = Verdict(report=report_id, kind=_kind(kind, VerdictKind), state=VerdictState.WITHDRAWN, by=by.id, at=at,
                      reason=_reason(reason))  # fmt: skip
     if verdicts.withdraw(unit, wanted):
         _tell(unit, report_id, "withdraw_verdict", by, at, kind, wanted.reason)
@@ -174,6 +171,13 @@ def who_is(unit: Unit, report_id: str) -> tuple[list[Known], History]:
     channel = arrived.inbound.channel
     known = senders.known_as(unit, channel, found, arrived.inbound.received_at)
     return known, senders.history(unit, channel, found, before=report_id)
+
+
+def _kind(text: str, among: Iterable[VerdictKind]) -> VerdictKind:
+    found = next((one for one in among if one.value == text), None)
+    if found is None:
+        raise BadInput("no such verdict", code="bad_fields", flaws=[Flaw("/kind", "is no verdict")])
+    return found
 
 
 def _pairs(text: str, flaws: list[Flaw]) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ NAMES = {  # name -> help; docs/operation.md lists the same
     "tocsin_inbound_unfiled": "Messages that are not in the queue yet.",
     "tocsin_inbound_unfiled_oldest_seconds": "Age of the oldest message that is not in the queue yet.",
     "tocsin_asked_again": "Elements that reporters were asked for though their reports held them already.",
-    "tocsin_handovers": "Hand-overs to responsible bodies by state; overdue: sent, and not signed for in time.",
+    "tocsin_handovers": "Hand-overs to bodies by state; overdue: not signed for in time; turned_down: not theirs, they say.",
     "tocsin_dispatches": "Promises to send by channel and state.",
     "tocsin_parcels": "Parcels by channel and state.",
     "tocsin_deliveries": "Deliveries that are queued, sending or unsure, by channel.",

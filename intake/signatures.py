@@ -16,6 +16,7 @@ from store.inbox import Arrived
 from store.unit import Unit
 
 EMAIL = "email"
+LINK = "link"
 _OURS = re.compile(r"<?(?P<made>[0-9a-z]{26})-", re.IGNORECASE)  # Message-ID of a mail of ours
 _NO_PERSON = frozenset({"bounce", "auto_reply", "list_mail", "unparsed"})
 
@@ -43,6 +44,8 @@ def sign(
         raise BadInput("who signs", code="bad_fields", flaws=[Flaw("/who", "is empty")])
     if one.state is HandoverState.SIGNED:
         return one
+    if way == LINK and one.declined_at is not None:
+        raise Conflict("the body said that it is not theirs", code="handover_changed")
     report = reports.get(unit, one.report, lock=True)
     if report is None:
         raise NotFound("no such report")

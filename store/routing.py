@@ -5,12 +5,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.routing import HANDOVERS, Body, Handover, HandoverState, Rule
+from domain.report import State
+from domain.routing import GOING, HANDOVERS, Body, Handover, HandoverState, Rule
 from store import tables as t
 from store.tables_routing import body, handover, route_rule
 from store.unit import Unit
 
 LISTED = 500
+_WITH_BODY = (State.TRANSFERRED.value, State.SIGNED_FOR.value)
 _LIVE = (HandoverState.PROPOSED.value, HandoverState.SENT.value, HandoverState.SIGNED.value)
 
 
@@ -108,11 +110,10 @@ def going(unit: Unit) -> list[Handover]:
 
 
 def overdue(unit: Unit, at: datetime) -> list[Handover]:
-    """Those that nobody signed for in time, and about which nobody has been told."""
+    """Those that nobody signed for in time, and about which nobody has been told: nor by the body itself."""
     h = handover.c
-    query = sa.select(h.id).where(
-        h.state == HandoverState.SENT.value, h.escalated_at.is_(None), h.due_at <= at
-    )
+    is_waited_for = (h.state == HandoverState.SENT.value, h.escalated_at.is_(None), h.declined_at.is_(None))
+    query = sa.select(h.id).where(*is_waited_for, h.due_at <= at)
     return _read(unit, query.order_by(h.due_at).limit(LISTED))
 
 
@@ -121,6 +122,25 @@ def escalate(unit: Unit, one: Handover, at: datetime) -> bool:
     h = handover
     is_due = (h.c.id == one.id, h.c.state == HandoverState.SENT.value, h.c.escalated_at.is_(None))
     return unit.execute(h.update().where(*is_due).values(escalated_at=at)).rowcount == 1
+
+
+def decline(unit: Unit, one: Handover, *, who: str, why: str, at: datetime) -> bool:
+    """Once; False when it was declined before, or the body has it no longer."""
+    h = handover
+    is_it = (h.c.id == one.id, h.c.state.in_([s.value for s in GOING]), h.c.declined_at.is_(None))
+    said = {"declined_by": who, "declined_at": at, "declined_why": why}
+    return unit.execute(h.update().where(*is_it).values(**said)).rowcount == 1
+
+
+def turned_down(unit: Unit) -> list[Handover]:
+    """What the body says is not theirs, and nobody has passed on or taken back: the oldest first."""
+    h, r = handover.c, t.report_row.c
+    query = sa.select(h.id).join(t.report_row, r.id == h.report)
+    query = query.where(
+        h.declined_at.is_not(None), h.state.in_([s.value for s in GOING]), r.state.in_(_WITH_BODY)
+    )
+    found = [one for one in _read(unit, query.order_by(h.declined_at).limit(LISTED)) if one.is_turned_down]
+    return sorted(found, key=lambda one: one.declined_at or one.at)
 
 
 def move(unit: Unit, one: Handover, action: str, **values: Any) -> bool:
@@ -135,7 +155,11 @@ def counts(unit: Unit) -> dict[str, int]:
     h = handover.c
     rows = unit.rows(sa.select(h.state, sa.func.count().label("n")).group_by(h.state))
     late = sa.select(sa.func.count()).where(h.state == HandoverState.SENT.value, h.escalated_at.is_not(None))
-    return {row.state: row.n for row in rows} | {"overdue": int(unit.scalar(late) or 0)}
+    declined = len(turned_down(unit))
+    return {row.state: row.n for row in rows} | {
+        "overdue": int(unit.scalar(late) or 0),
+        "turned_down": declined,
+    }
 
 
 def _read(unit: Unit, ids: sa.Select[Any]) -> list[Handover]:
@@ -151,6 +175,7 @@ def _read(unit: Unit, ids: sa.Select[Any]) -> list[Handover]:
         Handover(id=row.id, report=row.report, body=row.body, state=HandoverState(row.state), rule=row.rule or "",
                  why=row.why, by=row.by, at=row.at, due_at=row.due_at, dispatch=row.dispatch or "",
                  signed_by=row.signed_by, signed_at=row.signed_at, signed_way=row.signed_way,
-                 escalated_at=row.escalated_at, delivery=row.delivery or "")
+                 escalated_at=row.escalated_at, declined_by=row.declined_by, declined_at=row.declined_at,
+                 declined_why=row.declined_why, delivery=row.delivery or "")
         for row in unit.rows(query)
     ]  # fmt: skip

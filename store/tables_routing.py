@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table
 
 from domain import routing
-from store.columns import META, Instant, one_of
+from store.columns import META, Instant, one_of, only
 
 MACHINES = {"handover": routing.HANDOVERS}
 
@@ -55,9 +55,8 @@ handover = Table(
     Column("declined_why", sa.String(500), nullable=False, server_default=""),
     Index("ix_handover_report", "report", "at"),
     Index("ix_handover_dispatch", "dispatch"),
-    Index("ix_handover_due", "due_at", postgresql_where=sa.text("state = 'sent' AND escalated_at IS NULL"),
-          sqlite_where=sa.text("state = 'sent' AND escalated_at IS NULL")),
-    Index("ix_handover_one", "report", unique=True, postgresql_where=sa.text("state IN ('proposed', 'sent', 'signed')"),
-          sqlite_where=sa.text("state IN ('proposed', 'sent', 'signed')")),
+    Index("ix_handover_declined", "declined_at", **only("declined_at IS NOT NULL")),
+    Index("ix_handover_due", "due_at", **only("state = 'sent' AND escalated_at IS NULL")),
+    Index("ix_handover_one", "report", unique=True, **only("state IN ('proposed', 'sent', 'signed')")),
     one_of("state", routing.HandoverState),
 )  # fmt: skip

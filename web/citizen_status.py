@@ -6,13 +6,12 @@ import hmac
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain.errors import BadInput, HubError, NotAllowed, NotFound, Unavailable
+from domain.errors import HubError, NotAllowed, NotFound, Unavailable
 from domain.ids import code_of
 from hub.wiring import Hub
 from intake import secret_link
@@ -24,6 +23,7 @@ from web import citizen_form, citizen_thread, throttle
 from web.citizen_page import SECRET, language_of, problem_of, show
 from web.citizen_thread import Thread
 from web.flood import address_of
+from web.form_fields import fields_of
 from web.page import HEADERS, status_of
 
 GUESSES = (
@@ -61,7 +61,7 @@ class StatePages:
         """303 to the secret link for the right digits; the same answer for wrong ones and unknown codes."""
         typed: dict[str, str] = {}
         try:
-            typed = await _fields(request)
+            typed = await fields_of(request, FORM_BYTES)
             stand = await self.by_digits(request, typed.get("code", ""), typed.get("phone", ""))
         except HubError as error:
             return self._ask(request, typed.get("code", ""), error)
@@ -168,16 +168,3 @@ def _buckets(code: str, address: str) -> tuple[tuple[str, int], ...]:
 def _is_closed(unit: Unit, bucket: str, most: int, at: datetime) -> bool:
     failures, last = people.failures(unit, bucket)
     return failures >= most and last is not None and at - last < throttle.FORGET
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    """The two fields as they were typed; a form of another kind has none."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > FORM_BYTES:
-            raise BadInput("the form is too large", code="too_large")
-    try:
-        return {name: value.strip() for name, value in parse_qsl(raw.decode("ascii"), max_num_fields=20)}
-    except ValueError:
-        return {}

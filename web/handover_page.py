@@ -2,26 +2,25 @@
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain.errors import BadInput, HubError, NotFound
+from domain.errors import HubError, NotFound
 from domain.report import Report
-from domain.routing import Body, Handover, HandoverState
+from domain.routing import GOING, Body, Handover
 from duty import handovers as duty
 from hub.wiring import Hub
 from intake import secret_link
-from intake.signatures import sign
+from intake.signatures import LINK, sign
 from store import reports, routing
 from store.unit import Unit
 from web.citizen_page import SECRET, language_of, problem_of, show
+from web.form_fields import fields_of
 from web.page import HEADERS, status_of
 
 FORM_BYTES = 8192  # a name and a reason
-LINK = "link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class HandoverPages:
         ]
 
     async def look(self, request: Request) -> Response:
-        """What is reported, while the body has it; afterwards only what became of it."""
+        """What is reported, while the body has it and it lies in no compartment; afterwards only what became of it."""
         return self._page(request, await self._told(request))
 
     async def act(self, request: Request) -> Response:
@@ -55,7 +54,7 @@ class HandoverPages:
         hub, at = self._hub, self._hub.clock()
         told = await self._told(request)
         try:
-            fields = await _fields(request)
+            fields = await fields_of(request, FORM_BYTES)
             who, reason = fields.get("who", ""), fields.get("reason", "")
 
             def work(unit: Unit) -> None:
@@ -83,21 +82,10 @@ class HandoverPages:
         return await asyncio.to_thread(self._hub.store.read, work)
 
     def _page(self, request: Request, told: Told, error: HubError | None = None) -> Response:
-        is_open = told.handover.state in (HandoverState.SENT, HandoverState.SIGNED)
-        is_open = is_open and not duty.is_marked(told.report)
+        one = told.handover
+        is_open = one.state in GOING and one.declined_at is None and not duty.is_marked(told.report)
         return show(
             self._hub, request, "handover.html", status=200 if error is None else status_of(error), headers=SECRET,
-            told=told, is_open=is_open, token=request.path_params["token"], problem=problem_of(error, "handover_problem"),
+            told=told, is_open=is_open, is_told=duty.is_told(told.report), token=request.path_params["token"],
+            problem=problem_of(error, "handover_problem"),
         )  # fmt: skip
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > FORM_BYTES:
-            raise BadInput("the form is too large", code="too_large")
-    try:
-        return {name: value.strip() for name, value in parse_qsl(raw.decode("ascii"), max_num_fields=20)}
-    except ValueError:
-        return {}

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from domain.report import State
 from domain.routing import Handover, HandoverState, Rule, matching
+from domain.secrecy import Compartment
 from duty import handovers as duty
-from store import routing
+from store import compartments, people, routing
 from store import tables as t
+from store.unit import Unit
 from tests.web.api_world import World, world
 from tests.web.citizen_kit import FORM
 from tests.web.console_browser import Browser, bring, enter, words
@@ -207,6 +210,122 @@ def test_nobody_signs_in_time_it_is_escalated_once_and_passed_on(town: World) ->
     assert (
         town.hub.store.read(lambda u: routing.live(u, report)) is None
     )  # what was taken back is not proposed again
+
+
+def declined(town: World, place: str, who: str, reason: str) -> int:
+    form = urlencode({"act": "decline", "who": who, "reason": reason}).encode()
+    return int(town.client.post(place, content=form, headers=FORM, follow_redirects=False).status_code)
+
+
+@pytest.mark.parametrize("before", ["signed", "escalated"])
+def test_a_body_that_says_it_is_not_theirs_is_heard_on_every_page_of_the_desk_and_says_it_once(
+    town: World, before: str
+) -> None:
+    report, browser = flooded(town)
+    city, water = bodies(town)["甲市应急局"], bodies(town)["甲一区水利局"]
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": water})
+    place = link_of(town, now(town, report))
+    if before == "signed":
+        town.client.post(place, content=urlencode({"act": "sign", "who": "王五"}).encode(), headers=FORM)
+    town.clock.forward(minutes=21)
+    duty.tick(town.hub.store, town.clock())
+    assert "不属其职责" not in words(browser.get("/console/clocks").text)
+    assert declined(town, place, "李四", " ") == 400
+    for who, why in (("李四", "归市局管"), ("赵六", "再说一次")):
+        assert declined(town, place, who, why) == 303
+        town.clock.forward(minutes=1)
+    one = now(town, report)
+    assert (one.declined_by, one.declined_why) == ("李四", "归市局管") and one.is_turned_down
+    acts = [
+        e.act
+        for e in town.hub.store.read(lambda u: u.rows(t.journal.select()))
+        if e.entity == report and e.act == "decline_handover"
+    ]
+    assert acts == ["decline_handover"]
+    for page in ("/console/clocks", "/console/handovers/turned_down"):  # whatever he looks at
+        shown = words(browser.get(page).text).replace(" ", "")
+        assert "对方称不属其职责：甲一区水利局" in shown
+    shown = words(browser.get(f"/console/reports/{report}").text)
+    assert "归市局管" in shown and "李四" in shown and "再说一次" not in shown
+    link = words(town.client.get(place).text)
+    assert (
+        "已告知值班室：不属本单位职责" in link
+        and "李四" in link
+        and FLOOD not in link
+        and "签收人姓名" not in link
+    )
+    late = town.client.post(place, content=urlencode({"act": "sign", "who": "晚了"}).encode(), headers=FORM)
+    assert late.status_code == (303 if before == "signed" else 409)  # who signed first stays
+    assert town.hub.store.read(routing.counts)["turned_down"] == 1
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": city, "why": "对方称归市局"})
+    assert "不属其职责" not in words(browser.get("/console/clocks").text)
+    assert "归市局管" in words(browser.get(f"/console/reports/{report}").text)  # among what went before
+
+
+def test_who_declined_in_time_is_not_also_overdue_and_a_signature_afterwards_ends_the_alert(
+    town: World,
+) -> None:
+    report, browser = flooded(town)
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": bodies(town)["甲一区水利局"]})
+    assert declined(town, link_of(town, now(town, report)), "李四", "归市局管") == 303
+    town.clock.forward(minutes=30)
+    duty.tick(town.hub.store, town.clock())
+    assert now(town, report).escalated_at is None and now(town, report).is_turned_down
+    one = now(town, report)
+    browser.follow(f"/console/reports/{report}/sign_handover", {"handover": one.id, "who": "王五，电话"})
+    assert not now(town, report).is_turned_down
+    assert town.hub.store.read(routing.turned_down) == []
+
+
+def test_who_may_not_see_a_report_is_not_told_that_a_body_declined_it(town: World) -> None:
+    report, browser = flooded(town)
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": bodies(town)["甲一区水利局"]})
+    place = link_of(town, now(town, report))
+    seal(town, report, Compartment.SENSITIVE)
+    assert declined(town, place, "李四", "归市局管") == 303
+    assert town.hub.store.read(routing.turned_down)
+    assert "不属其职责" not in words(browser.get("/console/handovers/turned_down").text)
+
+
+def seal(town: World, report: str, more: Compartment) -> None:
+    at = town.clock()
+    town.hub.store.run(lambda u: compartments.seal(u, report, more, by="x", at=at, why="t"))
+
+
+@pytest.mark.parametrize("apart", [Compartment.SOCIAL, Compartment.SENSITIVE])
+def test_the_link_and_the_mail_tell_nothing_of_a_report_that_lies_in_a_compartment(
+    town: World, apart: Compartment
+) -> None:
+    report, browser = flooded(town)
+    browser.follow(f"/console/reports/{report}/classify", {"event_code": "11B03", "area": "990101000000"})
+    water, post = bodies(town)["甲一区水利局"], town.hub.post
+    browser.follow(f"/console/reports/{report}/hand_over", {"body": water, "why": "x"})
+    place = link_of(town, now(town, report))
+    assert FLOOD in words(town.client.get(place).text)
+    seal(town, report, apart)
+    shown = words(town.client.get(place).text)
+    assert "桥下" not in shown and "内容不在此页显示" in shown and "签收人姓名" in shown
+    who, at = town.hub.store.read(lambda u: people.get(u, "per_leader")), town.clock()
+    for told in (post, replace(post, link=lambda _: "")):  # with a page of ours, and without one
+
+        def again(unit: Unit, told: duty.Post = told) -> None:
+            duty.take_back(unit, report, by=who, at=at, reason="x")
+            duty.hand_over(unit, report, by=who, at=at, post=told, body=water, reason="x")
+
+        town.hub.store.run(again)
+        text = mail_of(town, now(town, report))
+        assert "内容另行告知" in text and "地点另行告知" in text
+        assert not any(word in text for word in ("桥下", "甲一区\n", "暴雨", "洪"))
+    town.client.post(
+        link_of_id(town, now(town, report)),
+        content=urlencode({"act": "sign", "who": "王五"}).encode(),
+        headers=FORM,
+    )
+    assert now(town, report).state is HandoverState.SIGNED  # without having read it
+
+
+def link_of_id(town: World, one: Handover) -> str:
+    return urlsplit(town.hub.post.link(one.id)).path
 
 
 def test_a_mark_of_secrecy_leaves_on_no_channel(town: World) -> None:

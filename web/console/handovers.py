@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from domain.errors import BadInput, HubError, NotFound, Refused
+from domain.errors import HubError
 from domain.further import STILL_READ
 from domain.person import Person
 from domain.report import Report
@@ -14,11 +14,10 @@ from duty import handovers as duty
 from duty.handovers import MAY_HAND, MAY_KEEP, hand_over, refuse, sign_here, take_back
 from store import reports, routing, triages
 from store.unit import Unit
-from templates import pages
+from web.console import standing
 from web.console.history import name_of
 from web.console.shifts import title_of
 from web.console.visit import Visit
-from web.page import go
 
 __all__ = [
     "board",
@@ -31,6 +30,7 @@ __all__ = [
     "sign_here",
     "signed",
     "take_back",
+    "turned_down",
 ]
 HERE = "/console/handovers"
 
@@ -70,21 +70,19 @@ def board(visit: Visit, problem: HubError | None = None) -> Response:
     return visit.show(
         "handovers.html", problem=problem, here=HERE, may_keep=bool(visit.person.roles & MAY_KEEP), channels=CHANNELS,
         typed=visit.form,
-        flaw_names={f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
+        flaw_names=visit.field_names,
         **visit.read(work),
     )  # fmt: skip
 
 
+def turned_down(visit: Visit) -> Response:
+    """What a body says is not its own, for the head of every page."""
+    return visit.fragment("turned_down.html", standing={"turned_down": visit.read(standing.turned_down)})
+
+
 def change(visit: Visit) -> Response:
     """One act on bodies and rules."""
-    act = visit.part("act")
-    if act not in _ACTS:
-        raise NotFound("no such act")
-    try:
-        visit.act(lambda unit, by: _ACTS[act](unit, by, visit))
-    except (Refused, BadInput) as error:
-        return board(visit, error)
-    return go(f"{HERE}?done={act}")
+    return visit.change(_ACTS, board, HERE)
 
 
 def named(visit: Visit) -> Mapping[str, Any]:

@@ -56,14 +56,7 @@ def add(visit: Visit) -> Response:
 
 def change(visit: Visit) -> Response:
     """One act on a peer."""
-    name = visit.part("act")
-    if name not in _ACTS:
-        raise NotFound("no such act")
-    try:
-        visit.act(lambda unit, by: _ACTS[name](unit, by, visit))
-    except (Refused, BadInput) as error:
-        return listed(visit, error)
-    return go(f"{HERE}?done={name}_peer")
+    return visit.change(_ACTS, listed, HERE, of="_peer")
 
 
 def _read(visit: Visit) -> dict[str, Any]:

@@ -112,6 +112,7 @@ SHOWN = {
     "/console/bulletins/{id}": bulletins.show_bulletin,
     "/console/bulletins/{id}/original": bulletins.original,
     "/console/handovers": handovers.board,
+    "/console/handovers/turned_down": handovers.turned_down,
     "/console/senders": trust.lists,
     "/console/peers": peers.listed,
     "/console/imports/{id}": recipients.show_import,

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.person import Person
+from domain.routing import Body, Handover
 from hub.wiring import Hub
-from store import incident_news, incidents, rings, shifts, slips, stream
+from store import incident_news, incidents, rings, routing, shifts, slips, stream
 from store.rings import Ring
 from store.unit import Unit
 from web import live
 
-NEWS = 5  # incidents named at once: one line of a screen
+NEWS = 5  # incidents, or hand-overs, named at once: one line of a screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Standing:
     held: Sequence[Held]
     rings: Sequence[Ring]  # calls nobody has begun a slip for
     news: Sequence[News]  # of incidents in the person's hands
+    turned_down: Sequence[tuple[Handover, Body]]  # whoever has the desk sees to it
 
 
 def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
@@ -55,6 +57,7 @@ def standing(unit: Unit, hub: Hub, person: Person, at: datetime) -> Standing:
         held=held(unit),
         rings=rings.open_ones(unit, at),
         news=news(unit, person),
+        turned_down=turned_down(unit),
     )
 
 
@@ -63,6 +66,13 @@ def news(unit: Unit, person: Person) -> Sequence[News]:
     found = list(incident_news.unseen(unit, person).items())[:NEWS]
     told = ((incidents.get(unit, name), n) for name, n in found)
     return [News(incident=one.id, title=one.title, count=n) for one, n in told if one]
+
+
+def turned_down(unit: Unit) -> Sequence[tuple[Handover, Body]]:
+    """Reports that the body says are not its own, the oldest first."""
+    found = routing.turned_down(unit)[:NEWS]
+    bodies = routing.bodies(unit, with_ended=True) if found else {}
+    return [(one, bodies[one.body]) for one in found]
 
 
 def held(unit: Unit) -> Sequence[Held]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from domain.errors import BadInput, HubError, NotFound, Refused
+from domain.errors import HubError
 from domain.person import Person
 from domain.report import Report
 from domain.trust import CHANNELS, KnownKind, VerdictState
@@ -14,10 +14,8 @@ from duty import trust as duty
 from duty.trust import MAY_JUDGE, MAY_KEEP, block_sender, give_verdict, withdraw_verdict
 from store import areas, senders, verdicts
 from store.unit import Unit
-from templates import pages
 from web.console.history import name_of
 from web.console.visit import Visit
-from web.page import go
 
 __all__ = [
     "block_sender",
@@ -58,21 +56,14 @@ def lists(visit: Visit, problem: HubError | None = None) -> Response:
     return visit.show(
         "senders.html", problem=problem, here=HERE, may_keep=bool(visit.person.roles & MAY_KEEP), channels=CHANNELS,
         kinds=[kind.value for kind in KnownKind], typed=visit.form,
-        flaw_names={f"/{n}": pages.word("field", n, visit.language) for n in pages.codes()["field"]},
+        flaw_names=visit.field_names,
         **visit.read(work),
     )  # fmt: skip
 
 
 def change(visit: Visit) -> Response:
     """One act on the lists."""
-    act = visit.part("act")
-    if act not in _ACTS:
-        raise NotFound("no such act")
-    try:
-        visit.act(lambda unit, by: _ACTS[act](unit, by, visit))
-    except (Refused, BadInput) as error:
-        return lists(visit, error)
-    return go(f"{HERE}?done={act}")
+    return visit.change(_ACTS, lists, HERE)
 
 
 def said(visit: Visit) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import HubError, NotAllowed
+from domain.errors import BadInput, HubError, NotAllowed, NotFound, Refused
 from domain.person import Person
 from domain.secrecy import Eyes
 from duty import refusals
@@ -87,6 +87,25 @@ class Visit:
             return work(unit.seen_by(grants.of_person(unit, found[0], self.at)), found[0])
 
         return with_person
+
+    def change(
+        self, acts: "Mapping[str, Callable[[Unit, Person, Visit], object]]", again: "Callable[[Visit, HubError], Response]",
+        here: str, *, of: str = "",
+    ) -> Response:  # fmt: skip
+        """One act of a page of lists, then the page `here`; `again` shows it when that was refused. `of` ends its name."""
+        name = self.part("act")
+        if name not in acts:
+            raise NotFound("no such act")
+        try:
+            self.act(lambda unit, by: acts[name](unit, by, self))
+        except (Refused, BadInput) as error:
+            return again(self, error)
+        return go(f"{here}?done={name}{of}")
+
+    @property
+    def field_names(self) -> Mapping[str, str]:
+        """How the fields of a form are called where one is wrong."""
+        return {f"/{name}": pages.word("field", name, self.language) for name in pages.codes()["field"]}
 
     def show(
         self, name: str, *, problem: HubError | None = None, names: Mapping[str, str] | None = None, **values: Any

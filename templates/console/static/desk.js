@@ -15,7 +15,7 @@
   const say = text => { word = text; };
   const speak = () => { if (word && Date.now() - spoken > 3000) { at("said").textContent = word; word = ""; spoken = Date.now(); } };
 
-  // ---- pieces of the page that follow what they show: data-live="report:rep_1 shift"
+  // ---- pieces of the page that follow what they show: data-live="report:rep_1 report/file shift"
   const touched = new WeakMap();
   function touch(element) {
     const wait = (touched.get(element) || 0) + 300 - Date.now();
@@ -23,7 +23,7 @@
     touched.set(element, Date.now() + Math.max(0, wait));
     setTimeout(() => { if (element.isConnected) htmx.trigger(element, "live"); }, Math.max(0, wait));
   }
-  const changed = (kind, id) => all(`[data-live~="${kind}"],[data-live~="${kind}:${id}"]`).forEach(touch);
+  const changed = (kind, id, act) => all(`[data-live~="${kind}"],[data-live~="${kind}:${id}"],[data-live~="${kind}/${act}"]`).forEach(touch);
 
   // ---- the link
   function show() {
@@ -60,9 +60,9 @@
     live.addEventListener("bye", event => { gone = JSON.parse(event.detail.data).why; down(); });
     for (const kind of live.dataset.kinds.split(" ")) live.addEventListener(kind, event => {
       const told = JSON.parse(event.detail.data);
-      changed(told.kind, told.id);
+      changed(told.kind, told.id, told.act);
       if (told.kind !== "report") return;
-      if (told.act === "file") alarm();
+      if (["file", "decline_handover"].includes(told.act)) alarm();
       if (rows) { wanted.add(told.id); gather(); }
     });
     const back = () => { if (gone === "displaced") gone = ""; };
