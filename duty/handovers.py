@@ -74,18 +74,26 @@ class RouteStep:
         now = routing.live(unit, report.id)
         if now is not None and (now.state is not HandoverState.PROPOSED or now.rule == found.id):
             return
-        if now is not None:
-            routing.move(unit, now, "drop_handover")
-        if any(
-            h.rule == found.id and h.state is not HandoverState.PROPOSED
-            for h in routing.of_report(unit, report.id)
-        ):
-            return  # tried and taken back, or refused by an officer: not again by itself
+        if now is not None and routing.move(unit, now, "drop_handover"):
+            journal.append(unit, "report", report.id, "drop_handover", by="system", at=at,
+                           detail={"handover": now.id, "body": now.body, "rule": now.rule})  # fmt: skip
+        if _is_settled(unit, report.id, found.id):
+            return
         made = Handover(id=mint("hnd", at), report=report.id, body=found.body, state=HandoverState.PROPOSED,
                         rule=found.id, why=f"{found.area or '*'} × {found.category or '*'}", by="system", at=at)  # fmt: skip
         if routing.add(unit, made):
             journal.append(unit, "report", report.id, "propose_handover", by="system", at=at,
                            detail={"handover": made.id, "body": made.body, "rule": found.id})  # fmt: skip
+
+
+def _is_settled(unit: Unit, report_id: str, rule: str) -> bool:
+    """Tried and taken back, or refused by an officer: not again by itself. What we dropped, for the place changed, is not."""
+    tried = {one.id for one in routing.of_report(unit, report_id) if one.rule == rule}
+    return bool(tried) and not tried <= {
+        str(entry.detail.get("handover"))
+        for entry in journal.entries(unit, "report", report_id)
+        if entry.act == "drop_handover" and entry.by == "system"
+    }
 
 
 def hand_over(

@@ -225,9 +225,10 @@ def counts(unit: Unit, at: datetime) -> dict[str, int]:
 def follow_ups_wanted(unit: Unit, limit: int = 100) -> list[Clock]:
     """The latest follow-up of each report and rule, when it is over and no newer one is set, of open reports.
 
-    An ended one too: its report was closed, and has been taken up again.
+    An ended one too: its report was closed, and has been taken up again. Not of what lies in quarantine, and not of
+    what was destroyed: nobody reports of it.
     """
-    c, r = clock.c, t.report_row.c
+    c, r, k = clock.c, t.report_row.c, t.data_key.c
     later = clock.alias("later")
     is_last = ~sa.exists().where(
         later.c.report == c.report,
@@ -236,7 +237,8 @@ def follow_ups_wanted(unit: Unit, limit: int = 100) -> list[Clock]:
         later.c.starts_at > c.starts_at,
     )
     wanted = [c.duty == Duty.FOLLOW_UP.value, c.state.in_((State.STOPPED.value, State.ENDED.value)), is_last,
-              sa.exists().where(r.id == c.report, r.state.not_in(("closed", "merged")))]  # fmt: skip
+              sa.exists().where(r.id == c.report, r.state.not_in(("closed", "merged")), sa.not_(r.aside)),
+              ~sa.exists().where(k.owner == c.report, k.destroyed_at.is_not(None))]  # fmt: skip
     return _read(unit, wanted, limit)
 
 

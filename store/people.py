@@ -1,7 +1,7 @@
 """Persons, their sessions, keys and one-time links. Secrets are stored as hashes only."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,6 +150,18 @@ def key(unit: Unit, token: str) -> sa.Row[Any] | None:
     """The row of an API key in force (id, name, organisation, person, scopes), or None."""
     k = t.api_key.c
     return unit.row(sa.select(t.api_key).where(k.key_hash == token_hash(token), k.revoked_at.is_(None)))
+
+
+def keys_in_force(unit: Unit, hashes: Collection[str]) -> set[str]:
+    """Those of these stored hashes whose key, and the person behind it, may still act."""
+    k, p = t.api_key.c, t.person.c
+    query = (
+        sa.select(k.key_hash)
+        .outerjoin(t.person, p.id == k.person)
+        .where(k.key_hash.in_(list(hashes)), k.revoked_at.is_(None))
+        .where(sa.or_(k.person.is_(None), p.is_active))
+    )
+    return {row.key_hash for row in unit.rows(query)}
 
 
 def failures(unit: Unit, bucket: str) -> tuple[int, datetime | None]:

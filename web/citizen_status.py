@@ -73,11 +73,13 @@ class StatePages:
         """What may be known. A code whose link is right was given by us: it is received, wherever it waits."""
         try:
             code, stand = await self.by_token(request.path_params["token"])
+            said = (
+                await citizen_thread.read(self._hub, request, code, self._hub.clock()) if stand else Thread()
+            )
         except NotFound:
             return self.unknown(request)
         except Unavailable:
             return show(self._hub, request, "later.html", status=503, headers={**SECRET, "Retry-After": "5"})
-        said = await citizen_thread.read(self._hub, request, code, self._hub.clock()) if stand else Thread()
         return self._state(request, code, stand, said)
 
     async def answer(self, request: Request) -> Response:
@@ -86,13 +88,13 @@ class StatePages:
             code, stand = await self.by_token(request.path_params["token"])
             peer = address_of(request, self._proxies)
             made = await citizen_thread.answer(self._hub, request, peer, self._refusal(request))
+            if isinstance(made, Response):  # it is kept: nothing that comes after may say no
+                return made
             said = await citizen_thread.read(self._hub, request, code, self._hub.clock())
         except NotFound:
             return self.unknown(request)
         except Unavailable:
             return show(self._hub, request, "later.html", status=503, headers={**SECRET, "Retry-After": "5"})
-        if isinstance(made, Response):
-            return made
         problem, sent = made
         status = {"too_many_tries": 429, "too_large": 413, "unavailable": 503}.get(problem, 400)
         said = replace(

@@ -98,4 +98,7 @@ async def _keep(hub: Hub, raw: bytes, sent: Sent, code: str, peer: str) -> None:
 
 def _lines(unit: Unit, code: str) -> tuple[str, list[Line]]:
     report_id = inbox.by_code(unit, code)
-    return (report_id, exchanges.of_report(unit, report_id)) if report_id else ("", [])
+    try:
+        return (report_id, exchanges.of_report(unit, report_id)) if report_id else ("", [])
+    except NotFound:  # destroyed: how far it is stays known, what was said does not
+        return "", []

@@ -13,6 +13,7 @@ from domain.clock import Duty, Rule, StartsFrom, State, examples
 from domain.errors import BadInput, NotAllowed
 from duty import clocks as duty
 from duty import reports as desk
+from duty import trust
 from duty.clocks import ClockStep, Setting
 from intake.study import Student
 from store import clocks, journal, study
@@ -237,6 +238,28 @@ def test_a_follow_up_that_is_late_stays_late_though_the_matter_is_closed_and_goe
     house.store.run(lambda u: desk.reopen(u, house.report, by=officer, at=house.clock.at))
     house.tick()
     assert house.due(Duty.FOLLOW_UP) == house.clock.at + timedelta(hours=6)
+
+
+def test_no_follow_up_is_wanted_of_what_lies_in_quarantine_and_goes_on_when_it_comes_back(house, at) -> None:
+    house.classify(event_code="11D01", grade=3)
+    given = {"by": house.people["officer"], "kind": "abuse", "reason": "恶意"}
+    house.store.run(lambda u: trust.give_verdict(u, house.report, at=house.clock.at, **given))
+    for _ in range(3):
+        house.tick(timedelta(hours=7))
+    assert [one.state for one in house.all(Duty.FOLLOW_UP)] == [State.ENDED]
+    house.store.run(lambda u: trust.withdraw_verdict(u, house.report, at=house.clock.at, **given))
+    house.tick()
+    assert [one.state for one in house.all(Duty.FOLLOW_UP)] == [State.ENDED, State.RUNNING]
+
+
+def test_no_follow_up_is_wanted_of_what_was_destroyed(house, at) -> None:
+    house.classify(event_code="11D01", grade=3)
+    house.clock.at = at + MINUTE
+    house.call(duty=Duty.FOLLOW_UP)
+    house.store.run(lambda u: u.vault.destroy(u.connection, house.report, house.clock.at))
+    for _ in range(3):
+        house.tick(timedelta(hours=7))
+    assert [one.state for one in house.all(Duty.FOLLOW_UP)] == [State.STOPPED]
 
 
 def test_two_processes_tell_of_a_clock_once(house, database_url, at) -> None:

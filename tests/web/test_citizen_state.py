@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import event
 
+from domain.errors import Unavailable
 from domain.report import MOVES, PROGRESS, Arrival, State
 from intake import secret_link
 from store import inbox
 from store import tables as t
 from tests.web.api_world import SMS_URL, World, signed, sms_form
 from tests.web.console_browser import words
+from web import citizen_thread
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -229,3 +231,39 @@ def test_the_page_is_not_kept_nor_listed(quick: World) -> None:
         and '<meta name="robots" content="noindex">' in answer.text
     )
     assert "set-cookie" not in answer.headers and json.dumps(dict(answer.headers)).count("8000") == 0
+
+
+def _written_to(hall: World) -> tuple[str, str]:
+    """A report that an officer has asked something about: its code and its id."""
+    code = _send(hall)
+    hall.file_all()
+    report = hall.get("officer", "/v1/reports").json()["data"][0]["id"]
+    asked = hall.post("officer", f"/v1/reports/{report}/messages", {"text": "几个人？"})
+    assert asked.status_code < 300, asked.text
+    assert "几个人" in hall.client.get(_link(hall, code)).text
+    return code, report
+
+
+def test_a_destroyed_report_still_has_a_plain_page(quick: World) -> None:
+    code, report = _written_to(quick)
+    quick.hub.store.run(lambda unit: unit.vault.destroy(unit.connection, report, quick.clock()))
+    page = quick.client.get(_link(quick, code))
+    assert (page.status_code, "几个人" in page.text) == (200, False)
+    assert _said(quick, code) == "已收到"
+    told = quick.client.get(f"/v1/citizen/reports/{code}", headers={"Accept": "application/json"})
+    assert told.status_code < 500
+
+
+def test_an_answer_that_is_kept_is_never_answered_with_no(quick: World, monkeypatch: Any) -> None:
+    code, _ = _written_to(quick)
+
+    async def gone(*_: object) -> None:
+        raise Unavailable("the database went away just now")
+
+    monkeypatch.setattr(citizen_thread, "read", gone)  # the moment behind the COMMIT is nobody's argument
+    before = quick.count(t.inbound)
+    answer = quick.client.post(
+        _link(quick, code), content=urlencode({"text": "三个人"}), headers=FORM, follow_redirects=False
+    )
+    assert (answer.status_code, quick.count(t.inbound)) == (303, before + 1)
+    assert quick.client.get(_link(quick, code)).status_code == 503

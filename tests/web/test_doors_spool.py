@@ -1,17 +1,20 @@
 """Every door while the database is away: kept in the spool, answered with a number, and there once when it is back."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.secrecy import NOBODY
 from hub.wiring import Hub
 from intake.spool import Spool
+from store import people
 from store import tables as t
 from store.database import Store
 from store.tables_desk import ring
@@ -24,6 +27,7 @@ from tests.web.test_doors_cti import tell
 from tests.web.test_doors_voice import Down
 from tests.web.voice_world import posted, voice_form
 from tocsin import spool_line
+from web.api.caller import Caller, Remembered
 
 VOICE = {"twilio_voice_url": "https://hub.example/hooks/voice/twilio"}
 CHAT = {"telegram_token": TOKEN, "telegram_api_url": "http://127.0.0.1:9", "telegram_webhook_secret": SECRET}
@@ -155,13 +159,48 @@ def test_f15_a_key_is_believed_for_a_shift_and_not_after_it_was_refused(quick: W
     with away(quick):
         assert _api(quick).status_code == 503
     assert quick.get("department", "/v1/reports").status_code == 200
-    mine = t.api_key.c.id == "key_department"
-    quick.hub.store.run(
-        lambda unit: unit.execute(t.api_key.update().where(mine).values(revoked_at=quick.clock()))
-    )
+    _revoke(quick, "key_department")
     assert quick.get("department", "/v1/reports").status_code == 401
     with away(quick):
         assert _api(quick).status_code == 503
+
+
+def _revoke(hall: World, key: str) -> None:
+    taken_back = t.api_key.update().where(t.api_key.c.id == key).values(revoked_at=hall.clock())
+    hall.hub.store.run(lambda unit: unit.execute(taken_back))
+
+
+def test_f15_a_key_that_another_process_took_back_is_not_believed_when_the_database_goes(
+    quick: World,
+) -> None:
+    """Nobody has come with it to this process since."""
+    caller = Caller(key_id="x", name="x", organisation="", scopes=frozenset(), person=None, eyes=NOBODY)
+    tokens = {
+        who: quick.headers(who)["Authorization"].removeprefix("Bearer ")
+        for who in ("department", "officer", "peer")
+    }
+
+    async def lives() -> Remembered:
+        remembered = Remembered(quick.hub, every=timedelta(milliseconds=1))
+        for token in tokens.values():
+            remembered.note(token, caller, quick.clock())
+        with away(quick):
+            await remembered.check()
+        assert all(remembered.find(token, quick.clock()) for token in tokens.values())
+        _revoke(quick, "key_department")
+        await remembered.check()
+        assert [who for who, token in tokens.items() if remembered.find(token, quick.clock())] == [
+            "officer",
+            "peer",
+        ]
+        quick.hub.store.run(lambda unit: people.set_active(unit, "officer", is_active=False))
+        _revoke(quick, "key_peer")
+        assert remembered._looker is not None
+        await asyncio.wait_for(remembered._looker, 20)  # it looks until it remembers nobody
+        return remembered
+
+    remembered = asyncio.run(lives())
+    assert not any(remembered.find(token, quick.clock()) for token in tokens.values())
 
 
 def test_f15_a_full_spool_says_try_again_at_every_door_and_takes_again_when_it_has_room(hall: World) -> None:

@@ -352,6 +352,19 @@ def test_another_classification_proposes_another_and_a_choice_stays(town: World)
     assert town.hub.store.read(lambda u: routing.live(u, report)) is None
 
 
+def test_a_place_that_was_wrong_for_a_while_does_not_cost_the_first_proposal(town: World) -> None:
+    report, browser = flooded(town)
+    water, city = bodies(town)["甲一区水利局"], bodies(town)["甲市应急局"]
+    assert now(town, report).body == water
+    for code, body in (("12A00", city), ("11B01", water), ("12A00", city), ("11B01", water)):
+        browser.follow(f"/console/reports/{report}/classify", {"event_code": code, "area": "990101000000"})
+        studied(town)
+        assert now(town, report).body == body
+    browser.follow(f"/console/reports/{report}/drop_handover", {"why": "自办"})
+    studied(town)
+    assert town.hub.store.read(lambda u: routing.live(u, report)) is None  # what an officer refused stays so
+
+
 def test_bodies_and_rules_are_kept_by_leaders_and_end(town: World) -> None:
     officer, leader = enter(town, "officer"), enter(town, "leader")
     body = {"name": "x", "channel": "sms", "address": "110", "minutes": "5"}

@@ -60,7 +60,7 @@ def api_app(hub: Hub, live: Live) -> FastAPI:
     app.state.hub = hub
     app.state.live = live
     app.state.in_flight = InFlight()
-    app.state.remembered = Remembered()
+    app.state.remembered = Remembered(hub)
     app.state.pushing = set()  # keys that are known as peers; one event loop owns it
     for room in ROOMS:
         app.include_router(room.router)

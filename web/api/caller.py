@@ -1,5 +1,7 @@
 """Who calls: the API key behind a request, the person behind the key, and what both may see."""
 
+import asyncio
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from store.unit import Unit
 BELIEVED = timedelta(
     hours=12
 )  # a shift: longer than a database has ever been down, shorter than a theft stays unseen
+LOOKED_AT = timedelta(
+    seconds=30
+)  # one look-up of all of them; a key that is taken back is believed that long, at most, when the database then goes
 KEYS = 1_000  # of departments and peers that one process remembers
 _TOKEN = re.compile(r"tocsin_(live|test)_[A-Za-z0-9_-]{20,120}")
 
@@ -68,28 +73,48 @@ def hub_of(request: Request) -> Hub:
 class Remembered:
     """Keys that were good a while ago, by their hash, for what must be taken while the database is down.
 
-    Nobody can take a key back meanwhile; and whoever has one that should be can hand in a report with it, no more.
+    They are looked at again while it is there, so one that was taken back is forgotten by every process. Whoever has
+    one that should be, in that moment, can hand in a report with it, no more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub, every: timedelta = LOOKED_AT) -> None:
+        self._hub, self._every = hub, every
         self._callers: dict[str, tuple[Caller, datetime]] = {}
+        self._looker: asyncio.Task[None] | None = None
 
     def note(self, token: str, caller: Caller, at: datetime) -> None:
         """It is good now."""
-        name = hashlib.sha256(token.encode()).hexdigest()
+        name = people.token_hash(token)
         self._callers.pop(name, None)
         self._callers[name] = (caller, at)
         while len(self._callers) > KEYS:
             del self._callers[next(iter(self._callers))]
+        if self._looker is None or self._looker.done():
+            self._looker = asyncio.create_task(self._look_again())
 
     def forget(self, token: str) -> None:
         """It is no key any more."""
-        self._callers.pop(hashlib.sha256(token.encode()).hexdigest(), None)
+        self._callers.pop(people.token_hash(token), None)
 
     def find(self, token: str, at: datetime) -> Caller | None:
         """Whose it was within BELIEVED."""
-        caller, seen = self._callers.get(hashlib.sha256(token.encode()).hexdigest(), (None, at))
+        caller, seen = self._callers.get(people.token_hash(token), (None, at))
         return caller if at - seen < BELIEVED else None
+
+    async def check(self) -> None:
+        """Forget those that are in force no more; all stay while the database does not answer."""
+        known = list(self._callers)
+        with contextlib.suppress(Unavailable):
+            good = await anyio.to_thread.run_sync(
+                self._hub.store.read, lambda unit: people.keys_in_force(unit, known)
+            )
+            for name in set(known) - good:
+                self._callers.pop(name, None)
+
+    async def _look_again(self) -> None:
+        while self._callers and not self._hub.stopping.is_set():
+            await asyncio.sleep(self._every.total_seconds())
+            await self.check()
 
 
 def store_of(request: Request) -> SeenStore:
