@@ -55,8 +55,8 @@ def hear(
         _begin(unit, piece, name, at)
     stand = inbox.stand_of(unit, whole) if whole else None
     if whole is None or stand is None or stand[0] is Arrival.RECEIVED:
-        # However often: a piece is tried more often than its call, which ends filed or on the shelf.
-        inbox.postpone(unit, piece.id, at + min(WAIT * (1 << min(piece.tries, 16)), LONGEST_WAIT))
+        # However long: the call ends filed or on the shelf. As long again as it has waited already, so ever more seldom.
+        inbox.wait(unit, piece.id, at + min(max(at - piece.inbound.received_at, WAIT), LONGEST_WAIT))
         return Heard()
     call = inbox.load(unit, whole, read_blob) if stand[0] is Arrival.FILED else None
     report = reports.get(unit, call.report_id, lock=True) if call else None

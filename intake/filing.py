@@ -106,10 +106,15 @@ class Filing:
                 return None
             found, blobs = self._read(arrived)
             found = bounces.marked(found, returned)
-            content = self._content(found, blobs)
         except (HubError, OSError):
             at = self.clock()
             self.store.run(lambda unit: inbox.postpone(unit, inbound_id, at + WAIT))
+            return None
+        try:
+            content = self._content(found, blobs)
+        except (HubError, OSError):  # no room for its files: it waits, and none of its tries is used up
+            at = self.clock()
+            self.store.run(lambda unit: inbox.wait(unit, inbound_id, at + WAIT))
             return None
         return self._entered(arrived, found, content, mark)
 

@@ -229,6 +229,12 @@ def postpone(unit: Unit, inbound_id: str, until: datetime) -> None:
     unit.execute(i.update().where(i.c.id == inbound_id).values(next_due=until, tries=i.c.tries + 1))
 
 
+def wait(unit: Unit, inbound_id: str, until: datetime) -> None:
+    """What it belongs to is not here yet: nothing failed, and none of its tries is used up."""
+    i = t.inbound
+    unit.execute(i.update().where(i.c.id == inbound_id).values(next_due=until))
+
+
 def move(unit: Unit, arrived: Arrived, action: str) -> bool:
     """Compare-and-set of the arrival's state; False if another worker was first."""
     after = ARRIVALS.after(arrived.state, action)

@@ -1,6 +1,7 @@
 """Every kept message becomes one report, whatever its bytes are."""
 
 import asyncio
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from channels.codecs.mail_id import external_id
+from domain.errors import Unavailable
 from domain.report import Inbound, State
 from intake import desk
 from intake.filing import CANNOT, TRIES, Filing
@@ -223,8 +225,8 @@ def test_filing_twice_makes_one_report(filing, tmp_path, at) -> None:
     assert filing.store.read(lambda u: u.scalar(sa.select(sa.func.count()).select_from(t.report_row))) == 1
 
 
-def _kept(filing: Filing, tmp_path: Path, at, raw: bytes) -> str:
-    inbound = Inbound(channel="web", external_id="x", raw=raw, media_type="application/json", received_at=at)
+def _kept(filing: Filing, tmp_path: Path, at, raw: bytes, kind: str = "application/json") -> str:
+    inbound = Inbound(channel="web", external_id="x", raw=raw, media_type=kind, received_at=at)
     spool = Spool(tmp_path / "spool")
     return asyncio.run(
         desk.take(inbound, store=filing.store, blobs=filing.blobs, spool=spool, at=at)
@@ -253,6 +255,25 @@ def test_r16_a_message_over_which_filing_breaks_is_filed_unread_after_some_tries
     report = filing.store.read(lambda u: reports.get(u, report_id))
     assert report.content.findings[:2] == (CANNOT, "unparsed")
     assert (bugs, _shelved(filing)) == (["file"] * (TRIES + 1), [("inbound", CANNOT, report_id)])
+
+
+def test_r16_no_room_for_its_files_uses_up_no_try_of_a_message(filing, tmp_path, at) -> None:
+    class Full(Blobs):
+        def put(self, data: bytes) -> str:
+            raise OSError(errno.ENOSPC, "no space")
+
+    class Passing:
+        def run(self, *_arguments):
+            raise Unavailable("no child could be started")
+
+    body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n\x89PNG\r\n\x1a\n\r\n--b--\r\n'
+    inbound_id = _kept(filing, tmp_path, at, body, "multipart/form-data; boundary=b")
+    for _ in range(TRIES + 3):
+        assert replace(filing, blobs=Full(tmp_path / "blobs")).file(inbound_id) is None
+    assert replace(filing, pool=Passing()).file(inbound_id) is None  # and that is the first that failed
+    report_id = filing.file(inbound_id)
+    report = filing.store.read(lambda u: reports.get(u, report_id))
+    assert report.content.attachments and "parser_unavailable" not in report.content.findings
 
 
 @pytest.mark.parametrize("wrong", ["missing", "altered"])

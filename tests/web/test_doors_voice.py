@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from domain.call import Step
 from domain.errors import Unavailable
 from domain.ids import spoken_digits
-from intake import desk
+from intake import calls, desk
 from simulators.twiml import Do, hear
 from simulators.voice import Call, tone
 from store import promises
@@ -236,6 +236,11 @@ def test_r16_pieces_wait_for_their_call_however_often_they_are_tried(quick: Worl
         for piece in pieces:
             quick.hub.jobs.file_report(piece)
     assert quick.count(t.shelf) == 0
+    rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.tries, i.next_due)))
+    assert {row.tries for row in rows} == {
+        0
+    }  # nothing has failed: a fault that comes later has all of its tries
+    assert max(row.next_due for row in rows) - quick.clock() == calls.LONGEST_WAIT
     quick.file_all()
     quick.clock.forward(minutes=1)
     (report,) = _reports(quick)
