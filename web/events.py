@@ -13,7 +13,9 @@ from web.live import Entry, Listener, Live, event, write
 BEAT = 15.0  # s: proxies cut a silent connection after 30 to 60
 CHECK = 5.0  # s between looks whether the reader still may
 SLOW = 10.0  # s for one piece to leave; whoever is slower comes back and reads what he missed
-_ABOUT_READERS = frozenset(("auth", "person", "key"))  # entries after which a reader may have lost his right
+_ABOUT_READERS = frozenset(
+    ("auth", "grant", "person", "key")
+)  # entries after which a reader may have lost his right
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back until its buffer is full
@@ -22,7 +24,10 @@ Choose = Callable[[Sequence[Entry]], Awaitable[Sequence[Entry]]]
 
 
 class EventStream(Response):
-    """An ASGI answer. It ends when the hub leaves, the reader goes, is too slow, or has lost his right."""
+    """An ASGI answer. It ends when the hub leaves, the reader goes, is too slow, or has lost his right.
+
+    `why_not`: why he may read no more, "session" or "sight"; "" while he may.
+    """
 
     def __init__(
         self,
@@ -32,7 +37,7 @@ class EventStream(Response):
         *,
         must_reload: bool,
         choose: Choose,
-        may_read: Callable[[], Awaitable[bool]],
+        why_not: Callable[[], Awaitable[str]],
         slow: float = SLOW,
     ) -> None:
         super().__init__(headers=_HEADERS, media_type="text/event-stream")
@@ -42,7 +47,7 @@ class EventStream(Response):
         self._listener = listener
         self._must_reload = must_reload
         self._choose = choose
-        self._may_read = may_read
+        self._why_not = why_not
         self._slow = slow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,14 +71,18 @@ class EventStream(Response):
     async def _events(self, send: Send) -> None:
         now = asyncio.get_running_loop().time
         said = checked = now()
+
+        def left() -> float:  # to the next look: what is told meanwhile does not put it off
+            return max(0.0, checked + CHECK - now())
+
         await self._say(
             send, b"retry: 500\n\n" + self._beat() + (event("reset", {}) if self._must_reload else b"")
         )
-        async for batch in self._live.listen(self._listener, CHECK):
+        async for batch in self._live.listen(self._listener, left):
             if now() - checked >= CHECK or any(entry.kind in _ABOUT_READERS for entry in batch):
                 checked = now()
-                if not await self._may_read():
-                    await self._say(send, event("bye", {"why": "session"}))
+                if why := await self._why_not():
+                    await self._say(send, event("bye", {"why": why}))
                     return
             if told := await self._choose(batch):
                 said = now()

@@ -8,7 +8,7 @@ import hmac
 import json
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -98,14 +98,16 @@ class Live:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
-    async def listen(self, listener: Listener, patience: float) -> AsyncIterator[Sequence[Entry]]:
-        """Entries in order; an empty batch when `patience` seconds brought none. Ends when the hub leaves."""
+    async def listen(
+        self, listener: Listener, patience: Callable[[], float]
+    ) -> AsyncIterator[Sequence[Entry]]:
+        """Entries in order; an empty batch when `patience()` seconds brought none. Ends when the hub leaves."""
         while not self._hub.stopping.is_set() and not listener.is_displaced:
             batch = self._ready(listener)
             if batch is None:
                 batch = await self._stored(listener.cursor)
             elif not batch:
-                await self._wait(listener, patience)
+                await self._wait(listener, patience())
                 batch = self._ready(listener) or []
                 if self._hub.stopping.is_set() or listener.is_displaced:
                     return

@@ -5,8 +5,10 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,22 @@ import httpx
 import pytest
 
 from domain.errors import BadInput, Unavailable
-from domain.person import Role
+from domain.person import Person, Role
+from duty import grants as grant_duty
 from duty import reports as duty
 from store import journal, people, stream
 from store import tables as t
+from store.grants import Grant
 from store.stream import Cursor
 from templates import pages
 from tests.web.api_world import World, served
 from tests.web.console_browser import add_person, call, enter, link_for
 from web import live
-from web.events import EventStream
+from web.events import CHECK, EventStream
 from web.live import Live
 
 STATIC = Path(pages.__file__).parent / "console" / "static"
+BOSS = Person(id="per_leader", name="管理员", organisation="", roles=frozenset({Role.ADMIN}))
 PATIENCE = 60  # s: a stream that says nothing for so long has broken, however slow the machine
 
 
@@ -222,6 +227,77 @@ def test_an_expired_session_ends_its_stream(quick: World) -> None:
         assert reader.until("bye")[1] == {"why": "session"}
 
 
+def _grant(hall: World, *, minutes: float) -> Grant:
+    """A hidden report's compartment, to the officer, by the administrator."""
+    at = hall.clock()
+
+    def work(unit: Any) -> Grant:
+        return grant_duty.give(unit, holder="per_officer", compartment="social", until=at + timedelta(minutes=minutes),
+                               reason="专班", by=BOSS, at=at)  # fmt: skip
+
+    return hall.hub.store.run(work)
+
+
+def _crowd(hall: World) -> str:
+    name = call(hall, text="甲一区政府门前数百人聚集上访")
+    hall.file_all()
+    return name
+
+
+def test_a_grant_that_is_withdrawn_ends_the_stream_before_it_tells_more_and_another_page_lives_on(
+    quick: World,
+) -> None:
+    given, hidden = _grant(quick, minutes=60), _crowd(quick)
+    with (
+        served(quick.hub) as port,
+        _log_in(quick, port, "officer") as client,
+        _log_in(quick, port, "officer2") as other,
+        _open(client) as reader,
+        _open(other) as kept,
+    ):
+        reader.until("beat")
+        _act(quick, hidden)
+        assert reader.until("report")[1]["id"] == hidden
+
+        def withdraw(unit: Any) -> None:
+            grant_duty.withdraw(unit, given.id, by=BOSS, at=quick.clock())
+            journal.append(unit, "report", hidden, "test", by="system", at=quick.clock())
+
+        quick.hub.store.run(withdraw)
+        before, said = reader.until("bye")
+        assert said == {"why": "sight"} and all(name == "beat" for name, _ in before)
+        assert list(reader) == []
+        _act(quick, "rep_1")
+        assert kept.until("report")[1]["id"] == "rep_1"
+
+
+def test_a_grant_that_is_given_is_seen_by_the_open_stream(quick: World) -> None:
+    hidden = _crowd(quick)
+    with served(quick.hub) as port, _log_in(quick, port, "officer") as client, _open(client) as reader:
+        reader.until("beat")
+        _act(quick, hidden)
+        _act(quick, "rep_1")
+        assert reader.until("report")[1]["id"] == "rep_1"  # of the other it hears nothing
+        _grant(quick, minutes=60)
+        _act(quick, hidden)
+        assert reader.until("report")[1]["id"] == hidden
+
+
+def test_a_grant_that_runs_out_ends_the_stream_within_five_seconds_whatever_is_told_meanwhile(
+    quick: World,
+) -> None:
+    _grant(quick, minutes=60)
+    with served(quick.hub) as port, _log_in(quick, port, "officer") as client, _open(client) as reader:
+        reader.until("beat")
+        began = time.monotonic()
+        quick.clock.forward(hours=2)
+        late = threading.Timer(3.5, _act, (quick, "rep_1"))  # waiting from then on would make it eight
+        late.start()
+        assert reader.until("bye")[1] == {"why": "sight"}
+        late.join()
+        assert time.monotonic() - began < CHECK + 2  # of which two are the machine's
+
+
 def test_a_hub_that_leaves_ends_every_stream_at_once(quick: World) -> None:
     with served(quick.hub) as port, _log_in(quick, port, "officer") as client, _open(client) as reader:
         reader.until("beat")
@@ -271,7 +347,7 @@ def test_who_joins_while_the_reader_of_the_last_one_leaves_is_told_all_the_same(
             await asyncio.sleep(3 * live.POLL)
             listener = await running.open("second", head)
         await asyncio.to_thread(_act, quick, "late")
-        told = running.listen(listener, 1.0)
+        told = running.listen(listener, lambda: 1.0)
         for _ in range(30):  # an empty batch says that a second brought nothing
             if batch := await anext(told):
                 quick.hub.stopping.set()
@@ -293,14 +369,14 @@ def test_a_reader_that_takes_nothing_is_let_go_and_the_others_go_on(quick: World
         async def receive() -> Any:
             await asyncio.Event().wait()
 
-        async def yes() -> bool:
-            return True
+        async def none() -> str:
+            return ""
 
         async def all_of(batch: Any) -> Any:
             return batch
 
         answer = EventStream(
-            quick.hub, running, listener, must_reload=False, choose=all_of, may_read=yes, slow=0.01
+            quick.hub, running, listener, must_reload=False, choose=all_of, why_not=none, slow=0.01
         )
         await answer({"type": "http"}, receive, send)
         assert running.count == 0

@@ -67,16 +67,16 @@ async def changes(request: Request) -> Response:
     running: Live = request.app.state.live
     listener = await running.open(caller.key_id, cursor)
 
-    async def may_read() -> bool:
+    async def why_not() -> str:
         try:
-            return await caller_of(request) == caller
+            return "" if await caller_of(request) == caller else "session"
         except NotAllowed:
-            return False
+            return "session"
 
     async def choose(batch: Sequence[Entry]) -> Sequence[Entry]:
         return await _chosen(request, caller, batch)
 
-    return EventStream(hub, running, listener, must_reload=must_reload, choose=choose, may_read=may_read)
+    return EventStream(hub, running, listener, must_reload=must_reload, choose=choose, why_not=why_not)
 
 
 async def _reader(request: Request) -> Caller:

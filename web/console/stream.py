@@ -57,15 +57,16 @@ class StreamDoor:
             still = people.session(unit, token, at)
             return (still[0].roles, grants.of_person(unit, still[0], at)) if still else None
 
-        began = await asyncio.to_thread(hub.store.read, look)
+        sees = await asyncio.to_thread(hub.store.read, look)
 
-        async def may_read() -> bool:
-            still = await asyncio.to_thread(hub.store.read, look)
-            return still is not None and still == began and still[0] == person.roles
+        async def why_not() -> str:
+            nonlocal sees
+            before, sees = sees, await asyncio.to_thread(hub.store.read, look)
+            if before is None or sees is None or sees[0] != person.roles:
+                return "session"
+            return "sight" if set(before[1].sights) - set(sees[1].sights) else ""
 
         async def choose(batch: Sequence[Entry]) -> Sequence[Entry]:
-            return [entry for entry in batch if began and entry.is_told(began[1])]
+            return [entry for entry in batch if sees and entry.is_told(sees[1])]
 
-        return EventStream(
-            hub, self._live, listener, must_reload=must_reload, choose=choose, may_read=may_read
-        )
+        return EventStream(hub, self._live, listener, must_reload=must_reload, choose=choose, why_not=why_not)

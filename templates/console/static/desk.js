@@ -57,7 +57,7 @@
     live.addEventListener("htmx:sse:before:message", () => { heard = Date.now(); });
     live.addEventListener("beat", event => { offset = Date.parse(JSON.parse(event.detail.data).at) - Date.now(); });
     live.addEventListener("reset", reread);
-    live.addEventListener("bye", event => { gone = JSON.parse(event.detail.data).why; down(); });
+    live.addEventListener("bye", event => { gone = JSON.parse(event.detail.data).why; if (gone === "sight") location.reload(); else down(); }); // its words may be seen no more
     for (const kind of live.dataset.kinds.split(" ")) live.addEventListener(kind, event => {
       const told = JSON.parse(event.detail.data);
       changed(told.kind, told.id, told.act);
