@@ -137,7 +137,7 @@ LONG_ON_POSTGRES = frozenset({
     "web/test_api_imports", "web/test_api_uploads", "web/test_api_webhooks", "web/test_chat_door",
     "web/test_console_briefs", "web/test_console_bulletins", "web/test_console_clocks", "web/test_console_endings",
     "web/test_console_findings", "web/test_console_reports", "web/test_console_scans", "web/test_console_shift",
-    "web/test_doors_cti", "web/test_doors_voice", "web/test_downloads", "web/test_field", "web/test_handovers",
+    "web/test_doors_cti", "web/test_doors_voice", "web/test_downloads", "web/test_erased", "web/test_field", "web/test_handovers",
     "web/test_incidents", "web/test_trust", "web/test_two_way",
 })  # fmt: skip
 

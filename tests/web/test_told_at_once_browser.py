@@ -18,6 +18,7 @@ from tests.web.console_browser import call, enter
 from tests.web.screens import chromium, must_be_accessible, person_at
 from tests.web.test_handovers import bodies, flooded, link_of, now
 
+pytestmark = pytest.mark.faults  # the server's half of it: test_handovers, test_console_live
 BOSS = Person(id="per_leader", name="管理员", organisation="", roles=frozenset({Role.ADMIN}))
 
 
