@@ -100,8 +100,16 @@ class Spool:
             self._writing.discard(_key(inbound))
             self._changed.notify_all()
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is known, without a look at the disk, that nothing waits here; False proves nothing."""
+        return self._known is not None and not self._known
+
     def known(self, inbound: Inbound) -> Kept | None:
-        """The names of a message that waits here, for its repeat; None for another one. Raises as put() does."""
+        """The names of a message that waits here, for its repeat; None for another one. Raises as put() does.
+
+        The first call of a process opens every frame, and others wait for it: never on an event loop.
+        """
         with self._lock:
             return self._find(inbound)
 

@@ -203,6 +203,27 @@ def test_f15_a_key_that_another_process_took_back_is_not_believed_when_the_datab
     assert not any(remembered.find(token, quick.clock()) for token in tokens.values())
 
 
+def test_f15_the_frames_of_a_killed_process_are_read_beside_the_event_loop(quick: World) -> None:
+    looked: list[bool] = []
+
+    class Watched(Spool):
+        def known(self, inbound: Any) -> Any:
+            try:
+                looked.append(asyncio.get_running_loop() is None)
+            except RuntimeError:
+                looked.append(True)
+            return super().known(inbound)
+
+    quick.hub.spool.__class__ = Watched
+    with away(quick):
+        quick.client.post("/report", data={"text": "桥塌了", "once": "0" * 32})
+    assert _api(quick).status_code == 201
+    assert looked == [True]  # a frame waits
+    bring_in(quick.hub)
+    assert _api(quick, key="k2").status_code == 201
+    assert quick.hub.spool.is_clear and looked == [True]  # nobody looks where nothing waits
+
+
 def test_f15_a_full_spool_says_try_again_at_every_door_and_takes_again_when_it_has_room(hall: World) -> None:
     _meet(hall)
     spools = (hall.hub.spool, hall.hub.words.spool, hall.hub.peers.spool)

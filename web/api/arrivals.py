@@ -103,7 +103,7 @@ async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -
     minted = desk.mint_names(inbound.received_at)
     knock = knock_of(request, caller, told, is_required=True)
     waiting = _waiting(inbound, minted, knock, told)
-    if known := hub.spool.known(waiting):
+    if not hub.spool.is_clear and (known := await anyio.to_thread.run_sync(hub.spool.known, waiting)):
         return _taken(known, is_replay=True)
     try:
         outcome = await _stored(request, inbound, minted, knock)
