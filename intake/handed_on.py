@@ -73,7 +73,13 @@ class Opener:
         hubs = one.hubs
         known = self.store.read(lambda unit: peers.keys_by_hub(unit, hubs)) | {one.hub: dict(mine)}
         seen = [envelope.look_at_hop(one, n, self._keys(hub, known)) for n, hub in enumerate(hubs)]
-        is_forged = any(looked.seal in (Seal.BROKEN, Seal.UNSUPPORTED) for looked in seen)
+        is_forged = any(
+            looked.seal in (Seal.BROKEN, Seal.UNSUPPORTED)
+            or (
+                looked.seal is Seal.UNKNOWN_KEY and known.get(hub)
+            )  # its keys are here, and this is none of them
+            for hub, looked in zip(hubs, seen, strict=True)
+        )
         if is_forged or len(set(hubs)) < len(hubs) or seen[-1].seal is not Seal.VERIFIED:
             raise BadInput("a path that its hubs have not signed", code="forged_path")
         if self.ourselves in hubs:

@@ -31,6 +31,7 @@ class Ahead:
     """What a look at a heartbeat found: files to be named, and how far that goes."""
 
     beat: Heartbeat
+    key: str  # that signed it, as it is pinned
     upto: int
     files: tuple[tuple[str, str], ...]  # (address, stamp)
 
@@ -53,7 +54,7 @@ def ahead(mine: Peer, data: bytes, pinned: Mapping[str, str], at: datetime, *, o
             "the heartbeat is not signed by a pinned key", code=f"heartbeat_{looked.seal.value}"[:40]
         )
     beat = envelope.read_heartbeat(data)
-    if mine.hub and beat.hub != mine.hub:
+    if beat.hub == ourselves or (mine.hub and beat.hub != mine.hub):
         raise BadInput("another hub speaks there", code="other_hub")
     if not at - FRESH <= beat.at <= at + AHEAD:
         raise BadInput("an old heartbeat", code=STALE)
@@ -61,11 +62,16 @@ def ahead(mine: Peer, data: bytes, pinned: Mapping[str, str], at: datetime, *, o
         raise BadInput("the stream has gone back", code="stream_went_back")
     upto = min(beat.head, mine.head + NAMED)
     files = tuple((urljoin(mine.url, f"{seq}.json"), "") for seq in range(mine.head + 1, upto + 1))
-    return Ahead(beat=beat, upto=upto, files=files)
+    return Ahead(beat=beat, key=pinned[looked.key], upto=upto, files=files)
 
 
 def note(unit: Unit, mine: Peer, found: Ahead, at: datetime) -> None:
-    """Name what is to be fetched; what the heartbeat says otherwise than what we have is for an officer."""
+    """Name what is to be fetched; what the heartbeat says otherwise than what we have is for an officer.
+
+    Raises BadInput(hub_name_taken): two peers under one name would sign for each other.
+    """
+    if peers.is_name_taken(unit, mine, found.beat.hub, found.key):
+        raise BadInput("another peer has this name", code="hub_name_taken")
     peers.name_items(unit, mine.id, found.files, at)
     peers.follow(unit, mine, found.beat.hub, found.upto)
     address = {seq: urljoin(mine.url, f"{seq}.json") for seq, _ in found.beat.last}

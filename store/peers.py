@@ -178,6 +178,21 @@ def follow(unit: Unit, mine: Peer, hub: str, head: int) -> None:
     unit.execute(peer.update().where(p.id == mine.id, p.head <= head).values(hub=hub, head=head))
 
 
+def is_name_taken(unit: Unit, mine: Peer, hub: str, key: str) -> bool:
+    """Whether another peer that is asked signs as `hub` with keys of its own; the same key by two lines is one hub.
+
+    Who has the name keeps it; of two that have it, who was entered first. Who comes to it waits for who comes too.
+    """
+    p, k = peer.c, peer_key.c
+    if not mine.hub:
+        unit.rows(sa.select(p.id).where(p.form == "stream").order_by(p.id).with_for_update())
+    has_key = sa.exists().where(k.peer == p.id, k.material == key, k.revoked_at.is_(None))
+    query = sa.select(p.id).where(p.hub == hub, p.id != mine.id, p.is_active, sa.not_(has_key)).limit(1)
+    if mine.hub:
+        query = query.where(p.created_at < mine.created_at)
+    return unit.scalar(query) is not None
+
+
 def count_loop(unit: Unit, peer_id: str) -> None:
     """It handed us what had been here before."""
     unit.execute(peer.update().where(peer.c.id == peer_id).values(loops=peer.c.loops + 1))

@@ -268,6 +268,75 @@ def test_r19_an_envelope_or_a_heartbeat_without_the_pinned_key_is_not_believed(s
     assert street.victim.peer(street.one).reason == "heartbeat_unknown_key"
 
 
+def _entered(one: Neighbour, name: str, key: Ed25519PrivateKey, **more: Any) -> str:
+    """A peer of that hub's name whose stream has been heard before."""
+    peer_id = one.store.run(lambda u: peers.add(
+        u, name, f"https://{name}.example/public/peer/heartbeat.json", period=60, hosts=(), senders=(), by="per_1",
+        at=one.clock(), form="stream"))  # fmt: skip
+    one.pin(peer_id, bulletin_seal.public_text(key))
+    one.store.run(
+        lambda u: u.execute(
+            peer.update().where(peer.c.id == peer_id).values(hub=f"{name}@hub.example", **more)
+        )
+    )
+    return peer_id
+
+
+@pytest.mark.parametrize(("signs", "is_taken"), [(OTHER, True), (KEY, False)])
+def test_h60_a_line_by_a_key_that_is_not_pinned_under_a_name_that_has_one_is_forged(
+    signs: Ed25519PrivateKey, is_taken: bool, street: Street
+) -> None:
+    _entered(street.victim, "q", OTHER)
+    before = (_hop("q@hub.example", BODY, signs),)
+    street.put(1, street.made(BODY, before))
+    street.beat(1)
+    street.victim.turn(street.one)
+    expected = (["x"], []) if is_taken else ([], ["forged_path"])
+    assert (street.victim.names(), street.victim.shelved()) == expected
+    assert [one.seal for one in street.victim.all()] == ["verified"] * is_taken
+
+
+@pytest.mark.parametrize(
+    ("key", "more", "reason"),
+    [
+        (OTHER, {}, "hub_name_taken"),
+        (OTHER, {"is_active": False}, ""),  # another one took its place
+        (KEY, {}, ""),  # the same hub by two lines
+    ],
+)
+def test_h60_two_peers_have_not_one_name(
+    key: Ed25519PrivateKey, more: dict[str, Any], reason: str, street: Street
+) -> None:
+    _entered(street.victim, "q", key, **more)
+    street.hub = "q@hub.example"
+    street.put(1, street.made(BODY))
+    street.beat(1)
+    street.victim.turn(street.one)
+    assert street.victim.peer(street.one).reason == reason
+    assert street.victim.names() == ([] if reason else ["x"])
+
+
+def test_h60_who_was_entered_first_keeps_a_name_that_two_have_and_nobody_has_ours(street: Street) -> None:
+    street.beat(0)
+    street.victim.turn(street.one)
+    later = street.victim.clock() + timedelta(seconds=1)
+    _entered(street.victim, "p", OTHER, created_at=later)
+    others = peer.update().where(peer.c.name == "p")
+    for entered, reason in ((later, ""), (later - timedelta(days=9), "hub_name_taken")):
+        moved = others.values(created_at=entered)
+        street.victim.store.run(lambda u, moved=moved: u.execute(moved))
+        street.victim.clock.forward(seconds=61)
+        street.beat(0)
+        street.victim.turn(street.one)
+        assert street.victim.peer(street.one).reason == reason
+    street.victim.store.run(lambda u: u.execute(peer.update().where(peer.c.id == street.one).values(hub="")))
+    street.hub = V
+    street.victim.clock.forward(seconds=61)
+    street.beat(0)
+    street.victim.turn(street.one)
+    assert street.victim.peer(street.one).reason == "other_hub"
+
+
 def test_r19_a_stream_that_goes_back_or_tells_otherwise_is_an_alarm(street: Street) -> None:
     street.put(1, street.made(BODY))
     street.beat(1)
