@@ -280,6 +280,7 @@ def test_a_grant_that_is_given_is_seen_by_the_open_stream(quick: World) -> None:
         assert reader.until("report")[1]["id"] == "rep_1"  # of the other it hears nothing
         _grant(quick, minutes=60)
         _act(quick, hidden)
+        _act(quick, "rep_2")
         assert reader.until("report")[1]["id"] == hidden
 
 
