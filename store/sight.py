@@ -17,7 +17,7 @@ from store.tables_incidents import incident, report_incident
 
 _BESIDE = {  # columns that name a report, or anything, without a foreign key
     "bulletin": (("report", "report"),),
-    "dispatch": (("about", "report"),),
+    "dispatch": (("about", "notice"),),
     "follow_up": (("report", "report"), ("linked", "report")),
     "inbound": (("report", "report"), ("id", "inbound")),
     "journal": (("entity", "any"),),
@@ -26,6 +26,10 @@ _BESIDE = {  # columns that name a report, or anything, without a foreign key
     "slip": (("report", "report"),),
     "upload": (("report", "report"),),
     "webhook_call": (("about", "report"),),
+}
+_MADE_OF = {  # rows that are called by an id of their own, each with the report that it is of
+    "any": (t.brief, t.field_task, t.media, t.scan, t.slip, t.upload),
+    "notice": (t.exchange, t.handover),
 }
 _OTHERWISE = {"merged_into", "from_report"}  # these name one and say little of it; see _of_release
 
@@ -38,7 +42,7 @@ def narrowed(statement: Any, eyes: Eyes) -> Any:
 
 
 def columns_of(table: sa.Table) -> tuple[tuple[str, str], ...]:
-    """(column, what it names: report, incident, inbound, brief or any) of a table."""
+    """(column, what it names: report, incident, inbound, notice or any) of a table."""
     return _columns(table)
 
 
@@ -83,15 +87,16 @@ def _seen(table: Any, eyes: Eyes) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _hides(column: sa.ColumnElement[Any], names: str, eyes: Eyes) -> Iterator[sa.ColumnElement[bool]]:
-    if names in ("report", "any"):
+    if names in ("report", "notice", "any"):
         yield _hidden(column, eyes)
     if names in ("incident", "any"):
         yield _hidden_incident(column, eyes)
     if names in ("inbound", "any"):
         yield _hidden(column, eyes, by="inbound")
         yield from (_hidden_by(column, table, "inbound", "report", eyes) for table in (t.piece, t.follow_up))
+    for table in _MADE_OF.get(names, ()):
+        yield _hidden_by(column, table, "id", "report", eyes)
     if names == "any":
-        yield _hidden_by(column, t.brief, "id", "report", eyes)
         yield _hidden_by(column, t.release_row, "id", "from_report", eyes)
 
 

@@ -30,7 +30,9 @@ REPLAY = 2000  # entries that a returning page is told one by one; after more it
 AT_ONCE = 200  # streams of one process (PROMISES F29)
 PER_SESSION = 4  # browsers open six connections to a host: a fifth page's stream would freeze the desk
 # What the desk is told of. Streams about people, keys and logins are the auditor's.
-KINDS = frozenset(("bulletin", "inbound", "incident", "report", "release", "shelf", "shift", "slip"))
+KINDS = frozenset(
+    ("brief", "bulletin", "inbound", "incident", "report", "release", "shelf", "shift", "slip", "task")
+)
 _MAC = 16
 SEAL = "seal"  # a report was put into a compartment
 SEALING = (SEAL, "unseal")

@@ -5,29 +5,39 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from domain.exchange import Line
+from domain.further import UploadState
 from domain.handling import Handling
 from domain.ids import mint
 from domain.incident import Incident, IncidentState
+from domain.notice import Notice, NoticeKind
 from domain.person import Person, Role
 from domain.secrecy import EVERY, HUB, NOBODY, Compartment, Eyes, codes, eyes_of, mark_in
+from domain.task import Task, TaskState
+from outbox import ledger
 from store import (
     clocks,
     compartments,
+    exchanges,
     grants,
     incidents,
     journal,
     people,
     reports,
+    shelf,
     sight,
     stream,
     study,
+    tasks,
     triages,
+    uploads,
 )
 from store import tables as t
 from store.columns import META
 from store.grants import Grant
 from store.reports import Filter
 from store.tables_incidents import likeness, thread
+from store.uploads import Upload
 from tests.reports_kit import filed
 
 SOCIAL, SENSITIVE, MARKED = Compartment
@@ -149,6 +159,43 @@ def test_what_hangs_on_a_report_goes_with_it(store, two, at) -> None:
     lying = store.read(lambda u: stream.lying_in(u, stream.after(u, stream.Cursor())))
     assert set(lying.values()) == {SOCIAL.value}
     assert len(lying) == 3  # arrival, report, incident
+
+
+def test_what_is_called_by_an_id_of_its_own_goes_with_its_report_on_the_shelf_in_the_journal_and_in_notices(
+    store, two, at
+) -> None:
+    for word, name in zip(("fire", "crowd"), two, strict=True):
+
+        def fill(unit, word=word, name=name):
+            task = Task(id=f"tsk_{word}", report=name, incident="", person="per_o", given_by="per_o", what="看", where="",
+                        given_at=at, due_at=at, state=TaskState.GIVEN, revision=1, changed_at=at)  # fmt: skip
+            tasks.insert(unit, task)
+            upload = Upload(id=f"upl_{word}", report=name, client="key", name="a", declared_type="", length=9, got=0,
+                            state=UploadState.OPEN, sha256="", next_due=at, changed_at=at)  # fmt: skip
+            uploads.begin(unit, upload, at)
+            line = Line(
+                id=f"exc_{word}", report=name, is_ours=True, channel="sms", by="per_o", text="在哪", at=at
+            )
+            exchanges.add(unit, line, address="1")
+            notice = Notice(kind=NoticeKind.ANSWER, about=line.id, channel="sms", address="1", language="zh-CN",
+                            payload=b"x", expires=at)  # fmt: skip
+            ledger.put_notice(unit, notice, at)
+            journal.append(unit, "task", task.id, "give_task", by="x", at=at)
+            journal.append(unit, "upload", upload.id, "upload", by="x", at=at)
+            shelf.put(unit, "upload", "upload_forgotten", origin=upload.id, at=at)
+
+        store.run(fill)
+    for eyes, sees in ((NOBODY, ["fire"]), (Eyes(granted=SOCIAL), ["crowd", "fire"])):
+        for column in (t.shelf.c.origin, t.journal.c.entity, t.dispatch.c.about):
+            rows = seen(store, eyes, lambda u, c=column: u.rows(sa.select(c)))
+            names = [str(row[0]) for row in rows]
+            found = {n.partition("_")[2] for n in names if n.partition("_")[2] in ("fire", "crowd")}
+            assert sorted(found) == sees, (column, names)
+    lying = store.read(lambda u: stream.lying_in(u, stream.after(u, stream.Cursor())))
+    told = store.read(lambda u: {e.seq: e.entity for e in stream.after(u, stream.Cursor())})
+    assert {"tsk_crowd", "upl_crowd"} <= {told[seq] for seq in lying} and "tsk_fire" not in {
+        told[seq] for seq in lying
+    }
 
 
 def test_nothing_is_seen_in_a_join_an_outer_join_or_a_count_either(store, two) -> None:

@@ -19,6 +19,7 @@ from domain.errors import BadInput, Unavailable
 from domain.person import Person, Role
 from duty import grants as grant_duty
 from duty import reports as duty
+from duty import tasks as task_duty
 from store import journal, people, stream
 from store import tables as t
 from store.grants import Grant
@@ -134,6 +135,40 @@ def test_logins_and_people_are_never_told(quick: World) -> None:
         _act(quick, "rep_1")
         before, _ = reader.until("report")
         assert {name for name, _ in before} <= {"beat"}
+
+
+def test_every_piece_of_a_page_that_follows_something_is_told_of_it() -> None:
+    written = "".join(path.read_text() for path in STATIC.parent.glob("*.html"))
+    texts = re.sub(r"{[{%].*?[%}]}", "", written)  # what stands there is an id
+    follows = {name for found in re.findall(r'data-live="([^"]+)"', texts) for name in found.split()}
+    wanted = {re.split("[:/]", name)[0] for name in follows} - {""}
+    (kinds,) = re.findall(r'data-kinds="([^"]+)"', texts)
+    assert "task" in wanted and wanted <= set(kinds.split()) <= live.KINDS
+
+
+def test_a_step_in_the_field_is_told_at_the_desk(quick: World) -> None:
+    name = call(quick)
+    quick.file_all()
+    with served(quick.hub) as port, _log_in(quick, port, "officer") as client, _open(client) as reader:
+        reader.until("beat")
+        add_person(quick, "zhao", Role.FIELD)
+        at, officer = (
+            quick.clock(),
+            Person(id="per_officer", name="", organisation="", roles=frozenset({Role.OFFICER})),
+        )
+        task = quick.hub.store.run(
+            lambda u: task_duty.give(
+                u,
+                name,
+                by=officer,
+                at=at,
+                person="per_zhao",
+                what="看",
+                where="",
+                due_at=at + timedelta(hours=1),
+            )
+        )
+        assert reader.until("task")[1]["id"] == task.id
 
 
 def test_who_is_not_logged_in_hears_403_and_no_login_page(quick: World) -> None:
