@@ -97,15 +97,13 @@ def told(unit: Unit, one: Handover) -> str:
     return bytes(payload).decode("utf-8", "replace") if payload else ""
 
 
-def going(unit: Unit) -> list[Handover]:
-    """What bodies have been told of and have not signed for yet, the first due first; then what they have."""
-    h = handover.c
-    query = (
-        sa.select(h.id)
-        .where(h.state.in_((HandoverState.SENT.value, HandoverState.SIGNED.value)))
-        .limit(LISTED)
-    )
-    found = _read(unit, query)
+def going(unit: Unit, limit: int = LISTED) -> list[Handover]:
+    """What bodies have been told of and have not signed for yet, the first due first; then what they have, until closed."""
+    h, r = handover.c, t.report_row.c
+    query = sa.select(h.id).join(t.report_row, r.id == h.report)
+    query = query.where(h.state.in_([s.value for s in GOING]), r.state.in_(_WITH_BODY))
+    is_signed = sa.case((h.state == HandoverState.SIGNED.value, 1), else_=0)
+    found = _read(unit, query.order_by(is_signed, h.due_at).limit(limit))
     return sorted(found, key=lambda one: (one.state is HandoverState.SIGNED, one.due_at or one.at))
 
 

@@ -277,6 +277,22 @@ def test_who_declined_in_time_is_not_also_overdue_and_a_signature_afterwards_end
     assert town.hub.store.read(routing.turned_down) == []
 
 
+def test_the_board_lists_what_a_body_has_first_what_nobody_signed_for_and_not_what_is_closed(
+    town: World,
+) -> None:
+    names, browser, water = [], enter(town, "officer"), bodies(town)["甲一区水利局"]
+    for n in (1, 2, 3):
+        text_in(town, f"{FLOOD}，第{n}处", n, sender=f"+861380013800{n}")
+        names.append(all_reports(town)[-1].id)
+        browser.follow(f"/console/reports/{names[-1]}/hand_over", {"body": water})
+    for name in names[:2]:
+        one = now(town, name).id
+        browser.follow(f"/console/reports/{name}/sign_handover", {"handover": one, "who": "王五"})
+    browser.follow(f"/console/reports/{names[0]}/close", {"reason": "已处置"})
+    assert [h.report for h in town.hub.store.read(routing.going)] == [names[2], names[1]]
+    assert [h.report for h in town.hub.store.read(lambda u: routing.going(u, 1))] == [names[2]]
+
+
 def test_who_may_not_see_a_report_is_not_told_that_a_body_declined_it(town: World) -> None:
     report, browser = flooded(town)
     browser.follow(f"/console/reports/{report}/hand_over", {"body": bodies(town)["甲一区水利局"]})
