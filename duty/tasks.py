@@ -22,6 +22,7 @@ def give(
     due_at: datetime | None, incident: str = "",
 ) -> Task:  # fmt: skip
     """派出: ask somebody in the field to do something about a report. Raises BadInput with flaws."""
+    reports.hold(unit, [report_id])  # a mark that is found meanwhile recalls it, or keeps it from being given
     report = workable(unit, report_id, by)
     if incident and incidents.get(unit, incident) is None:
         raise NotFound("no such incident")

@@ -45,12 +45,14 @@ def changed(
     """Write down that a report lies elsewhere now; the row says so already."""
     if before == after:
         return
+    if (
+        after & ~before & Compartment.MARKED
+    ):  # before the journal of the report: a step of a task locks in this order
+        notices.stop(unit, report_id, at)  # what was to be sent of it and has not left stays here
+        tasks.recall_all(unit, report_id, at)
     act = SEAL if after & ~before else UNSEAL
     detail = {"compartments": codes(after), "lay_in": before, "why": why[:500]}
     journal.append(unit, "report", report_id, act, by=by, at=at, detail=detail)
-    if after & ~before & Compartment.MARKED:
-        notices.stop(unit, report_id, at)  # what was to be sent of it and has not left stays here
-        tasks.recall_all(unit, report_id, at)
     if (before ^ after) & Compartment.MARKED:
         sketches.forget(unit, report_id)  # nothing is likened to it any more; or it is studied anew
         study.ask(unit, report_id, at)
