@@ -118,6 +118,7 @@ def _brief(page: Page, report: str) -> str:
 def _task(page: Page, phone: Page, report: str) -> None:
     """A task that somebody in the field has, and something that he has sent for it."""
     page.goto(f"/console/reports/{report}")
+    page.get_by_text("派出现场任务").click()
     page.get_by_label("派给").select_option(index=1)
     page.get_by_label("做什么").fill("到现场拍照核实")
     page.get_by_role("button", name="派出", exact=True).click()

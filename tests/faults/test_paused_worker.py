@@ -36,9 +36,11 @@ def stands(pid: int) -> bool:
 
 
 def stop_outside_a_write(made: House, name: str) -> None:
-    """SIGSTOP at a moment when it holds neither of SQLite's locks: that one is the supervisor's case (finding 13)."""
+    """SIGSTOP at a moment when it holds no lock of files, SQLite's or the publisher's: that is the supervisor's case
+    (finding 13)."""
     path = made.settings.write_lock
-    locks = [os.open(one, os.O_RDWR) for one in ((path, f"{path}.next") if path else (os.devnull,))]
+    paths = [made.settings.data_dir / "public" / ".lock", *((path, f"{path}.next") if path else ())]
+    locks = [os.open(one, os.O_RDWR | os.O_CREAT, 0o600) for one in paths]
     while True:
         made.processes[name].send_signal(signal.SIGSTOP)
         until(lambda: stands(made.processes[name].pid), "it stands")
