@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from lxml import etree
 
+from outbox.deliver import SLICE
 from tests.walks.houses import House, get, ready, states, until, worker_of
 
 SEEDED = 5  # reports that a demo begins with
@@ -86,7 +87,7 @@ def test_walk_b_an_approved_warning_reaches_everybody_once_though_the_worker_is_
     delivered = sum(known.get(s, 0) for s in ("accepted", "sent", "delivered", "read"))
     assert delivered + unsure == 240
     assert 240 - unsure <= len(ledger) <= 240
-    assert unsure <= 2 * 32, "at most the slices in flight"
+    assert unsure <= 2 * SLICE, "at most what the two runners of the lane had in hand"
 
     shown = {a["channel"] + a["language"]: a for a in submitted["artefacts"] if a["purpose"] == "main"}
     left = {hashlib.sha256(m["body"].encode()).hexdigest() for m in ledger}
