@@ -82,6 +82,7 @@ DESK = (
 NO_SCREENS = {
     "/console/{style:str}.css", "/console/static/{script:str}", "/console/stream",
     "/console/rows", "/console/counts", "/console/slips/held", "/console/news",  # pieces of the pages above
+    "/console/handovers/turned_down",
     f"{_R}/original", f"{_R}/attachments/{{sha256}}", f"{_R}/attachments/{{sha256}}/preview",
     "/console/briefs/{id}/pdf", "/console/bulletins/{id}/original", "/console/calls/{id}/line",
     f"{_R}/attachments/{{sha256}}/pages/{{n}}",
