@@ -1,5 +1,6 @@
 """Rules made of words: a table read top to bottom over a text, in one pass."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ READ_MAX = 20_000  # characters of a text that are looked through
 GAP = 12  # letters between the parts of "甲…乙"
 _STOPS = frozenset("。！？!?；;\n")
 _LOWER = {n: n + 32 for n in range(ord("A"), ord("Z") + 1)}  # keeps every letter where it is
+_NOWHERE = re.compile(r"(?!)")
 _NEVER_MAX = 12  # letters of the longest word of never_after
 
 
@@ -41,15 +43,17 @@ class Table:
     unless: list[tuple[str, ...]] = field(default_factory=list)
     never_after: tuple[str, ...] = ()
     heads: dict[str, list[_Phrase]] = field(default_factory=dict)
-    lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)  # first letter -> lengths of heads
+    lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)  # first two letters -> lengths of heads
+    starts: re.Pattern[str] = _NOWHERE  # letters with which a phrase may begin
 
     def hits(self, text: str) -> list[Hit]:
         """The first hit of every rule that fits, in the order of the rules; any text will do."""
         low = text[:READ_MAX].translate(_LOWER)
         found: dict[int, tuple[int, int]] = {}
         lengths, heads = self.lengths, self.heads
-        for at, letter in enumerate(low):
-            for length in lengths.get(letter, ()):
+        for start in self.starts.finditer(low):
+            at = start.start()
+            for length in (*lengths.get(low[at], ()), *lengths.get(low[at : at + 2], ())):
                 for phrase in heads.get(low[at : at + length], ()):
                     if phrase.rule not in found and (end := self._end(low, at, at + length, phrase)):
                         found[phrase.rule] = (at, end)
@@ -90,9 +94,19 @@ def table(
         raise BadInput("the rules do not fit", code="bad_rules", flaws=flaws)
     lengths: dict[str, set[int]] = {}
     for head in made.heads:
-        lengths.setdefault(head[0], set()).add(len(head))
-    made.lengths = {letter: tuple(sorted(each)) for letter, each in lengths.items()}
+        lengths.setdefault(head[:2], set()).add(len(head))
+    made.lengths = {letters: tuple(sorted(each)) for letters, each in lengths.items()}
+    made.starts = _starts(made.heads)
     return made
+
+
+def _starts(heads: Mapping[str, Sequence[_Phrase]]) -> re.Pattern[str]:
+    """Where to look at all: nine of ten letters of a text begin nothing, and English begins at the start of a word."""
+    words = {head[0] for head, phrases in heads.items() if any(p.is_word for p in phrases)}
+    others = {head[0] for head, phrases in heads.items() if not all(p.is_word for p in phrases)}
+    ways = [(others, ""), (words, "(?<![a-z0-9])")]
+    one_of = [f"{before}[{''.join(map(re.escape, sorted(letters)))}]" for letters, before in ways if letters]
+    return re.compile("|".join(one_of)) if one_of else _NOWHERE
 
 
 def _add(made: Table, row: Mapping[str, Any], n: int, name: str, value: str) -> Iterator[Flaw]:
