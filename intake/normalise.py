@@ -11,13 +11,13 @@ READ_MAX = 20_000  # letters judged; a language shows in the first page
 _WORDS_TRIED = 200
 
 _SCRIPTS = {
-    "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"),
-    "kana": re.compile("[\u3041-\u3096\u30a1-\u30fa]"),
-    "hangul": re.compile("[\u1100-\u11ff\uac00-\ud7a3]"),
-    "tibetan": re.compile("[\u0f40-\u0fbc]"),
-    "arabic": re.compile("[\u0620-\u064a\u0671-\u06d3\u06d5]"),
-    "cyrillic": re.compile("[\u0400-\u04ff]"),
-    "latin": re.compile("[A-Za-z\u00c0-\u024f]"),
+    "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"),
+    "kana": re.compile("[\u3041-\u3096\u30a1-\u30fa]+"),
+    "hangul": re.compile("[\u1100-\u11ff\uac00-\ud7a3]+"),
+    "tibetan": re.compile("[\u0f40-\u0fbc]+"),
+    "arabic": re.compile("[\u0620-\u064a\u0671-\u06d3\u06d5]+"),
+    "cyrillic": re.compile("[\u0400-\u04ff]+"),
+    "latin": re.compile("[A-Za-z\u00c0-\u024f]+"),
 }
 _UYGHUR = re.compile("[\u06d0\u06d5\u06c6\u06c7\u06c8\u06cb\u06ad]")  # ې ە ۆ ۇ ۈ ۋ ڭ: not in Arabic
 _ENGLISH = frozenset(
@@ -56,7 +56,7 @@ def clean(text: str) -> str:
 def language(text: str) -> str:
     """A guess by script: zh, en, ja, ko, ru, bo, ug, or und. Links and Latin names do not outvote Chinese."""
     sample = _ADDRESSES.sub(" ", text[:READ_MAX])
-    count = {name: len(pattern.findall(sample)) for name, pattern in _SCRIPTS.items()}
+    count = {name: sum(map(len, pattern.findall(sample))) for name, pattern in _SCRIPTS.items()}
     total = sum(count.values())
     if not total:
         return "und"

@@ -12,6 +12,17 @@ from store.tables_exchange import exchange
 from store.unit import Unit
 
 _TEXT = "exchange.text"
+_e, _r = exchange.c, t.report_row.c
+_ASKED = (  # built once: every message that is filed asks this
+    sa.select(_r.id, _r.code, sa.func.max(_e.at).label("last"))
+    .join(exchange, _e.report == _r.id)
+    .where(_e.address_index == sa.bindparam("index"), _e.channel == sa.bindparam("channel"), _e.is_ours)
+    .where(
+        _e.at >= sa.bindparam("since", type_=_e.at.type), _r.state.in_(sa.bindparam("states", expanding=True))
+    )
+    .group_by(_r.id, _r.code)
+    .order_by(sa.desc("last"))
+)
 
 
 def add(unit: Unit, line: Line, *, address: str = "") -> bool:
@@ -57,16 +68,9 @@ def asked(
     unit: Unit, channel: str, address: str, since: datetime, states: Sequence[str]
 ) -> list[tuple[str, str]]:
     """(id, code) of the reports in one of `states` about which this address was written to since then, the latest first."""
-    e, r = exchange.c, t.report_row.c
-    query = (
-        sa.select(r.id, r.code, sa.func.max(e.at).label("last"))
-        .join(exchange, e.report == r.id)
-        .where(e.address_index == unit.vault.index(address.casefold()), e.channel == channel, e.is_ours)
-        .where(e.at >= since, r.state.in_(list(states)))
-        .group_by(r.id, r.code)
-        .order_by(sa.desc("last"))
-    )
-    return [(row.id, row.code) for row in unit.rows(query)]
+    index = unit.vault.index(address.casefold())
+    found = unit.execute(_ASKED, {"index": index, "channel": channel, "since": since, "states": list(states)})
+    return [(row.id, row.code) for row in found]
 
 
 def by_dispatches(unit: Unit, dispatches: Sequence[str]) -> list[str]:

@@ -15,6 +15,18 @@ from store.unit import Unit
 COUNTED = 200  # of the latest reports of one sender: what came before is another person's, or a machine's
 LISTED = 500
 
+_b = sender_block.c
+_AT = sa.bindparam("at", type_=_b.at.type)
+_BLOCK = (  # built once: every message that is filed asks this
+    sa.select(_b.id)
+    .where(
+        _b.address_index.in_(sa.bindparam("indexes", expanding=True)), _b.channel == sa.bindparam("channel")
+    )
+    .where(_b.at <= _AT, _b.until > _AT, sa.or_(_b.lifted_at.is_(None), _b.lifted_at > _AT))
+    .order_by(_b.until.desc())
+    .limit(1)
+)
+
 
 def add_known(unit: Unit, known: Known) -> None:
     """Enter somebody with his addresses."""
@@ -86,10 +98,8 @@ def blocks(unit: Unit, at: datetime) -> list[Block]:
 
 def block_of(unit: Unit, channel: str, indexes: Iterable[str], at: datetime) -> str:
     """The block that holds for one of these addresses; '' for none."""
-    b = sender_block.c
-    query = sa.select(b.id).where(b.address_index.in_(list(indexes)), b.channel == channel)
-    query = query.where(b.at <= at, b.until > at, sa.or_(b.lifted_at.is_(None), b.lifted_at > at))
-    return str(unit.scalar(query.order_by(b.until.desc()).limit(1)) or "")
+    found = unit.execute(_BLOCK, {"indexes": list(indexes), "channel": channel, "at": at}).scalar()
+    return str(found or "")
 
 
 def history(unit: Unit, channel: str, indexes: Sequence[str], *, before: str) -> History:
