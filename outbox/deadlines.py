@@ -11,14 +11,15 @@ class Deadlines:
         self._running: dict[asyncio.Task[object], float] = {}  # with the loop's time at which it is overdue
         self._late: set[asyncio.Task[object]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = 0.0  # when it runs out
 
     def begin(self, lasts: timedelta) -> "asyncio.Task[object]":
         """The present task begins a call; it awaits nothing else before end()."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a call is made inside a task")
-        self._running[task] = asyncio.get_running_loop().time() + lasts.total_seconds()
-        if self._timer is None:
+        self._running[task] = ends = asyncio.get_running_loop().time() + lasts.total_seconds()
+        if self._timer is None or ends < self._looks_at:
             self._wait()
         return task
 
@@ -32,9 +33,12 @@ class Deadlines:
         return is_late
 
     def _wait(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._running:
-            self._timer = asyncio.get_running_loop().call_at(min(self._running.values()), self._look)
+            self._looks_at = min(self._running.values())
+            self._timer = asyncio.get_running_loop().call_at(self._looks_at, self._look)
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -130,15 +130,19 @@ def _psql(server: str, statement: str) -> None:
 
 # What these rooms do on PostgreSQL is tried by `make faults`; `make test` tries them on SQLite, and the rest on both.
 LONG_ON_POSTGRES = frozenset({
-    "corpus/test_bulletins", "faults/test_call_kills", "faults/test_fax_folder_killed", "faults/test_thread_limit",
-    "hub/test_calls_in_flight", "hub/test_proofs", "intake/test_chat_reports", "intake/test_fax", "intake/test_poll",
-    "intake/test_pull", "intake/test_scan", "intake/test_sms_parts", "intake/test_steps", "intake/test_thread",
-    "outbox/test_chat_warnings", "walks/test_peers_walk", "web/test_api_bulletins", "web/test_api_follow_ups",
-    "web/test_api_imports", "web/test_api_uploads", "web/test_api_webhooks", "web/test_chat_door",
-    "web/test_console_briefs", "web/test_console_bulletins", "web/test_console_clocks", "web/test_console_endings",
-    "web/test_console_findings", "web/test_console_reports", "web/test_console_scans", "web/test_console_shift",
-    "web/test_doors_cti", "web/test_doors_voice", "web/test_downloads", "web/test_erased", "web/test_field", "web/test_handovers",
-    "web/test_incidents", "web/test_trust", "web/test_two_way",
+    "corpus/test_bulletins", "duty/test_addressbook", "duty/test_briefs", "duty/test_clocks", "duty/test_incidents",
+    "duty/test_quarantine", "duty/test_shifts", "faults/test_call_kills", "faults/test_fax_folder_killed",
+    "faults/test_thread_limit", "hub/test_calls_in_flight", "hub/test_health", "hub/test_proofs",
+    "intake/test_acknowledge", "intake/test_bounces", "intake/test_chat_reports", "intake/test_fax",
+    "intake/test_poll", "intake/test_pull", "intake/test_scan", "intake/test_sms_parts", "intake/test_steps",
+    "intake/test_thread", "outbox/test_chat_warnings", "outbox/test_public_site", "outbox/test_publish_files",
+    "store/test_migrate_filled", "walks/test_approval", "walks/test_peers_walk", "web/test_api_bulletins",
+    "web/test_api_follow_ups", "web/test_api_imports", "web/test_api_lists", "web/test_api_uploads",
+    "web/test_api_webhooks", "web/test_chat_door", "web/test_console_briefs", "web/test_console_bulletins",
+    "web/test_console_clocks", "web/test_console_endings", "web/test_console_findings", "web/test_console_reports",
+    "web/test_console_scans", "web/test_console_shift", "web/test_doors_cti", "web/test_doors_voice",
+    "web/test_downloads", "web/test_erased", "web/test_field", "web/test_handovers", "web/test_incidents",
+    "web/test_trust", "web/test_two_way",
 })  # fmt: skip
 
 
@@ -148,6 +152,7 @@ LONG_HALVES = {
     "test_call_desk": "[en]",
     "test_demo_call": "[en-",
     "test_endings_walk": "[embedded]",
+    "test_console_releases_browser": "[360-dark-zh-CN]",
 }
 
 

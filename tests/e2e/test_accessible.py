@@ -21,13 +21,12 @@ from web.console.routes import routes
 from web.live import Live
 
 GOOD = "渠道,号码,区划,语言,组,姓名\n短信,13800138001,990101,中文,责任人,张三\n"
-# language, then (scheme, width): each screen in both schemes, at both widths, in both languages
+# language, then (scheme, width): both schemes, both widths, both languages; the long run takes each with each
 LOOKS = {
     "zh-CN": (("light", 1440), ("dark", 360)),
     "en": (("dark", 1440), ("light", 360)),
 }
-
-ONE_LANGUAGE = {"zh-CN": (("light", 1440), ("dark", 360))}
+SHORT = {"zh-CN": (("light", 1440),), "en": (("dark", 360),)}
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +72,23 @@ def test_every_page_of_the_desk_is_among_the_screens(
 
 
 @pytest.mark.parametrize(
+    "every", [SHORT, pytest.param(LOOKS, marks=pytest.mark.faults)], ids=["short", "long"]
+)
+@pytest.mark.parametrize(
     "screen", EVERY, ids=lambda s: f"{s.who or 'anybody'}-{s.path.strip('/') or 'index'}"
 )
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(
-    screen: Screen, rooms: dict[str, Page], found: dict[str, str], hub: HubProcess
+    screen: Screen,
+    every: dict[str, tuple[tuple[str, int], ...]],
+    rooms: dict[str, Page],
+    found: dict[str, str],
+    hub: HubProcess,
 ) -> None:
     page, path = rooms[screen.who], screen.path.format(**found)
     if "{unlifted}" in screen.path:
         until(lambda: state(hub, found["unlifted"])["state"] == "unlifted", "it has expired")
-    for language, looks in (LOOKS if screen.is_bilingual else ONE_LANGUAGE).items():
+    one = {"zh-CN": LOOKS["zh-CN"]}
+    for language, looks in (every if screen.is_bilingual else one).items():
         page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
         page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
         for scheme, width in looks:

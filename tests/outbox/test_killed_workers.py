@@ -55,7 +55,8 @@ class Provider:
 
     def taken(self) -> Counter[str]:
         """Address -> messages."""
-        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
+        text = self.ledger.read_text() if self.ledger.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()  # the last one may be half written
         return Counter(json.loads(line)["to"] for line in lines)
 
     def close(self) -> None:
