@@ -1,9 +1,10 @@
 """What a worker runs for each bell: the id of a row goes to the one who knows what to do with it."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.errors import HubError, Unavailable
 from intake.filing import Filing
@@ -17,6 +18,29 @@ from store import shelf
 from store.database import Store
 
 CANNOT = "job_failed"  # what is wrong is ours, and nobody knows it yet
+LET_BY = timedelta(seconds=1)  # a report is studied that late at most, however many more come in
+
+
+class _Filings:
+    """How many reports this process is filing now: that they are seen goes before what is found out about others."""
+
+    def __init__(self) -> None:
+        self._running, self._none = 0, threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._none:
+            self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._none:
+            self._running -= 1
+            if not self._running:
+                self._none.notify_all()
+
+    def let_by(self) -> None:
+        """Return when none is being filed, or after LET_BY."""
+        with self._none:
+            self._none.wait_for(lambda: not self._running, LET_BY.total_seconds())
 
 
 def jobs_of(
@@ -29,10 +53,14 @@ def jobs_of(
 ) -> Jobs:
     """What a worker runs for each bell."""
 
+    filings = _Filings()
+
     def file_report(inbound_id: str) -> None:
-        filing.file(inbound_id)
+        with filings:
+            filing.file(inbound_id)
 
     def study_report(report_id: str) -> None:
+        filings.let_by()
         student.study(report_id)
 
     def fetch_media(media_id: str) -> None:
