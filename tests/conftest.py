@@ -94,6 +94,15 @@ def store(database_url: str, at: datetime) -> Iterator[Store]:
 
 
 @pytest.fixture
+def sqlite_store(sqlite_model: Path, tmp_path: Path) -> Iterator[Store]:
+    """An open store in a SQLite file of its own, for what one kind of database proves."""
+    shutil.copy(sqlite_model, tmp_path / "hub.db")
+    opened = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def people(store: Store, at: datetime) -> dict[str, Person]:
     """Two officers, a leader, two approvers, an admin, an auditor, and an approver who also drafts."""
     roles = {

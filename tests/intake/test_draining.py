@@ -23,15 +23,6 @@ from store.database import Store
 from store.tables_peers import bulletin_arrival
 from store.unit import Unit
 from tests.bulletin_kit import xml
-from tests.conftest import open_store
-
-
-@pytest.fixture
-def quick(sqlite_model: Path, tmp_path: Path) -> Any:
-    (tmp_path / "hub.db").write_bytes(sqlite_model.read_bytes())
-    store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
-    yield store
-    store.close()
 
 
 def names(kind: str, at: datetime) -> Kept:
@@ -58,8 +49,8 @@ def of_words(folder: Path, store: Store, count: int, at: datetime) -> tuple[Word
     return made, heard
 
 
-def test_f15_words_come_in_some_hundred_a_commit_and_in_turns_that_end(quick, tmp_path, at) -> None:
-    made, heard = of_words(tmp_path, quick, 0, at)
+def test_f15_words_come_in_some_hundred_a_commit_and_in_turns_that_end(sqlite_store, tmp_path, at) -> None:
+    made, heard = of_words(tmp_path, sqlite_store, 0, at)
     for n in range(100, 350):
         made.spool.put(word("cti", str(n).encode(), of="c", at=at), names("wrd", at + timedelta(seconds=n)))
     commits = []
@@ -69,31 +60,35 @@ def test_f15_words_come_in_some_hundred_a_commit_and_in_turns_that_end(quick, tm
             commits.append(work)
             return super().run(work)
 
-    quick.__class__ = Counting
+    sqlite_store.__class__ = Counting
     seconds = itertools.count(step=4)
-    assert made.drain(store=quick, clock=lambda: at + timedelta(seconds=next(seconds))) == 100
+    assert made.drain(store=sqlite_store, clock=lambda: at + timedelta(seconds=next(seconds))) == 100
     assert (len(commits), len(made.spool.waiting())) == (1, 150)
-    assert made.drain(store=quick, clock=lambda: at) == 150
+    assert made.drain(store=sqlite_store, clock=lambda: at) == 150
     assert (len(commits), made.spool.waiting()) == (3, [])
     assert heard == [str(n) for n in range(100, 350)]
 
 
-def test_f15_a_word_that_is_refused_goes_to_the_shelf_and_holds_up_no_other(quick, tmp_path, at) -> None:
-    made, _ = of_words(tmp_path, quick, 12, at)
+def test_f15_a_word_that_is_refused_goes_to_the_shelf_and_holds_up_no_other(
+    sqlite_store, tmp_path, at
+) -> None:
+    made, _ = of_words(tmp_path, sqlite_store, 12, at)
     refused = made.spool.waiting()[7].name
-    assert made.drain(store=quick, clock=lambda: at) == 11
+    assert made.drain(store=sqlite_store, clock=lambda: at) == 11
     assert made.spool.waiting() == []
-    mine = [row for row in shelved(quick) if row[0] == "frame_refused"]
+    mine = [row for row in shelved(sqlite_store) if row[0] == "frame_refused"]
     assert mine == [("frame_refused", refused)]
     assert (tmp_path / "words/unreadable" / refused).exists()
-    assert len(shelved(quick)) == 12  # each of the others once, though their COMMIT was tried twice
+    assert len(shelved(sqlite_store)) == 12  # each of the others once, though their COMMIT was tried twice
 
 
-def test_f15_a_database_that_goes_stops_the_drain_and_nothing_is_set_aside(quick, tmp_path, at) -> None:
-    made, _ = of_words(tmp_path, quick, 3, at)
-    quick.close()
+def test_f15_a_database_that_goes_stops_the_drain_and_nothing_is_set_aside(
+    sqlite_store, tmp_path, at
+) -> None:
+    made, _ = of_words(tmp_path, sqlite_store, 3, at)
+    sqlite_store.close()
     with pytest.raises(Unavailable):
-        made.drain(store=quick, clock=lambda: at)
+        made.drain(store=sqlite_store, clock=lambda: at)
     assert len(made.spool.waiting()) == 3
 
 
@@ -104,7 +99,7 @@ def _framed(header: dict[str, Any]) -> bytes:
 
 
 def test_f16_a_frame_without_its_names_and_one_that_cannot_be_read_hold_up_no_other(
-    quick, tmp_path, at
+    sqlite_store, tmp_path, at
 ) -> None:
     own, blobs = Spool(tmp_path / "spool"), Blobs(tmp_path / "blobs")
     first = Inbound(channel="sms", external_id="1", raw=b"Body=help", media_type="text/plain", received_at=at)
@@ -116,35 +111,35 @@ def test_f16_a_frame_without_its_names_and_one_that_cannot_be_read_hold_up_no_ot
         tmp_path / "spool/d.frame"
     ).mkdir()  # whoever runs the test may read every file: the system refuses this one
     for _ in range(3):
-        desk.drain(own, store=quick, blobs=blobs, clock=lambda: at)
-    assert len(quick.read(lambda u: u.rows(t.inbound.select()))) == 1
+        desk.drain(own, store=sqlite_store, blobs=blobs, clock=lambda: at)
+    assert len(sqlite_store.read(lambda u: u.rows(t.inbound.select()))) == 1
     assert [path.name for path in own.waiting()] == ["d.frame"]
-    assert shelved(quick) == [
+    assert shelved(sqlite_store) == [
         ("frame_unreadable", "d.frame"),
         *(("torn_frame", f"{name}.frame") for name in "abc"),
     ]
     assert Spool(tmp_path / "spool").known(first) is None
 
 
-def test_f16_a_bulletin_that_the_database_refuses_is_set_aside_alone(quick, tmp_path, at) -> None:
+def test_f16_a_bulletin_that_the_database_refuses_is_set_aside_alone(sqlite_store, tmp_path, at) -> None:
     own, blobs = Spool(tmp_path / "peers"), Blobs(tmp_path / "blobs")
     for n, sender in enumerate(("key_a", "\ud800", "key_c")):  # no database stores half a letter
         waits = Inbound(channel=bulletins.CHANNEL, external_id=str(n), raw=xml(f"b{n}", at), media_type="",
                         received_at=at, sender=sender, meta={"name": sender.strip("\ud800")})  # fmt: skip
         own.put(waits, names("bar", at + timedelta(seconds=n)))
     refused = own.waiting()[1].name
-    assert len(bulletins.drain(own, store=quick, blobs=blobs, clock=lambda: at)) == 2
-    assert (own.waiting(), shelved(quick)) == ([], [("frame_refused", refused)])
-    assert len(quick.read(lambda u: u.rows(bulletin_arrival.select()))) == 2
-    assert len(quick.read(peers.listed)) >= 2
+    assert len(bulletins.drain(own, store=sqlite_store, blobs=blobs, clock=lambda: at)) == 2
+    assert (own.waiting(), shelved(sqlite_store)) == ([], [("frame_refused", refused)])
+    assert len(sqlite_store.read(lambda u: u.rows(bulletin_arrival.select()))) == 2
+    assert len(sqlite_store.read(peers.listed)) >= 2
 
 
-def test_f16_the_shelf_knows_of_a_frame_before_it_lies_aside(quick, tmp_path, at) -> None:
+def test_f16_the_shelf_knows_of_a_frame_before_it_lies_aside(sqlite_store, tmp_path, at) -> None:
     told: list[bool] = []
 
     class Watched(Spool):
         def set_aside(self, path: Path) -> Path:
-            told.append(any(origin == path.name for _, origin in shelved(quick)))
+            told.append(any(origin == path.name for _, origin in shelved(sqlite_store)))
             return super().set_aside(path)
 
     own = Watched(tmp_path / "spool")
@@ -152,5 +147,5 @@ def test_f16_the_shelf_knows_of_a_frame_before_it_lies_aside(quick, tmp_path, at
     for n, one in enumerate((sms, replace(sms, external_id="2", sender="\ud800"))):
         own.put(one, desk.mint_names(at + timedelta(seconds=n)))
     own.waiting()[0].write_bytes(b"torn")
-    desk.drain(own, store=quick, blobs=Blobs(tmp_path / "blobs"), clock=lambda: at)
+    desk.drain(own, store=sqlite_store, blobs=Blobs(tmp_path / "blobs"), clock=lambda: at)
     assert told == [True, True]

@@ -11,7 +11,7 @@ from outbox import deliver, receipts
 from outbox.lookup import APART, FIRST_LOOK, REPEATS_AT_MOST, SILENT_FOR, Lookups
 from store import audience, journal, parcels, slices
 from store import tables as t
-from tests.outbox.lookup_kit import ONE, House
+from tests.outbox.lookup_kit import ONE
 from tests.outbox.outbox_kit import (
     TEXT,
     Standing,
@@ -25,13 +25,6 @@ from tests.outbox.outbox_kit import (
 )
 from tests.outbox.test_deliver_slices import open_parcel
 from tests.outbox.test_endings import end
-
-
-@pytest.fixture
-def house(store, at, tmp_path):
-    made = House(store, at, tmp_path)
-    yield made
-    made.out.courier.close()
 
 
 @pytest.fixture

@@ -82,18 +82,10 @@ def test_what_is_recalled_between_its_number_and_its_file_stands_for_nothing(sto
     assert head(one) == 2
 
 
-@pytest.fixture
-def quick(sqlite_model: Path, tmp_path: Path) -> Any:
-    (tmp_path / "hub.db").write_bytes(sqlite_model.read_bytes())
-    store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
-    yield store
-    store.close()
-
-
-def test_a_turn_of_writing_ends_and_the_next_goes_on(quick, at, tmp_path) -> None:
-    out = site(quick, at, tmp_path)
+def test_a_turn_of_writing_ends_and_the_next_goes_on(sqlite_store, at, tmp_path) -> None:
+    out = site(sqlite_store, at, tmp_path)
     for n in range(5):
-        issue(quick, at, name=f"n{n}")
+        issue(sqlite_store, at, name=f"n{n}")
     run(out, at)
 
     class Slow(Standing):
@@ -101,7 +93,7 @@ def test_a_turn_of_writing_ends_and_the_next_goes_on(quick, at, tmp_path) -> Non
             self.at += timedelta(seconds=1)
             return self.at
 
-    one = replace(onward(quick, out), clock=Slow(at))
+    one = replace(onward(sqlite_store, out), clock=Slow(at))
     assert 0 < one.write() < 5
     assert head(one) == len(lying(one)) < 5
     while one.write():
@@ -109,12 +101,12 @@ def test_a_turn_of_writing_ends_and_the_next_goes_on(quick, at, tmp_path) -> Non
     assert head(one) == len(lying(one)) == 5
 
 
-def test_the_kill_switch_is_looked_at_before_each_file(quick, at, tmp_path, monkeypatch) -> None:
-    out = site(quick, at, tmp_path)
+def test_the_kill_switch_is_looked_at_before_each_file(sqlite_store, at, tmp_path, monkeypatch) -> None:
+    out = site(sqlite_store, at, tmp_path)
     for n in range(4):
-        issue(quick, at, name=f"n{n}")
+        issue(sqlite_store, at, name=f"n{n}")
     run(out, at)
-    one, write = onward(quick, out), atomic.write
+    one, write = onward(sqlite_store, out), atomic.write
 
     def stopping(path: Path, data: bytes, when: Any) -> Any:
         if path.name == "2.json":
@@ -129,12 +121,12 @@ def test_the_kill_switch_is_looked_at_before_each_file(quick, at, tmp_path, monk
     assert head(one) == 4
 
 
-def test_a_file_that_cannot_be_written_does_not_silence_the_heartbeat(quick, at, tmp_path) -> None:
-    out = site(quick, at, tmp_path)
+def test_a_file_that_cannot_be_written_does_not_silence_the_heartbeat(sqlite_store, at, tmp_path) -> None:
+    out = site(sqlite_store, at, tmp_path)
     for n in range(3):
-        issue(quick, at, name=f"n{n}")
+        issue(sqlite_store, at, name=f"n{n}")
     run(out, at)
-    one = onward(quick, out)
+    one = onward(sqlite_store, out)
     (out.public_dir / "public/peer/2.json").mkdir(parents=True)
     for _ in range(2):
         with pytest.raises(OSError):
@@ -145,16 +137,16 @@ def test_a_file_that_cannot_be_written_does_not_silence_the_heartbeat(quick, at,
     assert head(one) == 3
 
 
-def test_no_number_is_given_again_by_a_database_that_went_back(quick, at, tmp_path) -> None:
-    out = site(quick, at, tmp_path)
-    told(quick, out, at, name="n1")
-    onward(quick, out).write()
+def test_no_number_is_given_again_by_a_database_that_went_back(sqlite_store, at, tmp_path) -> None:
+    out = site(sqlite_store, at, tmp_path)
+    told(sqlite_store, out, at, name="n1")
+    onward(sqlite_store, out).write()
     with closing(sqlite3.connect(tmp_path / "hub.db")) as here:
         here.execute("VACUUM INTO ?", (str(tmp_path / "before.db"),))
-    told(quick, out, at, name="n2")
-    told(quick, out, at + timedelta(seconds=1), name="n3")
-    onward(quick, out).write()
-    said = lying(onward(quick, out))
+    told(sqlite_store, out, at, name="n2")
+    told(sqlite_store, out, at + timedelta(seconds=1), name="n3")
+    onward(sqlite_store, out).write()
+    said = lying(onward(sqlite_store, out))
     back = open_store(f"sqlite:///{tmp_path / 'before.db'}")
     try:
         again = site(back, at, tmp_path)
@@ -174,32 +166,32 @@ def test_no_number_is_given_again_by_a_database_that_went_back(quick, at, tmp_pa
         back.close()
 
 
-def test_numbers_that_are_lost_for_good_say_that_there_is_nothing(quick, at, tmp_path) -> None:
-    out = site(quick, at, tmp_path)
-    told(quick, out, at, name="n1")
-    one = onward(quick, out)
+def test_numbers_that_are_lost_for_good_say_that_there_is_nothing(sqlite_store, at, tmp_path) -> None:
+    out = site(sqlite_store, at, tmp_path)
+    told(sqlite_store, out, at, name="n1")
+    one = onward(sqlite_store, out)
     one.write()
     shutil.rmtree(out.public_dir / "public/peer")  # a new machine; the database was saved behind number 1
-    assert quick.run(lambda unit: streams.raise_to(unit, 4, at))
-    assert not quick.run(lambda unit: streams.raise_to(unit, 4, at))
-    told(quick, out, at, name="n5")
+    assert sqlite_store.run(lambda unit: streams.raise_to(unit, 4, at))
+    assert not sqlite_store.run(lambda unit: streams.raise_to(unit, 4, at))
+    told(sqlite_store, out, at, name="n5")
     one.write()
     assert lying(one) == {
         1: b"<p>n1 main mul</p>", 2: b"", 3: b"", 4: b"", 5: b"<p>n5 main mul</p>"
     }  # fmt: skip
     beat = json.loads((out.public_dir / "public/peer/heartbeat.json").read_bytes().splitlines()[0])
     assert (beat["head"], [row["seq"] for row in beat["last"]]) == (5, [1, 5])
-    assert quick.read(streams.open_gaps) == []
+    assert sqlite_store.read(streams.open_gaps) == []
 
 
-def test_files_that_lie_there_are_known_before_the_first_number(quick, at, tmp_path) -> None:
-    out = site(quick, at, tmp_path)
-    one = onward(quick, out)
+def test_files_that_lie_there_are_known_before_the_first_number(sqlite_store, at, tmp_path) -> None:
+    out = site(sqlite_store, at, tmp_path)
+    one = onward(sqlite_store, out)
     folder = out.public_dir / "public/peer"
     folder.mkdir(parents=True)
     (folder / "7.json").write_bytes(b"of a hub before")
     (folder / "9999999999999.json").write_bytes(b"no number of ours")
     one.resume()
-    assert quick.read(streams.given) == 7
+    assert sqlite_store.read(streams.given) == 7
     one.resume()
-    assert quick.read(streams.open_gaps) == [(1, 7)]
+    assert sqlite_store.read(streams.open_gaps) == [(1, 7)]

@@ -24,13 +24,6 @@ from tests.outbox.test_endings import CORRECTION, end
 
 
 @pytest.fixture
-def house(store, at, tmp_path):
-    made = House(store, at, tmp_path)
-    yield made
-    made.out.courier.close()
-
-
-@pytest.fixture
 def dear(house, store, at):
     """As unsure, but its approvers would rather have it come twice than not at all."""
     subscribe(store, at, [ONE])
