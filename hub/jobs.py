@@ -57,7 +57,7 @@ def jobs_of(
 
     def file_report(inbound_id: str) -> None:
         with filings:
-            filing.file(inbound_id)
+            filing.answer(inbound_id)
 
     def study_report(report_id: str) -> None:
         filings.let_by()

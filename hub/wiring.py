@@ -49,6 +49,7 @@ from hub.wires import SmsDoor, VoiceDoor, mail_wires, media_host, return_path, s
 from intake import desk, secret_link
 from intake import scan as scanning
 from intake.acknowledge import Acknowledger
+from intake.entering import Entering
 from intake.fax_folder import FaxFolder
 from intake.filing import Filing
 from intake.media import Media
@@ -160,11 +161,13 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     sign = peers_in.signer(made)
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock, sign=sign)
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
-    filing = Filing(
-        store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, return_path=path, bell=bell,
-        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone), on_bug=bug_of("filing"),
-        proof_key=made.proof, lies_in=studies.sorter(settings),
+    entering = Entering(
+        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone),
         acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
+    )  # fmt: skip
+    filing = Filing(
+        store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, entering=entering, return_path=path, bell=bell,
+        on_bug=bug_of("filing"), proof_key=made.proof, lies_in=studies.sorter(settings),
     )  # fmt: skip
     media = _media(settings, mode, store=store, blobs=blobs, pool=pool, clock=clock)
     student = _student(settings, store, bell, clock)

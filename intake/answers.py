@@ -6,7 +6,7 @@ is a report of its own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 from domain.further import STILL_READ, Further
@@ -22,6 +22,19 @@ from store.unit import Unit
 WITHIN = timedelta(hours=72)  # after a question; later the same number may well tell of something else
 _OURS = re.compile(r"<?(?P<made>[0-9a-z]{26})-", re.IGNORECASE)  # Message-ID of a mail of ours
 _CHANNELS = ("sms", "email", "telegram")
+
+
+def asked(
+    unit: Unit, arrived: Sequence[Arrived], writer: Acknowledger | None, at: datetime
+) -> Set[str]:  # fmt: skip
+    """The ids of those whose sender was asked something of late, so that awaited() is for the books."""
+    told: dict[str, tuple[str, str]] = {}
+    for one in arrived if writer else ():
+        if writer and one.inbound.channel in _CHANNELS:
+            channel, address = writer.address(one.inbound)
+            told |= {one.id: (channel, address)} if address else {}
+    found = exchanges.asked_any(unit, told.values(), at - WITHIN)
+    return {name for name, where in told.items() if where in found}
 
 
 def awaited(unit: Unit, arrived: Arrived, content: Content, writer: Acknowledger | None, at: datetime) -> str:

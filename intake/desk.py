@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from domain.errors import BadInput, Unavailable
 from domain.ids import mint, short_code
@@ -18,6 +19,7 @@ from store.idempotency import Knock
 from store.inbox import Arriving
 from store.unit import Unit
 
+CREATED = 201
 KNOCK = "knock"  # in the meta of a message that waits: what its repeats are answered
 
 
@@ -37,6 +39,45 @@ def receive_many(unit: Unit, arriving: Sequence[Arriving]) -> list[Kept]:
         if one.blob:
             note(unit, one.blob, len(one.inbound.raw), one.inbound.handling, one.at)
     return inbox.keep_many(unit, arriving)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A message that came by a POST under a key; `told` makes the body of its answer."""
+
+    arriving: Arriving
+    knock: Knock
+    told: Callable[[Kept], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What its POST is answered, and whether that was kept an earlier time."""
+
+    status: int
+    body: Any
+    is_replay: bool
+
+
+def receive_asked(unit: Unit, asked: Sequence[Asked]) -> list[Answered | BadInput]:
+    """Keep messages with the answers to their POSTs, in the caller's transaction; a refusal for a key that was reused."""
+    known = idempotency.replays(unit, [one.knock for one in asked])
+    fresh = [one for one in asked if one.knock not in known]
+    kept = receive_many(unit, [one.arriving for one in fresh])
+    bodies = {one.knock: one.told(names) for one, names in zip(fresh, kept, strict=True)}
+    if fresh:
+        answers = [(knock, CREATED, body) for knock, body in bodies.items()]
+        idempotency.keep_many(unit, answers, max(one.arriving.at for one in fresh))
+    return [
+        Answered(status=CREATED, body=bodies[one.knock], is_replay=False)
+        if one.knock in bodies
+        else _again(known[one.knock])
+        for one in asked
+    ]
+
+
+def _again(known: "tuple[int, Any] | BadInput") -> "Answered | BadInput":
+    return known if isinstance(known, BadInput) else Answered(status=known[0], body=known[1], is_replay=True)
 
 
 async def take(inbound: Inbound, *, store: Store, blobs: Blobs, spool: Spool, at: datetime) -> Kept:
@@ -100,4 +141,4 @@ def _answer(unit: Unit, frame: Frame, kept: Kept, at: datetime) -> None:
     except BadInput as error:
         raise ValueError(error.code) from None
     if not is_known and kept.inbound_id == frame.minted.inbound_id:
-        idempotency.keep(unit, known, 201, knock["body"], at)
+        idempotency.keep(unit, known, CREATED, knock["body"], at)

@@ -32,10 +32,9 @@ def indexes(unit: Unit, inbound: Inbound) -> Sequence[str]:
     return tuple(index for name in names if (index := inbox.index_of(unit, name)))
 
 
-def is_blocked(unit: Unit, inbound: Inbound) -> bool:
-    """Whether a block held when this came in."""
-    found = indexes(unit, inbound)
-    return bool(found and senders.block_of(unit, inbound.channel, found, inbound.received_at))
+def blocked(unit: Unit, inbounds: Sequence[Inbound]) -> list[bool]:
+    """For each whether a block held when it came in."""
+    return senders.blocked(unit, [(one.channel, indexes(unit, one), one.received_at) for one in inbounds])
 
 
 def set_aside(unit: Unit, report_id: str, at: datetime) -> None:

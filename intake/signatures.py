@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.errors import BadInput, Conflict, Flaw, NotFound
 from domain.ids import is_id
-from domain.report import MOVES, Content, Report
+from domain.report import MOVES, Content, Inbound, Report
 from domain.routing import Handover, HandoverState
 from intake import signed_mail
 from intake.contacts import mail_in
@@ -58,14 +58,20 @@ def sign(
     return one
 
 
+def is_one(inbound: Inbound, content: Content) -> bool:
+    """Whether this mail says that it signs; for what is for the books."""
+    says_so = inbound.channel == EMAIL and signed_mail.who_signs(content.text) is not None
+    return says_so and not _NO_PERSON & set(content.findings)
+
+
 def by_mail(unit: Unit, arrived: Arrived, content: Content, at: datetime) -> bool:
     """Whether this mail signs for a hand-over and says nothing else; with more words or a file it is a report as well.
 
     It counts from the address of the body alone, in answer to the very mail that told it.
     """
-    name = signed_mail.who_signs(content.text)
-    if arrived.inbound.channel != EMAIL or name is None or _NO_PERSON & set(content.findings):
+    if not is_one(arrived.inbound, content):
         return False
+    name = signed_mail.who_signs(content.text)
     names = [
         f"dsp_{m['made'].upper()}" for f in content.facts.get("answers", ()) if (m := _OURS.match(f.value))
     ]

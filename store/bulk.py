@@ -30,11 +30,16 @@ class _Insert:
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
 
 
-def add_new(unit: Unit, table: sa.Table, rows: Sequence[Row]) -> int:
-    """INSERT ... ON CONFLICT DO NOTHING of all `rows`, which name the same columns; how many were new."""
+def add_new(
+    unit: Unit, table: sa.Table, rows: Sequence[Row], *, computed: tuple[tuple[str, str], ...] = ()
+) -> int:  # fmt: skip
+    """INSERT ... ON CONFLICT DO NOTHING of all `rows`, which name the same columns; how many were new.
+
+    `computed`: (column, SQL) that PostgreSQL makes for each of them.
+    """
     if not rows:
         return 0
-    made = _insert(table, tuple(rows[0]), unit.connection.dialect)
+    made = _insert(table, tuple(rows[0]), unit.connection.dialect, computed)
     if unit.is_postgres:
         arrays = tuple([_value(row[name], turn) for row in rows] for name, turn in made.columns)
         return int(unit.plain(made.head + made.tail, arrays).rowcount)
@@ -51,7 +56,9 @@ def _value(value: Any, turn: Callable[[Any], Any] | None) -> Any:
 
 
 @cache
-def _insert(table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect) -> _Insert:
+def _insert(
+    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, computed: tuple[tuple[str, str], ...]
+) -> _Insert:
     types = {name: table.c[name].type for name in names}
     columns = tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in names)
     listed = ", ".join(f'"{name}"' for name in names)
@@ -59,7 +66,10 @@ def _insert(table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect) -> _In
     if dialect.name == "sqlite":
         return _Insert(head + "VALUES ", f"({', '.join('?' * len(names))})", tail, columns)
     arrays = ", ".join(_array(types[name], dialect) for name in names)
-    return _Insert(head + "SELECT * FROM " + f"unnest({arrays})", "", tail, columns)  # noqa: S608 (our own names)
+    listed = ", ".join([*(f'"{name}"' for name, _ in computed), *([listed])])
+    made = "".join(f"{sql}, " for _, sql in computed)
+    head = f'INSERT INTO "{table.name}" ({listed}) SELECT {made}* FROM unnest({arrays})'  # noqa: S608 (our own names)
+    return _Insert(head, "", tail, columns)
 
 
 def _array(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:

@@ -298,7 +298,7 @@ def _outcomes(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
     many = batch[0].many
     if len(batch) == 1:
         return [_alone(unit, batch[0])]
-    if many is None or any(job.many is not many for job in batch):
+    if many is None or any(job.many != many for job in batch):
         return _together(unit, batch)
     items = [job.item for job in batch]
     outcomes = _tried(lambda: [value for _, value in zip(items, many(unit, items), strict=True)])

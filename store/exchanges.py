@@ -1,6 +1,6 @@
 """What was said about a report by officers and by whoever reported it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,12 @@ _ASKED = (  # built once: every message that is filed asks this
     )
     .group_by(_r.id, _r.code)
     .order_by(sa.desc("last"))
+)
+_ASKED_ANY = (
+    sa.select(_e.channel, _e.address_index)
+    .distinct()
+    .where(_e.address_index.in_(sa.bindparam("indexes", expanding=True)), _e.is_ours)
+    .where(_e.at >= sa.bindparam("since", type_=_e.at.type))
 )
 
 
@@ -71,6 +77,17 @@ def asked(
     index = unit.vault.index(address.casefold())
     found = unit.execute(_ASKED, {"index": index, "channel": channel, "since": since, "states": list(states)})
     return [(row.id, row.code) for row in found]
+
+
+def asked_any(unit: Unit, wanted: Iterable[tuple[str, str]], since: datetime) -> Set[tuple[str, str]]:
+    """Those (channel, address) of `wanted` that an officer wrote to since then."""
+    indexes = {
+        (channel, unit.vault.index(address.casefold())): (channel, address) for channel, address in wanted
+    }
+    if not indexes:
+        return frozenset()
+    found = unit.execute(_ASKED_ANY, {"indexes": [index for _, index in indexes], "since": since})
+    return {indexes[key] for row in found if (key := (row.channel, row.address_index)) in indexes}
 
 
 def by_dispatches(unit: Unit, dispatches: Sequence[str]) -> list[str]:

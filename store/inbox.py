@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from domain.report import ARRIVALS, MOVES, PROGRESS, Arrival, Inbound, Kept, Pro
 from store import bulk, journal, shelf
 from store import tables as t
 from store.unit import Unit
+from store.vault import Key
 
 MINTS = 3  # codes that are tried when the first is taken
 INLINE = 256 * 1024  # bytes of raw kept in the row; larger ones are blobs, fsynced before the row
@@ -25,6 +26,9 @@ INLINE = 256 * 1024  # bytes of raw kept in the row; larger ones are blobs, fsyn
 _KNOWN = sa.select(t.inbound.c.id, t.inbound.c.report, t.inbound.c.code, t.inbound.c.external_id).where(
     t.inbound.c.channel == sa.bindparam("of_channel"),
     t.inbound.c.external_id.in_(sa.bindparam("of_external_ids", expanding=True)),
+)
+_WAITING = sa.select(t.inbound).where(
+    t.inbound.c.id.in_(sa.bindparam("ids", expanding=True)), t.inbound.c.state == Arrival.RECEIVED.value
 )
 
 
@@ -183,7 +187,18 @@ def load(unit: Unit, inbound_id: str, read_blob: Callable[[str], bytes]) -> Arri
     row = unit.row(unit.locked(sa.select(t.inbound).where(t.inbound.c.id == inbound_id)))
     if row is None:
         return None
-    key = unit.vault.key(unit.connection, row.report)
+    return _opened(row, unit.vault.key(unit.connection, row.report), read_blob)
+
+
+def waiting(unit: Unit, inbound_ids: Sequence[str], read_blob: Callable[[str], bytes]) -> list[Arrived]:
+    """Those of these messages that wait to be filed, opened; in the order of `inbound_ids`."""
+    rows = {row.id: row for row in unit.execute(_WAITING, {"ids": list(inbound_ids)})}
+    found = [rows[name] for name in inbound_ids if name in rows]
+    keys = unit.vault.keys(unit.connection, [row.report for row in found]) if found else {}
+    return [_opened(row, keys[row.report], read_blob) for row in found]
+
+
+def _opened(row: sa.Row[Any], key: Key, read_blob: Callable[[str], bytes]) -> Arrived:
     inbound = Inbound(
         channel=row.channel,
         external_id=row.external_id,
@@ -243,6 +258,17 @@ def move(unit: Unit, arrived: Arrived, action: str) -> bool:
         i.update().where(i.c.id == arrived.id, i.c.state == arrived.state.value).values(state=after.value)
     )
     return done.rowcount == 1
+
+
+def file_all(unit: Unit, inbound_ids: Sequence[str]) -> Set[str]:
+    """Those of these messages that are filed by this: they waited, and no other worker is at them."""
+    if not inbound_ids:
+        return frozenset()
+    i = t.inbound
+    waiting = sa.select(i.c.id).where(i.c.id.in_(list(inbound_ids)), i.c.state == Arrival.RECEIVED.value)
+    ours = i.c.id.in_(unit.skip_locked(waiting))  # who takes the same in another order must not wait for us
+    after = ARRIVALS.after(Arrival.RECEIVED, "file").value
+    return {row.id for row in unit.execute(i.update().where(ours).values(state=after).returning(i.c.id))}
 
 
 def file_with(unit: Unit, inbound_id: str) -> bool:

@@ -5,9 +5,11 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from domain.artefact import canonical_json
 from store import bulk, stream
@@ -67,12 +69,18 @@ def begin_streams(unit: Unit, firsts: Sequence[First]) -> None:
     if not firsts:
         return
     made = [_made(unit, first, 0, GENESIS) for first in firsts]
-    if unit.is_postgres:
-        unit.execute(_NUMBERED, [entry for entry, _ in made])
-    else:
-        bulk.add_new(unit, t.journal, [entry for entry, _ in made])
+    entries = [entry for entry, _ in made]
+    if bulk.add_new(unit, t.journal, entries, computed=_numbers() if unit.is_postgres else ()) < len(made):
+        raise sa.exc.IntegrityError("journal", None, ValueError("a stream that is to begin is there"))
     if bulk.add_new(unit, t.journal_head, [head for _, head in made]) < len(made):
         raise sa.exc.IntegrityError("journal_head", None, ValueError("a stream that is to begin is there"))
+
+
+@cache
+def _numbers() -> tuple[tuple[str, str], ...]:
+    number = stream.numbered(sa.func.pg_current_xact_id())
+    made = number.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+    return (("xid", str(made)),)
 
 
 def _made(unit: Unit, of: First, n: int, prev: str) -> tuple[dict[str, Any], dict[str, Any]]:

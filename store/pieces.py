@@ -77,6 +77,14 @@ def settle(unit: Unit, inbounds: Sequence[str], report_id: str) -> None:
     unit.execute(piece.update().where(piece.c.inbound.in_(list(inbounds))).values(report=report_id))
 
 
+def settle_own(unit: Unit, inbounds: Sequence[str]) -> None:
+    """The waiting pieces of each of these messages are of the report that it became."""
+    i = t.inbound.c
+    mine = sa.select(i.report).where(i.id == piece.c.inbound).scalar_subquery()
+    if inbounds:
+        unit.execute(piece.update().where(piece.c.inbound.in_(list(inbounds))).values(report=mine))
+
+
 def bodies(unit: Unit, inbounds: Sequence[str]) -> list[tuple[Kept, Mapping[str, Any]]]:
     """What these pieces say, in their places and of one place in their order; one whose key was destroyed says nothing."""
     i, k = t.inbound.c, t.data_key.c

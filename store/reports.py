@@ -14,7 +14,7 @@ from domain.report import DESTROYED, Attachment, Content, Fact, Report, State
 from domain.secrecy import Compartment
 from domain.sender import NOT_CHECKED, SenderCheck, Verdict
 from domain.skeleton import skeleton
-from store import compartments, scans, study
+from store import bulk, compartments, scans, study
 from store import tables as t
 from store.columns import Instant
 from store.unit import Unit
@@ -46,11 +46,11 @@ class Filter:
 
 def insert(unit: Unit, report: Report, *, inbound_id: str, by: str, at: datetime) -> bool:
     """Put a new report into the queue with its first version; False if it is there already."""
-    return insert_many(unit, [(report, inbound_id)], by=by, at=at) == 1
+    return insert_many(unit, [(report, inbound_id, by)], at=at) == 1
 
 
-def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: datetime) -> int:
-    """Put new reports, each with the id of its message, into the queue; how many were not there yet.
+def insert_many(unit: Unit, made: Sequence[tuple[Report, str, str]], *, at: datetime) -> int:
+    """Put new reports, each with the id of its message and by whom, into the queue; how many were not there yet.
 
     All of them or none is what a caller can tell apart: with one that was there, nothing more is written.
     """
@@ -72,28 +72,21 @@ def insert_many(unit: Unit, made: Sequence[tuple[Report, str]], *, by: str, at: 
             "compartments": report.compartments
             | compartments.at_birth(report.content, report.handling, report.event_code),
         }
-        for report, inbound_id in made
+        for report, inbound_id, _ in made
     ]
-    count = unit.add_new(t.report_row, rows)
+    count = bulk.add_new(unit, t.report_row, rows)
     if count < len(rows):
         return count
-    keys = unit.vault.keys(unit.connection, [report.id for report, _ in made])
-    unit.execute(
-        t.report_version.insert(),
-        [
-            {
-                "report": report.id,
-                "n": 1,
-                "content": _sealed(keys[report.id], report.content),
-                "by": by,
-                "at": at,
-            }
-            for report, _ in made
-        ],
-    )
-    for report, _ in made:
+    keys = unit.vault.keys(unit.connection, [report.id for report, _, _ in made])
+    versions = [
+        {"report": report.id, "n": 1, "content": _sealed(keys[report.id], report.content), "by": by, "at": at}
+        for report, _, by in made
+    ]
+    if bulk.add_new(unit, t.report_version, versions) < len(versions):
+        raise sa.exc.IntegrityError("report_version", None, ValueError("a new report has a version"))
+    for report, _, _ in made:
         _name_blobs(unit, report.id, report.content, at)
-    study.ask_first(unit, [report.id for report, _ in made], at)
+    study.ask_first(unit, [report.id for report, _, _ in made], at)
     return count
 
 

@@ -16,16 +16,9 @@ COUNTED = 200  # of the latest reports of one sender: what came before is anothe
 LISTED = 500
 
 _b = sender_block.c
-_AT = sa.bindparam("at", type_=_b.at.type)
-_BLOCK = (  # built once: every message that is filed asks this
-    sa.select(_b.id)
-    .where(
-        _b.address_index.in_(sa.bindparam("indexes", expanding=True)), _b.channel == sa.bindparam("channel")
-    )
-    .where(_b.at <= _AT, _b.until > _AT, sa.or_(_b.lifted_at.is_(None), _b.lifted_at > _AT))
-    .order_by(_b.until.desc())
-    .limit(1)
-)
+_BLOCKS = sa.select(_b.address_index, _b.channel, _b.at, _b.until, _b.lifted_at).where(
+    _b.address_index.in_(sa.bindparam("indexes", expanding=True))
+)  # built once: every message that is filed asks this
 
 
 def add_known(unit: Unit, known: Known) -> None:
@@ -96,10 +89,20 @@ def blocks(unit: Unit, at: datetime) -> list[Block]:
     ]  # fmt: skip
 
 
-def block_of(unit: Unit, channel: str, indexes: Iterable[str], at: datetime) -> str:
-    """The block that holds for one of these addresses; '' for none."""
-    found = unit.execute(_BLOCK, {"indexes": list(indexes), "channel": channel, "at": at}).scalar()
-    return str(found or "")
+def blocked(unit: Unit, wanted: Sequence[tuple[str, Sequence[str], datetime]]) -> list[bool]:
+    """For each (channel, indexes of an address, instant) whether a block held then."""
+    indexes = sorted({index for _, some, _ in wanted for index in some})
+    found = unit.execute(_BLOCKS, {"indexes": indexes}).all() if indexes else []
+    return [
+        any(
+            row.channel == channel
+            and row.address_index in some
+            and row.at <= at < row.until
+            and (row.lifted_at is None or row.lifted_at > at)
+            for row in found
+        )
+        for channel, some, at in wanted
+    ]
 
 
 def history(unit: Unit, channel: str, indexes: Sequence[str], *, before: str) -> History:

@@ -18,6 +18,7 @@ from domain.notice import Notice, NoticeKind
 from domain.report import Inbound
 from intake import desk
 from intake.acknowledge import PER_MINUTE, Acknowledger, Silence, Valve
+from intake.entering import Entering
 from intake.filing import Filing
 from intake.reading import Locale
 from intake.spool import Spool
@@ -64,7 +65,7 @@ class Room:
         )  # fmt: skip
         self.filing = Filing(
             store=store, blobs=Blobs(tmp_path / "blobs"), pool=pool, locale=Locale(), clock=lambda: self.at,
-            acknowledger=self.acknowledger, bell=self.ring,
+            entering=Entering(acknowledger=self.acknowledger), bell=self.ring,
         )  # fmt: skip
 
     def ring(self, job, row):
@@ -247,7 +248,7 @@ def test_our_own_mail_coming_back_is_not_answered(room) -> None:
 
 def test_our_own_number_a_name_and_a_short_number_are_not_answered(room) -> None:
     own = replace(room.acknowledger, ourselves={NUMBER})
-    room.filing = replace(room.filing, acknowledger=own)
+    room.filing = replace(room.filing, entering=Entering(acknowledger=own))
     told = [room.told(room.sms(sender=sender)) for sender in (NUMBER, "BANK", "10086", "106900001234")]
     assert told[0] == Silence.OURSELVES.value
     assert set(told[1:]) == {Silence.NO_ADDRESS.value} and room.promises() == []
@@ -292,7 +293,7 @@ class Refusing:
 
 def test_a_hub_without_the_wire_promises_nothing_it_cannot_keep(room) -> None:
     bare = replace(room.acknowledger, channels={"sms"})
-    room.filing = replace(room.filing, acknowledger=bare)
+    room.filing = replace(room.filing, entering=Entering(acknowledger=bare))
     assert room.told(room.mail()) == Silence.NO_WIRE.value
     assert room.told(room.sms()) == "sms"
 
@@ -342,7 +343,7 @@ def test_a_flood_of_senders_is_answered_at_the_rate_of_the_valve() -> None:
 
 def test_over_the_valve_the_report_is_filed_and_the_reason_stands_in_the_journal(room) -> None:
     closed = replace(room.acknowledger, valve=Valve(1, monotonic=Stopped()))
-    room.filing = replace(room.filing, acknowledger=closed)
+    room.filing = replace(room.filing, entering=Entering(acknowledger=closed))
     told = [room.told(room.sms(sender=f"+86138001380{n:02d}")) for n in range(3)]
     assert told == ["sms", Silence.OVERLOAD.value, Silence.OVERLOAD.value]
 
@@ -367,7 +368,7 @@ def test_a_transaction_that_fails_promises_nothing(room) -> None:
     def link(_code: str) -> str:
         raise OSError
 
-    broken = replace(room.filing, acknowledger=replace(room.acknowledger, link=link))
+    broken = replace(room.filing, entering=Entering(acknowledger=replace(room.acknowledger, link=link)))
     inbound = room.inbound("sms", b"%%%", "application/x-www-form-urlencoded", NUMBER)
     names = desk.mint_names(room.at)
     room.store.run(lambda u: desk.receive(u, inbound, names, at=room.at))
@@ -427,7 +428,7 @@ def test_every_text_is_marked_in_a_demo_and_an_exercise(mode: Mode, mark: tuple[
 
 def test_a_link_that_would_make_a_third_segment_is_left_out(room) -> None:
     long = replace(room.acknowledger, link=lambda _code: SITE + "/" + "x" * 120)
-    room.filing = replace(room.filing, acknowledger=long)
+    room.filing = replace(room.filing, entering=Entering(acknowledger=long))
     room.sms()
     (promise,) = room.promises()
     text = promise.notice_payload.decode()
@@ -435,7 +436,9 @@ def test_a_link_that_would_make_a_third_segment_is_left_out(room) -> None:
 
 
 def test_without_a_public_address_no_link_is_named(room) -> None:
-    room.filing = replace(room.filing, acknowledger=replace(room.acknowledger, link=lambda _code: ""))
+    room.filing = replace(
+        room.filing, entering=Entering(acknowledger=replace(room.acknowledger, link=lambda _code: ""))
+    )
     room.sms()
     room.mail()
     texts = [p.notice_payload.decode() for p in room.promises()]

@@ -15,6 +15,7 @@ from channels.codecs import fax_pages
 from domain.errors import BadInput, Unavailable
 from domain.report import Inbound
 from intake import desk, fax_folder
+from intake.entering import Entering
 from intake.fax_folder import DONE, EMPTY, FAILED, STABLE, FaxFolder
 from intake.filing import Filing
 from intake.reading import Locale
@@ -52,7 +53,12 @@ def folder(store, tmp_path: Path, clock: Standing) -> FaxFolder:
 @pytest.fixture
 def filing(store, folder, pool, clock) -> Filing:
     return Filing(
-        store=store, blobs=folder.blobs, pool=pool, locale=Locale(area_code="0571"), clock=clock, zone=CHINA
+        store=store,
+        blobs=folder.blobs,
+        pool=pool,
+        locale=Locale(area_code="0571"),
+        clock=clock,
+        entering=Entering(zone=CHINA),
     )
 
 

@@ -105,13 +105,13 @@ def _enter(unit: Unit, *, hub: Hub, count: int, rand: random.Random, is_sketched
         arriving.append(Arriving(inbound=inbound, minted=desk.mint_names(at), at=at))
     made = []
     for one, names in zip(arriving, desk.receive_many(unit, arriving), strict=True):
-        made.append((_report(names.report_id, names.code, one.at, rand), names.inbound_id))
-    reports.insert_many(unit, made, by="door:sms", at=now())
+        made.append((_report(names.report_id, names.code, one.at, rand), names.inbound_id, "door:sms"))
+    reports.insert_many(unit, made, at=now())
     if is_sketched:
-        for report, _ in made:
+        for report, _, _ in made:
             of = sketch(report, hub.zone, sketches.sender(unit, report))
             sketches.enter(unit, report.id, of.to_json(), stored(of), minute=of.at, at=report.received_at)
-    return [report for report, _ in made]
+    return [report for report, _, _ in made]
 
 
 def _report(name: str, code: str, at: datetime, rand: random.Random) -> Report:

@@ -75,5 +75,5 @@ def _enter(unit: Unit, count: int, state: State) -> None:
             state=state, revision=1, received_at=one.at, filed_at=one.at,
             content=Content(text="青石县三小时雨量 80 毫米", language="zh-CN", facts={}),
         )  # fmt: skip
-        made.append((report, names.inbound_id))
-    reports.insert_many(unit, made, by="door:api", at=newest)
+        made.append((report, names.inbound_id, "door:api"))
+    reports.insert_many(unit, made, at=newest)

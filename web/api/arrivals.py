@@ -13,15 +13,16 @@ from domain.ids import minted_at
 from domain.person import Scope
 from domain.report import Inbound, Kept
 from intake import desk
+from intake.desk import Asked
 from intake.spool import TOLD
 from store.idempotency import Knock
-from store.unit import Unit
+from store.inbox import Arriving
 from web import multipart
 from web.api import shapes, slips
 from web.api.bodies import checked, idempotency_key, json_object, media_type
 from web.api.caller import Caller, caller_of, fingerprint, hub_of
 from web.api.described import CREATES, body_of
-from web.api.idempotent import Outcome, knock_of, once
+from web.api.idempotent import Outcome, once_kept, required_knock
 
 router = APIRouter(tags=["reports"])
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
@@ -101,7 +102,7 @@ async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -
     hub = hub_of(request)
     hub.room.admit(len(inbound.raw))
     minted = desk.mint_names(inbound.received_at)
-    knock = knock_of(request, caller, told, is_required=True)
+    knock = required_knock(request, caller, told)
     waiting = _waiting(inbound, minted, knock, told)
     if not hub.spool.is_clear and (known := await anyio.to_thread.run_sync(hub.spool.known, waiting)):
         return _taken(known, is_replay=True)
@@ -116,10 +117,8 @@ async def _keep(request: Request, caller: Caller, inbound: Inbound, told: str) -
     return answer
 
 
-def _waiting(inbound: Inbound, minted: Kept, knock: Knock | None, told: str) -> Inbound:
+def _waiting(inbound: Inbound, minted: Kept, knock: Knock, told: str) -> Inbound:
     """The message as the spool keeps it: with what its repeats are answered once it has been drained."""
-    if knock is None:
-        return inbound
     answer = {"client": knock.client, "route": knock.route, "key": knock.key, "body": _told(minted)}
     return replace(inbound, meta={**inbound.meta, TOLD: told, desk.KNOCK: answer})
 
@@ -134,12 +133,11 @@ def _told(kept: Kept) -> dict[str, Any]:
     return shapes.received(kept.report_id, kept.code, minted_at(kept.report_id))
 
 
-async def _stored(request: Request, inbound: Inbound, minted: Kept, knock: Knock | None) -> Outcome:
-    hub = hub_of(request)
-    blob = await desk.keep_large(inbound.raw, hub.blobs)
+async def _stored(request: Request, inbound: Inbound, minted: Kept, knock: Knock) -> Outcome:
+    blob = await desk.keep_large(inbound.raw, hub_of(request).blobs)
+    arriving = Arriving(inbound=inbound, minted=minted, blob=blob, at=inbound.received_at)
 
-    def effect(unit: Unit) -> tuple[int, object]:
-        kept = desk.receive(unit, inbound, minted, blob=blob, at=inbound.received_at)
-        return 201, shapes.received(kept.report_id, kept.code, inbound.received_at)
+    def told(kept: Kept) -> dict[str, Any]:
+        return shapes.received(kept.report_id, kept.code, inbound.received_at)
 
-    return await once(request, knock, effect, hub.store.submit)
+    return await once_kept(request, Asked(arriving=arriving, knock=knock, told=told))

@@ -63,13 +63,13 @@ async def write(request: Request, report_id: str) -> JSONResponse:
     raw, value = await json_object(request)
     body, at = checked(Words, value), hub.clock()
     line_id, parcels = mint("exc", at), []
-    if hub.filing.acknowledger is None:
+    if hub.filing.entering.acknowledger is None:
         raise BadInput("there is no way to write", code="no_way")
 
     def effect(unit: Unit) -> tuple[int, Any]:
         parcels.append(duty.answer(
             unit, report_id, by=person, at=at, line_id=line_id, text=body.text, elements=body.ask,
-            again=body.ask_again, writer=hub.filing.acknowledger,
+            again=body.ask_again, writer=hub.filing.entering.acknowledger,
         ))  # fmt: skip
         (line,) = (one for one in exchanges.of_report(unit, report_id) if one.id == line_id)
         return 201, _shape(line)

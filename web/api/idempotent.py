@@ -1,7 +1,7 @@
 """A POST that may be repeated: its answer is kept in the transaction of its effect."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from domain.errors import BadInput, CommitUnknown, Conflict, HubError
 from hub.wiring import Hub
+from intake import desk
+from intake.desk import Asked
 from store import idempotency
 from store.idempotency import Knock
 from store.unit import Unit
@@ -65,9 +67,14 @@ class InFlight:
 
 def knock_of(request: Request, caller: Caller, fingerprint: str, *, is_required: bool) -> Knock | None:
     """The POST under its key, None when it has none. Raises BadInput."""
-    key = idempotency_key(request, is_required=is_required)
-    if not key:
+    if not idempotency_key(request, is_required=is_required):
         return None
+    return required_knock(request, caller, fingerprint)
+
+
+def required_knock(request: Request, caller: Caller, fingerprint: str) -> Knock:
+    """The POST under the key that it must have. Raises BadInput."""
+    key = idempotency_key(request, is_required=True)
     return Knock(
         client=caller.key_id, route=f"POST {request.url.path}"[:120], key=key, fingerprint=fingerprint
     )
@@ -90,19 +97,12 @@ async def once(
     door takes in what it may not show. Raises what
     `effect` raises (nothing is kept then), BadInput(idempotency_key_reused), Conflict, Unavailable.
     """
-    hub, in_flight = hub_of(request), request.app.state.in_flight
+    hub = hub_of(request)
     submit = submit or store_of(request).submit
     if knock is None:
         status, body = await asyncio.wrap_future(submit(effect))
         return Outcome(status=status, body=body, is_replay=False)
-    await in_flight.enter(knock)
-    # A caller that hangs up cancels this task, not the work: its twin must wait for the end all the same.
-    work = asyncio.ensure_future(_kept(hub, knock, effect, submit))
-    work.add_done_callback(lambda _: in_flight.leave(knock))
-    return await asyncio.shield(work)
 
-
-async def _kept(hub: Hub, knock: Knock, effect: Effect, submit: Submit) -> Outcome:
     def work(unit: Unit) -> Outcome:
         known = idempotency.replay(unit, knock)
         if known is not None:
@@ -111,8 +111,33 @@ async def _kept(hub: Hub, knock: Knock, effect: Effect, submit: Submit) -> Outco
         idempotency.keep(unit, knock, status, body, hub.clock())
         return Outcome(status=status, body=body, is_replay=False)
 
+    return await _alone(request, knock, lambda: asyncio.wrap_future(submit(work)))
+
+
+async def once_kept(request: Request, asked: Asked) -> Outcome:
+    """Keep a message and the answer to its POST, together with whoever else waits for that; else as once()."""
+
+    async def run() -> Outcome:
+        found = await hub_of(request).store.item(desk.receive_asked, asked)
+        if isinstance(found, BadInput):
+            raise found
+        return Outcome(status=found.status, body=found.body, is_replay=found.is_replay)
+
+    return await _alone(request, asked.knock, run)
+
+
+async def _alone(request: Request, knock: Knock, run: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    in_flight = request.app.state.in_flight
+    await in_flight.enter(knock)
+    # A caller that hangs up cancels this task, not the work: its twin must wait for the end all the same.
+    work = asyncio.ensure_future(_kept(hub_of(request), knock, run))
+    work.add_done_callback(lambda _: in_flight.leave(knock))
+    return await asyncio.shield(work)
+
+
+async def _kept(hub: Hub, knock: Knock, run: Callable[[], Awaitable[Outcome]]) -> Outcome:
     try:
-        return await asyncio.wrap_future(submit(work))
+        return await run()
     except BadInput:
         raise
     except Exception as error:

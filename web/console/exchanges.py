@@ -24,7 +24,7 @@ def on_report(unit: Unit, visit: Visit, report: Report, arrived: Arrived) -> Map
     names: dict[str, str] = {}
     kept, questions = triages.get(unit, report.id), triages.questions(unit, report.id)
     told = {q.element for q in questions if q.answered_by is not None} | (kept.known if kept else frozenset())
-    way = duty.way_to(unit, arrived, report.content, visit.hub.filing.acknowledger)
+    way = duty.way_to(unit, arrived, report.content, visit.hub.filing.entering.acknowledger)
     return {
         "lines": [(one, name_of(unit, one.by, visit.language, names) if one.by else "") for one in lines],
         "way": way, "may_write": bool(visit.person.roles & MAY_WRITE) and report.state in STILL_READ,
@@ -38,7 +38,7 @@ def words(visit: Visit) -> Mapping[str, Any]:
     """What an answer is made of; the name of its line came with the form, so that sent twice it is one."""
     form = visit.form
     return {"line_id": form.first("line")[:40], "text": form.first("text"), "elements": form.all("ask"),
-            "again": form.all("again"), "writer": visit.hub.filing.acknowledger}  # fmt: skip
+            "again": form.all("again"), "writer": visit.hub.filing.entering.acknowledger}  # fmt: skip
 
 
 def line(visit: Visit) -> Mapping[str, Any]:
