@@ -11,6 +11,7 @@ from pathlib import Path
 from domain.report import Inbound
 from hub.wiring import Hub, now
 from intake import desk
+from intake.filing import AT_ONCE
 from store.inbox import Arriving
 from tocsin.benches import load
 from tocsin.benches.figure import Figure, in_turn
@@ -25,8 +26,8 @@ def filing(place: Place, count: int, pairs: int, step: Callable[[], None]) -> It
         def ours() -> float:
             names = _keep(hub, count)
             begun = _cpu()
-            for name in names:
-                if hub.filing.file(name) is None:
+            for first in range(0, count, AT_ONCE):  # as many as a worker that is behind takes
+                if None in hub.filing.file_all(names[first : first + AT_ONCE]):
                     raise RuntimeError("a mail of the bench was not filed")
             seconds.append(_cpu() - begun)
             return count / seconds[-1]
