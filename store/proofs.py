@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from domain.report import State
 from store import tables as t
 from store.tables_desk import proof
 from store.unit import Unit
@@ -58,8 +59,10 @@ def all_of(unit: Unit, channels: Iterable[str]) -> list[Heard]:
 def last_real(unit: Unit, channels: Iterable[str]) -> dict[str, datetime]:
     """When the newest report of each channel came in; a synthetic one never makes a report."""
     r = t.report_row.c
-    found = {
-        channel: unit.scalar(sa.select(sa.func.max(r.received_at)).where(r.channel == channel))
-        for channel in channels
-    }
-    return {channel: at for channel, at in found.items() if at is not None}
+    found: dict[str, datetime] = {}
+    for channel in channels:
+        for state in State:  # each is one look into an index
+            query = sa.select(sa.func.max(r.received_at)).where(r.channel == channel, r.state == state.value)
+            if at := unit.scalar(query):
+                found[channel] = max(at, found.get(channel, at))
+    return found

@@ -24,6 +24,9 @@ COUNTED = 10_000  # of each state; an officer reads "9,999 and more" as he would
 MARKED: sa.ColumnElement[int] = sa.literal_column(
     str(int(Compartment.MARKED))
 )  # the highest bit: no queue holds it
+_ASIDE = sa.text(
+    "report.aside"
+)  # as its index says it: with `= 1` or IS TRUE neither database finds the index
 SEARCHED = 500  # reports opened at once while words are looked for
 
 
@@ -158,9 +161,10 @@ def _newest(unit: Unit, wanted: Filter, limit: int, before: tuple[datetime, str]
         query = query.where(sa.tuple_(r.received_at, r.id) < sa.tuple_(*_place(*before)))
     for condition in _conditions(replace(wanted, states=())):
         query = query.where(condition)
-    if not wanted.states:
+    states = wanted.states or (tuple(state.value for state in State) if wanted.channel else ())
+    if not states:
         return unit.rows(query)
-    rows = [row for state in dict.fromkeys(wanted.states) for row in unit.rows(query.where(r.state == state))]
+    rows = [row for state in dict.fromkeys(states) for row in unit.rows(query.where(r.state == state))]
     return sorted(rows, key=lambda row: (row.received_at, row.id), reverse=True)[:limit]
 
 
@@ -231,19 +235,14 @@ def counts(unit: Unit, *, holder: str = "") -> dict[str, int]:
 def count_aside(unit: Unit) -> int:
     """How many lie in quarantine, counted up to COUNTED."""
     r = t.report_row.c
-    some = sa.select(r.id).where(r.aside.is_(sa.true()), r.compartments < MARKED).limit(COUNTED).subquery()
+    some = sa.select(r.id).where(_ASIDE, r.compartments < MARKED).limit(COUNTED).subquery()
     return int(unit.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
 
 
 def _aside_by_state(of_holder: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Beside the counts, and not in them: those are walks of an index that does not know who is in quarantine."""
     r = t.report_row.c
-    some = (
-        sa.select(r.state)
-        .where(r.aside.is_(sa.true()), of_holder, r.compartments < MARKED)
-        .limit(COUNTED)
-        .subquery()
-    )
+    some = sa.select(r.state).where(_ASIDE, of_holder, r.compartments < MARKED).limit(COUNTED).subquery()
     return sa.select(some.c.state, sa.func.count().label("n")).group_by(some.c.state)
 
 
@@ -289,7 +288,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         by_officer = r.area.startswith(wanted.area_prefix, autoescape=True)
         conditions.append(sa.or_(by_officer, sa.and_(r.area == "", inside)))
     if wanted.is_aside is not None:
-        conditions.append(r.aside.is_(sa.true()) if wanted.is_aside else r.aside.is_(sa.false()))
+        conditions.append(_ASIDE if wanted.is_aside else r.aside.is_(sa.false()))
     same = (r.channel, wanted.channel), (r.organisation, wanted.organisation), (r.claimed_by, wanted.holder)
     for column, value in same:
         if value:

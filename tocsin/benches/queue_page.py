@@ -12,7 +12,7 @@ from domain.handling import Handling
 from domain.report import Content, Inbound, Report, State
 from hub.wiring import Hub, now
 from intake import desk
-from store import reports
+from store import inbox, reports
 from store.inbox import Arriving
 from store.unit import Unit
 from tocsin.benches import place as places
@@ -77,3 +77,4 @@ def _enter(unit: Unit, count: int, state: State) -> None:
         )  # fmt: skip
         made.append((report, names.inbound_id, "door:api"))
     reports.insert_many(unit, made, at=newest)
+    inbox.file_all(unit, [one.minted.inbound_id for one in arriving])
