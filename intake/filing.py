@@ -58,12 +58,7 @@ class Filing:
         are, a report comes of them, unless a mail of ours came back; what no parser got through is also
         on the shelf, and so is what nothing at all could be made of.
         """
-        try:
-            waiting = self._waiting(inbound_ids)
-        except Exception as error:
-            found = self._apart(inbound_ids, error)
-        else:
-            found = self._filed(waiting)
+        found = self._filed(self._opened(inbound_ids))
         return [found.get(name) for name in inbound_ids]
 
     def answer(self, inbound_id: str) -> None:
@@ -73,20 +68,26 @@ class Filing:
         """
         if not self.at_work.is_free(inbound_id):
             return
-        try:
-            waiting = self._waiting([inbound_id])
-            at = self.clock()
-            if waiting and at - waiting[0].inbound.received_at > LAG:
-                late = self.store.read(lambda unit: inbox.due(unit, at - LAG, LOOKED_AT))
-                others = [name for name in late if name != inbound_id and self.at_work.is_free(name)]
-                waiting += self._waiting(others[:AT_ONCE])
-        except Exception as error:
-            self._apart([inbound_id], error)
-        else:
-            self._filed(waiting, self.at_work)
+        waiting, at = self._opened([inbound_id]), self.clock()
+        if waiting and at - waiting[0].inbound.received_at > LAG:
+            late = self.store.read(lambda unit: inbox.late(unit, at - LAG, LOOKED_AT))
+            others = [name for name in late if name != inbound_id and self.at_work.is_free(name)]
+            waiting += self._opened(others[:AT_ONCE])
+        self._filed(waiting, self.at_work)
 
-    def _waiting(self, names: Sequence[str]) -> list[Arrived]:
-        return self.store.read(lambda unit: inbox.waiting(unit, names, self.blobs.get)) if names else []
+    def _opened(self, names: Sequence[str]) -> list[Arrived]:
+        """Those that wait; one that cannot even be opened is seen to here, and harms no other."""
+        if not names:
+            return []
+        try:
+            return self.store.read(lambda unit: inbox.waiting(unit, names, self.blobs.get))
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(names) > 1:
+                return [one for name in names for one in self._opened([name])]
+            self._broken(names[0], error)
+            return []
 
     def _filed(self, waiting: Sequence[Arrived], claims: "AtWork | None" = None) -> dict[str, str]:
         """Message -> its report. While one is read, the store enters those before it: none waits for a slow one."""
@@ -113,7 +114,7 @@ class Filing:
         try:
             read = self._read_one(arrived)
         except Exception as error:
-            return self._apart([arrived.id], error)
+            return self._broken(arrived.id, error)
         if isinstance(read, Entry):
             under_way.append((read, self.store.submit_item(self.entering.enter, read)))
         return {arrived.id: read} if isinstance(read, str) and read else {}
@@ -122,7 +123,7 @@ class Filing:
         try:
             rings = future.result()
         except Exception as error:
-            return self._apart([entry.arrived.id], error)
+            return self._broken(entry.arrived.id, error)
         return self._rung(entry, rings)
 
     def _rung(self, entry: Entry, rings: "Rings | None") -> dict[str, str]:
@@ -130,16 +131,14 @@ class Filing:
             self.bell(job, row_id)
         return {} if rings is None else {entry.arrived.id: entry.arrived.report_id}
 
-    def _apart(self, names: Sequence[str], error: Exception) -> dict[str, str]:
-        """One of these broke: each for itself, and one that breaks alone is not tried for ever, nor lost."""
-        if isinstance(error, Unavailable):  # the store, or no child: nothing is wrong with the messages
+    def _broken(self, inbound_id: str, error: Exception) -> dict[str, str]:
+        """One that breaks alone is not tried for ever, nor lost."""
+        if isinstance(error, Unavailable):  # the store, or no child: nothing is wrong with the message
             raise error
-        if len(names) > 1:
-            return {name: report for name in names if (report := self.file(name))}
         if not isinstance(error, HubError | OSError):
             self.on_bug("file", error)
-        report = self._not_filed(names[0], _code(error))
-        return {names[0]: report} if report else {}
+        report = self._not_filed(inbound_id, _code(error))
+        return {inbound_id: report} if report else {}
 
     def _read_one(self, arrived: Arrived) -> "Entry | str | None":
         """What is to be entered; the report that a call became; None when it was settled here, or waits."""

@@ -238,6 +238,13 @@ def due(unit: Unit, at: datetime, limit: int = 200) -> list[str]:
     return [row.id for row in unit.rows(query.order_by(i.next_due).limit(limit))]
 
 
+def late(unit: Unit, before: datetime, limit: int) -> list[str]:
+    """Those of due() whose bytes stand in their row: many of them may be opened at once."""
+    i = t.inbound.c
+    query = sa.select(i.id).where(i.state == Arrival.RECEIVED.value, i.next_due <= before, i.blob.is_(None))
+    return [row.id for row in unit.rows(query.order_by(i.next_due).limit(limit))]
+
+
 def postpone(unit: Unit, inbound_id: str, until: datetime) -> None:
     """Count a try that failed for a passing reason."""
     i = t.inbound

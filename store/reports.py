@@ -24,9 +24,8 @@ COUNTED = 10_000  # of each state; an officer reads "9,999 and more" as he would
 MARKED: sa.ColumnElement[int] = sa.literal_column(
     str(int(Compartment.MARKED))
 )  # the highest bit: no queue holds it
-_ASIDE = sa.text(
-    "report.aside"
-)  # as its index says it: with `= 1` or IS TRUE neither database finds the index
+# As its index says it: with `= 1` or IS TRUE neither database finds the index.
+_ASIDE: Any = sa.text("report.aside")
 SEARCHED = 500  # reports opened at once while words are looked for
 
 

@@ -98,6 +98,8 @@ class KilledHub:
     def storm(self, times: int) -> None:
         """The same message `times` at each of eight doors, all at once: one report each."""
         assert self._outside is not None
+        centre = self._outside.centre.smsc  # its line is dialled by a process that may be the last to start
+        until(lambda: centre.is_bound, "the SMS centre has a line")
         heard = storm.storm(self._made, self._outside, times)
         for name, said in heard.items():
             if strange := set(said) - {"taken", *storm.AGAIN}:
