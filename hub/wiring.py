@@ -161,10 +161,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     sign = peers_in.signer(made)
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock, sign=sign)
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
-    entering = Entering(
-        looks_at_senders=checker is not None, zone=ZoneInfo(settings.zone),
-        acknowledger=_acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt),
-    )  # fmt: skip
+    acknowledger = _acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt)
+    zone = ZoneInfo(settings.zone)
+    entering = Entering(acknowledger=acknowledger, looks_at_senders=checker is not None, zone=zone)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, entering=entering, return_path=path, bell=bell,
         on_bug=bug_of("filing"), proof_key=made.proof, lies_in=studies.sorter(settings),

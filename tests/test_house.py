@@ -98,11 +98,10 @@ def test_actors_are_at_most_six_lines() -> None:
 
 
 WHOLE_STORE = {  # who in the desk and in /v1 works with the hub's own eyes, how often, and on what
-    "web/api/arrivals.py": 1,  # a door: takes in what the sender may not be shown
     "web/api/bulletins.py": 2,  # a door, and shelves what it turns away
     "web/api/caller.py": 2,  # finds who asks, and which keys are in force still
     "web/api/follow_ups.py": 1,  # a door
-    "web/api/idempotent.py": 1,  # the stored answer of the same caller
+    "web/api/idempotent.py": 2,  # a door: takes in what the sender may not be shown; his own stored answer
     "web/api/imports.py": 1,  # a door
     "web/api/recipients.py": 2,  # the address book tidies up
     "web/api/release_acts.py": 1,  # writes a refusal down
