@@ -161,9 +161,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = now) -> Hub:
     sign = peers_in.signer(made)
     outgoing = _outgoing(settings, mode, wires, store=store, bell=bell, clock=clock, sign=sign)
     checker = senders.checker(settings, mode, store=store, blobs=blobs, clock=clock)
-    acknowledger = _acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt)
-    zone = ZoneInfo(settings.zone)
-    entering = Entering(acknowledger=acknowledger, looks_at_senders=checker is not None, zone=zone)
+    writer = _acknowledger(settings, mode, channels=set(outgoing.wires), key=made.receipt)
+    entering = _entering(settings, writer, looks_at_senders=checker is not None)
     filing = Filing(
         store=store, blobs=blobs, pool=pool, locale=locale, clock=clock, entering=entering, return_path=path, bell=bell,
         on_bug=bug_of("filing"), proof_key=made.proof, lies_in=studies.sorter(settings),
@@ -278,6 +277,10 @@ def rewired(hub: Hub, wire: Wire, pace: Pace) -> Hub:
     jobs = jobs_of(hub.filing, hub.media, hub.scanner, hub.student, outgoing, None)
     jobs = peers_in.with_peers(jobs, hub.peers)
     return replace(hub, outgoing=outgoing, jobs=jobs, wires=outgoing.wires)
+
+
+def _entering(settings: Settings, writer: Acknowledger, *, looks_at_senders: bool) -> Entering:
+    return Entering(acknowledger=writer, looks_at_senders=looks_at_senders, zone=ZoneInfo(settings.zone))
 
 
 def _acknowledger(settings: Settings, mode: Mode, *, channels: set[str], key: bytes) -> Acknowledger:
