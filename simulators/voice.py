@@ -54,6 +54,7 @@ class Call:
         form = {
             "Digits": keys[: int(ways.get("numDigits", "64"))],
             "FinishedOnKey": finish if finish in digits else "",
+            "msg": "Gather End",
         }
         await self._go(ways["action"], "in-progress", **form)
 

@@ -7,7 +7,7 @@ connections or time. Sources: RFC 5321 (§4.5.2 transparency, §4.5.3 sizes and 
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, cast
@@ -21,6 +21,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(
     rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>[ ]*([!-~][ -~]*|)"
 )  # <a@b.c> SIZE=1
+# An address that no grammar has, and what stands behind it: how it is written is no reason to refuse a report.
+_AS_WRITTEN = re.compile(r"(?:[^<>]*<+(?P<inside>[^<>]*)|(?P<bare>[^<>\s]+))>*(?P<rest>.*)", re.DOTALL)
+_PARAMETERS = re.compile(r"(?: +[A-Za-z0-9][A-Za-z0-9-]*(?:=[!-<>-~]*)?)* *")  # RFC 5321 §4.1.2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -206,8 +209,15 @@ class Conversation(SMTP):
         """As the library, which reads every address by the whole grammar of RFC 5322: a tenth of all that a mail costs."""
         if plain := _PLAIN.fullmatch(arg):
             return plain[1], plain[2]
-        found: tuple[str | None, str | None] = super()._getaddr(arg)
-        return found
+        address, rest = super()._getaddr(arg)
+        if address and _PARAMETERS.fullmatch(rest):
+            return address, rest
+        return _as_written(arg)
+
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool]:
+        """Of the parameters those that change what we do; others ask for what was not offered, and get nothing."""
+        size = next((one[5:] for one in params if re.fullmatch(r"SIZE=[0-9]{1,20}", one)), "")
+        return ({"SIZE": size} if size else {}) | ({"SMTPUTF8": True} if "SMTPUTF8" in params else {})
 
     async def smtp_UNKNOWN(self, arg: str | None) -> None:
         """Answer for every command that is none."""
@@ -304,7 +314,8 @@ class Conversation(SMTP):
     def _cut(self, size: int, line: int) -> None:
         """Hang up on what would never end, and when all mails together are too much."""
         if line > self.limits.line or (size > self.limits.size + SLACK and line > SLACK):
-            self.hang_up("421 4.7.0 a line without end")
+            self._tell_too_big()
+            self.hang_up(f"421 4.7.0 a line without end {self.door.elsewhere}".rstrip())
         elif size > self.limits.size + SLACK:
             self._tell_too_big()
             self.hang_up(
@@ -359,6 +370,15 @@ class _Commands(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return super().get(name, self["UNKNOWN"])
+
+
+def _as_written(arg: str) -> tuple[str | None, str | None]:
+    """(what stands between the brackets, or the first word; the rest), None where there is no word at all."""
+    found = _AS_WRITTEN.fullmatch(arg)
+    if found is None:
+        return None, None
+    inside = found["inside"]
+    return (found["bare"] if inside is None else inside.strip() or "<>"), found["rest"]
 
 
 def _clean(text: str) -> str:

@@ -35,6 +35,7 @@ _SHAPES = {
     "ForwardedFrom": _PARTY,
     "Digits": re.compile(r"[0-9*#A-Dw]{0,64}|hangup"),  # more keys than any question takes are a flood
     "FinishedOnKey": re.compile(r"[0-9*#]?"),
+    "msg": re.compile(r"[A-Za-z ]{0,40}"),  # "Gather End", with the keys of every <Gather>; no page names it
     "Confidence": re.compile(r"[01]?(?:\.[0-9]{1,20})?"),
     "RecordingSid": re.compile(r"(?:RE[0-9a-f]{32})?"),
     "TranscriptionSid": re.compile(r"(?:TR|GT)[0-9a-f]{32}"),

@@ -284,3 +284,45 @@ def test_plain_addresses_are_read_as_the_library_reads_them(arg) -> None:
     plain = _PLAIN.fullmatch(arg)
     if plain:
         assert (plain[1], plain[2]) == SMTP._getaddr(library, arg)
+
+
+WRITTEN = [  # MAIL FROM as it came, and the envelope's sender
+    ("<a@b.cn.>", "a@b.cn."),
+    ("<a@b..cn>", "a@b..cn"),
+    ("<a@b@c.cn>", "a@b@c.cn"),
+    ("<<a@b.cn>>", "a@b.cn"),
+    ('"Zhang" <a@b.cn>', "a@b.cn"),
+    ("a@b.cn>", "a@b.cn"),
+    ("<a,b@x.cn>", "a,b@x.cn"),
+    ("<a[1]@b.cn>", "a[1]@b.cn"),
+    ("<mailto:a@b.cn>", "mailto:a@b.cn"),
+    ("<a@b.cn> RET=HDRS ENVID=QQ314159", "a@b.cn"),
+    ("<a@b.cn> AUTH=<>", "a@b.cn"),
+    ("<a@b.cn> SIZE=abc", "a@b.cn"),
+    ("<a@b.cn> BODY=BINARYMIME SMTPUTF8", "a@b.cn"),
+    ("<a@b.cn> X=1 SIZE=100", "a@b.cn"),
+    ("<> RET=FULL", ""),
+]
+
+
+@pytest.mark.parametrize(("written", "sender"), WRITTEN)
+def test_how_an_address_is_written_or_what_stands_behind_it_is_no_reason_to_refuse_a_mail(
+    house: Callable[..., House], line: Callable[[House], Line], written: str, sender: str
+) -> None:
+    at = house()
+    phone = line(at)
+    phone.say("EHLO x")
+    told = phone.say(f"MAIL FROM:{written}", "RCPT TO:<duty@example.org.> NOTIFY=SUCCESS ORCPT=rfc822;x@y.cn", "DATA")
+    assert told.startswith("354"), told
+    phone.send(MAIL + b".\r\n")
+    assert phone.read().startswith("250 ")
+    assert [(mail.sender, mail.meta["rcpt_to"]) for mail in at.kept] == [(sender, ["duty@example.org."])]
+
+
+def test_a_size_over_the_limit_is_refused_behind_an_odd_address_too(
+    house: Callable[..., House], line: Callable[[House], Line]
+) -> None:
+    phone = line(house())
+    phone.say("EHLO x")
+    assert phone.say("MAIL FROM:<a@b.cn.> SIZE=99999999").startswith("552 ")
+    assert phone.say("MAIL FROM:").startswith("553 ")

@@ -33,6 +33,21 @@ def test_h3_what_never_ends_is_cut_with_421_at_the_limit(
     assert at.run(held(at)) == 0
 
 
+def test_a_line_that_is_too_long_to_be_kept_is_noted_and_its_sender_told_where_to_go(
+    house: Callable[..., House], line: Callable[[House], Line]
+) -> None:
+    noted: list[str] = []
+    at = house(
+        limits=Limits(line=100_000), elsewhere="https://yj.example.cn/report",
+        note=lambda reason, _who: noted.append(reason),
+    )  # fmt: skip
+    phone = line(at)
+    phone.begin()
+    phone.send(b"x" * 200_000)
+    assert "https://yj.example.cn/report" in phone.read()
+    assert (at.kept, noted) == ([], ["mail_too_big"])
+
+
 def test_h3_a_command_without_end_is_cut_with_421(
     house: Callable[..., House], line: Callable[[House], Line]
 ) -> None:

@@ -359,6 +359,16 @@ def test_r1_new_parameters_of_any_name_are_let_in_and_a_form_that_nobody_knows_l
     assert quick.count(t.shelf) == 2
 
 
+def test_r1_keys_come_with_the_word_that_the_provider_puts_behind_them(quick: World) -> None:
+    """As captured of live calls: `msg=Gather End` ends the form of each <Gather> that took keys."""
+    keyed = voice_form(Digits="1", FinishedOnKey="", msg="Gather End")
+    assert hear(posted(quick, "/menu?l=zh-CN&t=0", keyed).text).do is Do.GATHER  # the place is asked for
+    assert quick.count(t.shelf) == 0
+    grown = voice_form(Digits="1", msg="Gather EndDigits2")
+    assert _goes_on(posted(quick, "/menu?l=zh-CN&t=0", grown))
+    assert quick.count(t.shelf) == 1
+
+
 @pytest.mark.parametrize(
     "name", ["Digits1", "Digits1To", "CallDuration12", "AddOnsDigits1", "RecordingSidRE1"]
 )
