@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from urllib.parse import urljoin
 
 from domain.errors import Never
 
@@ -12,6 +13,7 @@ _URL = re.compile(
     r"(https?)://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?(/[!$-;=?-\[\]_a-z~]{0,2000})",
     re.IGNORECASE | re.ASCII,  # without ASCII the Kelvin sign is a k
 )
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +67,9 @@ def place_of(
     return Place(host=found[2].lower(), port=port, is_of_this_machine=is_of_this_machine, inside=inside)
 
 
-def redirected(places: Sequence[Place], place: Place, location: str) -> Asked:
-    """Where `location` leads from `place`: a whole address, or a path at the same host. Raises Never(bad_redirect)."""
-    if location.startswith("/") and not location.startswith("//"):
-        scheme = "http" if place.is_of_this_machine else "https"
-        location = f"{scheme}://{place.host}:{place.port}{location}"
+def redirected(places: Sequence[Place], of: Asked, location: str) -> Asked:
+    """Where `location` leads from there: a whole address, or a path at the same host. Raises Never(bad_redirect)."""
+    if location and not location.startswith("//") and not _SCHEME.match(location):  # RFC 9110 §10.2.2
+        scheme = "http" if of.place.is_of_this_machine else "https"
+        location = f"{scheme}://{of.place.host}:{of.place.port}{urljoin(of.path, location)}"
     return asked(places, location, is_first=False)

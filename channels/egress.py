@@ -30,6 +30,7 @@ CHUNK = 64 << 10
 LONGEST_WAIT = timedelta(hours=1)  # of a Retry-After that we believe
 
 _LATER = frozenset({401, 403, 408, 425, 429})  # a login that is being changed, a limit, an early question
+_GZIP = b"\x1f\x8b"
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -87,7 +88,7 @@ class Egress:
             answer = self._once(asked, deadline, {name: said for name, said in known.items() if said})
             if isinstance(answer, Fetched):
                 return answer
-            asked = closed_list.redirected(self._places, asked.place, answer)
+            asked = closed_list.redirected(self._places, asked, answer)
         raise Never("it goes on and on", code="too_many_redirects")
 
     def _once(self, asked: Asked, deadline: float, known: Mapping[str, str]) -> Fetched | str:
@@ -194,9 +195,15 @@ class Egress:
             raise Never("it says that it is too large", code="too_large")
         data = bytearray()
         while chunk := answer.read1(CHUNK):
-            data += packed.decompress(chunk, self._largest + 1 - len(data)) if packed else chunk
-            if len(data) > self._largest:
-                raise Never("it does not end", code="too_large")
+            while chunk:
+                if packed and packed.eof:
+                    if not _GZIP.startswith(chunk[:2]):
+                        break  # what fills up the end
+                    packed = zlib.decompressobj(31)  # RFC 1952 §2.2: members one behind the other
+                data += packed.decompress(chunk, self._largest + 1 - len(data)) if packed else chunk
+                if len(data) > self._largest:
+                    raise Never("it does not end", code="too_large")
+                chunk = packed.unused_data if packed and packed.eof else b""
         if answer.length or (packed and not packed.eof):  # bytes that were announced and never came
             raise HTTPException
         return bytes(data)

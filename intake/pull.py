@@ -28,6 +28,7 @@ WHOLE = timedelta(hours=1)  # then the feed is read whatever its ETag says: some
 LONGEST = timedelta(minutes=5)  # between looks at a peer that does not answer: a bulletin is awaited
 ITEM_WAITS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), *[timedelta(minutes=10)] * 6,
               *[timedelta(hours=1)] * 48)  # fmt: skip  # two days: who is down for one has the file (F35)
+EARLY = 9  # tries, an hour: a feed may name a file before it lies where it is fetched from
 DEAF_AFTER = 3  # files in a row that it has not now: the rest of the batch can wait with them
 SIGNATURE = 600  # bytes of a signature file that are looked at
 
@@ -146,7 +147,7 @@ class Puller:
             for item in some:
                 got = self._file(mine, get, item, is_signed=is_signed)
                 settled.append((item, got))
-                deaf = deaf + 1 if isinstance(got, NotNow) else 0
+                deaf = deaf + 1 if isinstance(got, NotNow) and got.code != "http_404" else 0
                 if deaf >= DEAF_AFTER or self.clock() >= until:
                     break
             self._ring(self.store.run(partial(self._settle, mine=mine, settled=settled)))
@@ -166,7 +167,8 @@ class Puller:
             found = get(item.url)
             signature = self._signature(get, item.url) if is_signed else ""
         except (Never, NotNow) as error:
-            is_there = mine.form == "stream" and error.code.startswith("http_")  # its heartbeat has named it
+            is_named = mine.form == "stream" and error.code.startswith("http_")  # its heartbeat has named it
+            is_there = is_named or (error.code == "http_404" and item.tries < EARLY)
             return NotNow(error.detail, code=error.code) if is_there and isinstance(error, Never) else error
         return self._kept(mine, found.data, found.declared_type, item.url, signature)
 

@@ -64,9 +64,7 @@ def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     alerts = [
         _alert(plain, whole, data if is_one else None, keys, is_lifted=is_lifted) for plain, whole in pairs
     ]
-    items, more = (
-        feed_read.items(root, base=str(options.get("base", ""))) if is_feed and not found else ([], 0)
-    )
+    items, more = feed_read.items(root, base=str(options.get("base", ""))) if is_feed else ([], 0)
     return _told(version_of(root), alerts, items, more + max(0, len(found) - ALERTS)), []
 
 
@@ -87,7 +85,7 @@ def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list
     if not found and not is_feed:
         raise BadInput("no alert is in it", code="no_alerts" if version_of(root) else "not_an_alert")
     whole = alerts_in(_with_comments(data, root))[:ALERTS]
-    items, more = feed_read.items(root, base=str(options.get("base", ""))) if not found else ([], 0)
+    items, more = feed_read.items(root, base=str(options.get("base", ""))) if is_feed else ([], 0)
     told = {
         "format": version_of(root),
         "items": [{"url": item.url, "stamp": item.stamp} for item in items],

@@ -45,8 +45,8 @@ def items(root: etree._Element, *, base: str = "") -> tuple[list[Item], int]:
     named: dict[str, Item] = {}
     more = 0
     for href, stamp in found:
-        url = urljoin(base, href.strip())
-        if not href.strip() or len(url) > ADDRESS_MAX or url in named:
+        url = urljoin(base, href)
+        if not href or len(url) > ADDRESS_MAX or url in named:
             continue
         if len(named) < ITEMS:
             named[url] = Item(url=url, stamp=stamp.strip()[:40])
@@ -57,26 +57,52 @@ def items(root: etree._Element, *, base: str = "") -> tuple[list[Item], int]:
 
 def _atom(root: etree._Element) -> Iterator[tuple[str, str]]:
     for entry in root.iterchildren(f"{_ATOM}entry"):
+        if _holds_an_alert(entry):
+            continue
         stamp = entry.findtext(f"{_ATOM}updated") or entry.findtext(f"{_ATOM}published") or ""
-        links = [
-            link for link in entry.iterchildren(f"{_ATOM}link") if link.get("rel", "alternate") == "alternate"
+        links = list(entry.iterchildren(f"{_ATOM}link"))
+        usual = [link for link in links if link.get("rel", "alternate") == "alternate"]
+        others = [
+            link for link in links if link not in usual
+        ]  # rel="enclosure", "related", "self": the type tells
+        typed = [link for link in (*usual, *others) if _type(link) in CAP_TYPES]
+        typed += [
+            one for one in entry.iterchildren(f"{_ATOM}content") if _type(one) in CAP_TYPES and one.get("src")
         ]
-        typed = [
-            link for link in links if link.get("type", "").partition(";")[0].strip().lower() in CAP_TYPES
-        ]
-        plain = [
-            link for link in links if link.get("type", "").partition(";")[0].strip().lower() in _XML_TYPES
-        ]
+        plain = [link for link in usual if _type(link) in _XML_TYPES]
         for link in (typed or plain)[:1]:
-            yield link.get("href", ""), stamp
+            yield _address(link, link.get("href") or link.get("src") or ""), stamp
 
 
 def _rss(root: etree._Element) -> Iterator[tuple[str, str]]:
     for item in root.iter("{*}item"):
+        if _holds_an_alert(item):
+            continue
         stamp = _child(item, "pubDate") or _child(item, "date")
-        enclosure = item.find("{*}enclosure")
-        is_cap = enclosure is not None and enclosure.get("type", "").lower() in CAP_TYPES
-        yield (enclosure.get("url", "") if is_cap and enclosure is not None else _child(item, "link")), stamp
+        enclosures = [one for one in item.iterchildren("{*}enclosure") if _type(one) in CAP_TYPES]
+        named = enclosures[0].get("url", "") if enclosures else _child(item, "link") or _permanent(item)
+        yield _address(item, named), stamp
+
+
+def _holds_an_alert(entry: etree._Element) -> bool:
+    """Whether it is read in place; a link beside it leads to the same."""
+    return next(entry.iter("{*}alert"), None) is not None
+
+
+def _type(link: etree._Element) -> str:
+    return link.get("type", "").partition(";")[0].strip().lower()
+
+
+def _address(element: etree._Element, href: str) -> str:
+    """As its own feed means it: RFC 4287 §2 gives relative ones a base."""
+    return urljoin(element.base or "", href.strip()) if href.strip() else ""
+
+
+def _permanent(item: etree._Element) -> str:
+    """RSS 2.0: a guid is an address unless it says that it is none."""
+    guid = next(iter(item.iterchildren("guid")), None)
+    said = text_of(guid) if guid is not None and guid.get("isPermaLink", "true") == "true" else ""
+    return said if said.startswith(("http://", "https://")) else ""
 
 
 def _child(parent: etree._Element, name: str) -> str:

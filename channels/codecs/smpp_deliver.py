@@ -40,8 +40,11 @@ _ERR = re.compile(rb"\berr:\s*([0-9A-Za-z]{1,10})", re.IGNORECASE)
 
 
 def is_receipt(message: Short) -> bool:
-    """Whether it reports on one of ours."""
-    return message.esm_class & _KIND in _RECEIPTS
+    """Whether it reports on one of ours: by its kind, or by the name of one, which no phone can put there.
+
+    Some centres leave esm_class at 0 and let the TLVs speak (§5.3.2.12).
+    """
+    return message.esm_class & _KIND in _RECEIPTS or Tag.RECEIPTED_MESSAGE_ID in message.tags
 
 
 def receipt(message: Short, raw: bytes, *, ids: str, at: datetime) -> Receipt:

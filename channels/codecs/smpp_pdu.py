@@ -5,6 +5,7 @@ Source: "Short Message Peer to Peer Protocol Specification v3.4", Issue 1.2: §3
 receipt of a deliver_sm to a callback that cannot wait for a COMMIT (docs/decisions).
 """
 
+import contextlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -225,13 +226,15 @@ class _Fields:
         return found.decode("latin-1")
 
     def tags(self) -> dict[int, bytes]:
-        """The optional fields; of two alike the first. Zeros that fill up the end are none."""
+        """The optional fields; of two alike the first. Zeros that fill up the end are none.
+
+        What breaks off there takes nothing from the mandatory fields, which say who sent what.
+        """
         found: dict[int, bytes] = {}
-        while self._at < len(self._body):
-            if not any(self._body[self._at :]):
-                break
-            tag, size = struct.unpack(">2H", self.take(4))
-            found.setdefault(tag, self.take(size))
+        with contextlib.suppress(BadPdu):
+            while any(self._body[self._at :]):
+                tag, size = struct.unpack(">2H", self.take(4))
+                found.setdefault(tag, self.take(size))
         return found
 
 

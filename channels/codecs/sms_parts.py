@@ -4,6 +4,7 @@ Sources: 3GPP TS 23.040 §9.2.3.24 (user data header: concatenation with 8 and w
 coding), SMPP 3.4 §5.2.19 (data_coding) and §5.3.2.22 (sar_*).
 """
 
+import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Share:
 class Coding:
     """What data_coding says."""
 
-    alphabet: str  # gsm7 | latin1 | ucs2 | binary | ascii
+    alphabet: str  # gsm7 | latin1 | ucs2 | gbk | binary | ascii
     is_flash: bool = False  # class 0: shown at once, not kept
 
 
@@ -80,7 +81,8 @@ def _share(reference: int, total: int, n: int) -> Share | None:
 
 def coding_of(data_coding: int) -> Coding:
     """What the octets are. SMPP names 0 to 14 itself; above that it is the data coding scheme of TS 23.038 §4."""
-    named = {0: "gsm7", 1: "ascii", 2: "binary", 3: "latin1", 4: "binary", 8: "ucs2"}
+    # 15 is reserved there, and 含GB汉字 in CMPP, SGIP and SMGP (Msg_Fmt), whose gateways in China hand it through.
+    named = {0: "gsm7", 1: "ascii", 2: "binary", 3: "latin1", 4: "binary", 8: "ucs2", 15: "gbk"}
     if data_coding in named:
         return Coding(alphabet=named[data_coding])
     if data_coding & 0xF0 == 0xF0:  # data coding and message class
@@ -97,27 +99,40 @@ def decode(octets: bytes, coding: Coding, *, default: str = "gsm7") -> tuple[str
     """(text, findings). `default`: what this provider means by its default alphabet. Never raises."""
     findings = [FLASH] if coding.is_flash else []
     alphabet = default if coding.alphabet == "gsm7" else coding.alphabet
-    if alphabet == "gsm7":
-        return gsm7.decode(octets), findings
+    if alphabet in ("gsm7", "ascii"):
+        # Septets have no eighth bit: whoever sends one means another set, and says none.
+        guessed = "" if octets.isascii() else _guessed(octets)
+        findings += [GUESSED] if guessed else []
+        return guessed or (gsm7.decode(octets) if alphabet == "gsm7" else octets.decode("latin-1")), findings
     if alphabet == "ucs2":
-        even = octets if len(octets) % 2 == 0 else octets[:-1]
-        findings += [] if even == octets else [GUESSED]
-        return even.decode("utf-16-be", "replace"), findings
+        return _wide(octets, findings)
+    if alphabet == "gbk":
+        return octets.decode("gb18030", "replace"), findings
     if alphabet == "binary":
-        return _guess(octets, [*findings, BINARY])
+        guessed = _guessed(octets)
+        return guessed or octets.hex(), [*findings, BINARY, *([GUESSED] if guessed else [])]
     return octets.decode("latin-1"), findings
 
 
-def _guess(octets: bytes, findings: list[str]) -> tuple[str, list[str]]:
-    """Eight bits that nobody names: UTF-8 or GB18030 where they hold as such and print, else they are shown in hex."""
+def _wide(octets: bytes, findings: list[str]) -> tuple[str, list[str]]:
+    """UCS-2 with the higher octet first (TS 23.038 §6.2.3), unless a mark says otherwise; half a letter is none."""
+    even = octets if len(octets) % 2 == 0 else octets[:-1]
+    findings += [] if even == octets else [GUESSED]
+    is_swapped = even.startswith(codecs.BOM_UTF16_LE)
+    text = even.decode("utf-16-le" if is_swapped else "utf-16-be", "replace")
+    return text.removeprefix("\ufeff"), findings
+
+
+def _guessed(octets: bytes) -> str:
+    """Eight bits that nobody names: UTF-8 or GB18030 where they hold as such and print, else ''."""
     for charset in ("utf-8", "gb18030"):
         try:
             text = octets.decode(charset)
         except UnicodeDecodeError:
             continue
         if text and all(c.isprintable() or c in "\r\n\t" for c in text):
-            return text, [*findings, GUESSED]
-    return octets.hex(), findings
+            return text
+    return ""
 
 
 def join(parts: Sequence[tuple[int, int, Mapping[str, Any]]]) -> tuple[str, bool]:

@@ -210,7 +210,7 @@ class Conversation(SMTP):
         if plain := _PLAIN.fullmatch(arg):
             return plain[1], plain[2]
         address, rest = super()._getaddr(arg)
-        if address and _PARAMETERS.fullmatch(rest):
+        if address and _PARAMETERS.fullmatch(rest or ""):
             return address, rest
         return _as_written(arg)
 

@@ -117,6 +117,13 @@ CODINGS = [  # data_coding, octets, text, finding
     (2, "大坪村".encode(), "大坪村", "binary_sms"),
     (0xE0, "等".encode("utf-16-be"), "等", ""),
     (0, b"\x1b", " ", ""),
+    (15, "大坪村山塌了".encode("gbk"), "大坪村山塌了", ""),
+    (0, "大坪村山塌了".encode("gbk"), "大坪村山塌了", "charset_guessed"),
+    (0, "大坪村😀".encode(), "大坪村😀", "charset_guessed"),
+    (1, "大坪村".encode("gbk"), "大坪村", "charset_guessed"),
+    (0, b"a\xe9", "ai", ""),
+    (8, b"\xff\xfe" + "大坪".encode("utf-16-le"), "大坪", ""),
+    (8, b"\xfe\xff" + "大坪".encode("utf-16-be"), "大坪", ""),
     (0, b"", "", ""),
 ]
 
@@ -143,6 +150,18 @@ HEADERS = [  # octets, share, rest
     (b"", None, b""),
     (b"\x05\x00\x03\x07\xff\x01x", (7, 255, 1), b"x"),
 ]
+
+
+@pytest.mark.parametrize("end", [b"\x02", b"\x14\x01\x00\x09ab", b"\x14\x01\x00"])
+def test_h99_optional_fields_that_break_off_take_nothing_from_the_message(end) -> None:
+    given_ = Short(source="13800138000", dest="12379", message=b"the dam", tags={Tag.MESSAGE_STATE: b"\x02"})
+    assert smpp_pdu.read_short(smpp_pdu.short(given_) + end) == given_
+
+
+def test_a_receipt_is_known_by_the_name_it_bears_where_esm_class_says_nothing() -> None:
+    tags = {Tag.RECEIPTED_MESSAGE_ID: b"7\0", Tag.MESSAGE_STATE: b"\x02"}
+    assert smpp_deliver.is_receipt(Short(esm_class=0, tags=tags))
+    assert not smpp_deliver.is_receipt(Short(esm_class=0, message=b"id:7 stat:DELIVRD"))
 
 
 @pytest.mark.parametrize(("octets", "share", "rest"), HEADERS)

@@ -312,7 +312,9 @@ def test_how_an_address_is_written_or_what_stands_behind_it_is_no_reason_to_refu
     at = house()
     phone = line(at)
     phone.say("EHLO x")
-    told = phone.say(f"MAIL FROM:{written}", "RCPT TO:<duty@example.org.> NOTIFY=SUCCESS ORCPT=rfc822;x@y.cn", "DATA")
+    told = phone.say(
+        f"MAIL FROM:{written}", "RCPT TO:<duty@example.org.> NOTIFY=SUCCESS ORCPT=rfc822;x@y.cn", "DATA"
+    )
     assert told.startswith("354"), told
     phone.send(MAIL + b".\r\n")
     assert phone.read().startswith("250 ")
