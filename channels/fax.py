@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
+from channels.codecs.charsets import decode
 from domain.report import Inbound
 
 CHANNEL = "fax"
@@ -19,8 +20,8 @@ def dropped(raw: bytes, *, name: str, day: str, at: datetime) -> Inbound:
 
 
 def storable(name: str) -> str:
-    """The name of a file as a text: bytes that are no UTF-8 are shown as such."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """The name of a file as a text: bytes that are no UTF-8 are read as the server's own set, in China GB18030."""
+    return decode(name.encode("utf-8", "surrogateescape"))[0]
 
 
 def external_id(raw: bytes, day: str) -> str:

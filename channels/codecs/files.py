@@ -121,7 +121,9 @@ def sniff(data: bytes) -> str:
         )
     if data[:1] == b"0" and _CMS in data[:64]:
         return "application/pkcs7-mime"
-    return _sound(data) or _program(data) or _text(data[:HEAD])
+    kind = _sound(data) or _program(data) or _text(data[:HEAD])
+    # ISO 32000-1, Annex H.3.4.1: readers find the header within the first 1,024 bytes, behind whatever a scanner put there.
+    return "application/pdf" if kind == UNKNOWN and b"%PDF-" in data[:1024] else kind
 
 
 def _zipped(data: bytes) -> str:

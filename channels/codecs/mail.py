@@ -136,18 +136,23 @@ def _read_inside(draft: _Draft, walk: Walk, taken: mail_files.Taken) -> None:
         return
     if any(_read_outlook(draft, file) for file in taken.files):
         return
-    inner = next((p for p in walk.leaves if _is_mail(p)), None)
+    inner = _enclosed(walk) or next((f.data for f in taken.files if f.media_type == "message/rfc822"), b"")
     for depth in range(1, DEPTH_MAX):
-        if inner is None:
+        if not inner:
             return
-        fields, inside = split(inner.decoded(), depth=depth)
+        fields, inside = split(inner, depth=depth)
         body = mail_body.compose(inside)
         if body.text:
             draft.text, draft.html_sanitised = body.text, body.html
             draft.subject = draft.subject or one_line(words(first(fields, "subject")), limit=SUBJECT_MAX)
             draft.findings.append("text_of_enclosed_mail")
             return
-        inner = next((p for p in inside.leaves if _is_mail(p)), None)
+        inner = _enclosed(inside)
+
+
+def _enclosed(walk: Walk) -> bytes:
+    """The first mail in a mail; b'' without one."""
+    return next((part.decoded() for part in walk.leaves if _is_mail(part)), b"")
 
 
 def _is_mail(part: Part) -> bool:

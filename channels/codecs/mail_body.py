@@ -26,6 +26,7 @@ _PAGE = re.compile(
 _STUB_MAX = 300  # characters
 _CONTROLS = re.compile(rb"[\x01-\x08\x10-\x1a\x1c-\x1f]")  # NUL stands in UTF-16; SO, SI and ESC in ISO-2022
 CONTROLS_SHARE = 0.03  # damaged text stays below; of random bytes they are a tenth
+CONTROLS_FEW = 3  # in a line or two a stray one is a large share, and says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ def _is_binary(head: bytes) -> bool:
     if not (controls := len(_CONTROLS.findall(head))):
         return False
     if sniff(head) in (UNKNOWN, "text/plain", "text/html", "message/rfc822"):
-        return controls > CONTROLS_SHARE * len(head)
+        return controls > max(CONTROLS_FEW, CONTROLS_SHARE * len(head))
     return True
 
 

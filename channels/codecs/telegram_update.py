@@ -23,6 +23,8 @@ SCHEME = "telegram:"  # of an address in the meta that is a file id, not a URL
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 _SINGLE = ("voice", "audio", "video", "video_note", "animation", "document", "sticker")
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@[A-Za-z0-9_]{1,64})?(?:\s+(.*))?", re.DOTALL)
+_OTHER_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, OSError)
+_CORE = ("message_id", "date", "chat", "from", "text", "caption", "edit_date", "media_group_id", "location")
 _LONGEST_MEDIA = 10  # of one message: it has one; what claims more is no message of Telegram's
 
 
@@ -100,15 +102,33 @@ def read(raw: bytes, _options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     if kind == "unknown":
         return {"kind": kind}, []
     try:
-        update = Update.de_json(data, None)
-        if kind == "my_chat_member":
-            return _membership(update), []
-        message = update.message or update.edited_message
-        if message is None:
-            raise BadInput("no message", code="bad_shape")
-        return _message(kind, message), []
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, OSError):
+        return _told(kind, data), []
+    except _OTHER_SHAPE:
+        pass  # one object of it may be of another shape than the types know: what people wrote stands beside it
+    try:
+        return _told(kind, data | {kind: _core(data[kind])}), []
+    except _OTHER_SHAPE:
         raise BadInput("no message of Telegram's", code="bad_shape") from None
+
+
+def _told(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    update = Update.de_json(data, None)
+    if kind == "my_chat_member":
+        return _membership(update)
+    message = update.message or update.edited_message
+    if message is None:
+        raise BadInput("no message", code="bad_shape")
+    return _message(kind, message)
+
+
+def _core(message: Any) -> Any:
+    """Of a message what makes it a report: who, when, the words, the place, and what it belongs to."""
+    if not isinstance(message, dict):
+        return message
+    kept = {name: message[name] for name in _CORE if name in message}
+    if isinstance(answered := message.get("reply_to_message"), dict):
+        kept["reply_to_message"] = {name: answered.get(name) for name in ("message_id", "date", "chat")}
+    return kept
 
 
 def _membership(update: Update) -> dict[str, Any]:

@@ -195,6 +195,17 @@ def test_h32_a_message_of_another_shape_is_kept_and_its_reader_says_so(broken, a
         telegram_update.read(raw, {})
 
 
+@pytest.mark.parametrize("more", [
+    {"poll": {"question": "?"}}, {"contact": {"phone": 1}}, {"photo": [{"x": 1}]}, {"entities": [{"type": 5}]},
+    {"reply_to_message": {"message_id": 3, "date": 0, "chat": {"id": CHAT, "type": "private"}, "video": 1}},
+])  # fmt: skip
+def test_h32_an_object_of_another_shape_takes_no_words_from_its_message(more, at) -> None:
+    raw = json.dumps(update(1, text="山塌了", **more)).encode()
+    found, _ = telegram_update.read(raw, {})
+    assert (found["text"], found["chat"]) == ("山塌了", CHAT)
+    assert found["answers"] == (3 if "reply_to_message" in more else 0)
+
+
 def test_h32_an_unknown_kind_is_named() -> None:
     assert telegram_update.read(b'{"update_id": 1, "poll_answer": {"x": 1}}', {})[0] == {"kind": "unknown"}
 

@@ -235,7 +235,9 @@ def test_a_name_that_is_no_text_is_a_fax_and_holds_up_none(store, folder, filing
     clock.at += EMPTY
     folder.look()
     assert sorted(p.name for p in folder.directory.iterdir()) == [DONE, FAILED]
-    assert [one["sender"] for one in facts(store, filing) if "sender" in one] == ["+8657188888888"]
+    (named,) = [one for one in facts(store, filing) if "sender" in one]
+    assert named["sender"] == "+8657188888888"
+    assert named["subject"] == "传真_057188888888.tif"
 
 
 @pytest.mark.parametrize("size", [None, 0, (1 << 20) + 1])

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from channels.codecs import cti_event
 from domain.report import Report
 from store import journal, reports
 from store import tables as t
@@ -181,6 +182,31 @@ def test_forms_of_every_kind_and_an_outgoing_call(quick: World) -> None:
     assert tell(quick, "newCall", "f3", direction="out") == 200
     rows = quick.hub.store.read(lambda unit: unit.rows(t.ring.select()))
     assert {row.call_id for row in rows} == {"f1", "f2"}
+
+
+AS_SENT = {  # what systems send: body, Content-Type
+    "nulls": (b'{"event":"newCall","callId":"s1","from":"13800138000","user":null,"cause":null}', "application/json"),
+    "no type": (b'{"event":"newCall","callId":"s1","from":"13800138000"}', ""),
+    "another name of JSON": (b'{"event":"newCall","callId":"s1","from":"13800138000"}', "text/json; charset=utf-8"),
+    "a byte order mark": (b'\xef\xbb\xbf{"event":"newCall","callId":"s1","from":"13800138000"}', "application/json"),
+    "GBK in JSON": ('{"event":"newCall","callId":"s1","from":"13800138000","user":"李四"}'.encode("gbk"), "application/json"),
+    "GBK in a form": (b"event=newCall&callId=s1&from=13800138000&user=%C0%EE%CB%C4", "application/x-www-form-urlencoded"),
+    "raw GBK in a form": (b"event=newCall&callId=s1&from=13800138000&user=" + "李四".encode("gbk"),
+                          "application/x-www-form-urlencoded"),
+    "a form without a type": (b"event=newCall&callId=s1&from=13800138000", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AS_SENT)
+def test_however_a_system_writes_its_words_the_call_rings(quick: World, name: str) -> None:
+    body, media_type = AS_SENT[name]
+    headers = {"Content-Type": media_type} if media_type else {}
+    assert quick.client.post(f"/hooks/cti/{TOKEN}", content=body, headers=headers).status_code == 200
+    (row,) = quick.hub.store.read(lambda unit: unit.rows(t.ring.select()))
+    assert row.call_id == "s1"
+    assert quick.count(t.shelf) == 0
+    if "GBK" in name:
+        assert "李四" in cti_event.read(body, media_type).agents
 
 
 @pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "x", "é" * 29, "%00"])

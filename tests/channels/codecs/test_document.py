@@ -53,6 +53,10 @@ def test_the_words_of_a_document_are_read_line_by_line(pool: Pool, kind: str) ->
     assert found["reason"] == ""
 
 
+def test_a_pdf_behind_what_a_scanner_put_before_it_is_read(pool: Pool) -> None:
+    assert LINE in read(pool, b"\0\0scanner\r\n" + MADE["pdf"])["text"]
+
+
 def test_a_table_is_rows_and_cells_and_what_was_deleted_is_not_said(pool: Pool) -> None:
     cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
     rows = [

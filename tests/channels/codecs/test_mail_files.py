@@ -46,6 +46,8 @@ DOCUMENT = "application/vnd.openxmlformats-officedocument."
         (b"\0\0\0\x18ftypqt  \0\0\0\0", "video/quicktime"),
         (b"\0\0\0\x18ftypM4A \0\0\0\0", "audio/mp4"),
         (b"%PDF-1.7\n", "application/pdf"),
+        (b"\0\0scanner\r\n%PDF-1.4\n", "application/pdf"),
+        (b"\0" + b"x" * 1_024 + b"%PDF-1.4\n", UNKNOWN),
         (b"ID3\x03\0", "audio/mpeg"),
         (b"\xff\xfb\x90\x64" + bytes(100), "audio/mpeg"),
         (b"RIFF\x24\0\0\0WAVEfmt ", "audio/wav"),

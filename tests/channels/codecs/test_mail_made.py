@@ -276,6 +276,24 @@ def test_a_mail_without_words_lends_those_of_the_mail_it_carries() -> None:
     assert with_words["text"] == "outer"
 
 
+@pytest.mark.parametrize("kind", [b"application/octet-stream", b"message/rfc822", b"application/x-eml"])
+def test_a_carried_mail_lends_its_words_whatever_a_program_calls_it(kind: bytes) -> None:
+    inner = (
+        b"From: a@b.cn\r\nSubject: inside\r\nContent-Type: text/plain; charset=gbk\r\n\r\n"
+        + REPORT.encode("gbk")
+    )
+    head = b"Content-Type: " + kind + b"; name=report.eml\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    value = read(parts(head + base64.encodebytes(inner)))
+    assert (value["text"], "text_of_enclosed_mail" in value["findings"]) == (REPORT, True)
+
+
+@pytest.mark.parametrize("stray", ["\x07", "\x0c\x00", "\x01\x02\x03"])
+def test_a_few_stray_control_characters_do_not_make_a_short_report_a_file(stray: str) -> None:
+    value = read(HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + f"水位{stray}上涨".encode())
+    assert value["text"].startswith("水位") and value["text"].endswith("上涨")
+    assert value["attachments"] == []
+
+
 def attribute(number: int, data: bytes) -> bytes:
     return struct.pack("<BII", 1, number, len(data)) + data + struct.pack("<H", sum(data) & 0xFFFF)
 
