@@ -2,7 +2,10 @@
 
 import csv
 import io
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 from domain.errors import BadInput, Flaw
@@ -17,6 +20,39 @@ COLUMNS = {  # what stands in row one, lower case -> the field of a report
     "handling": "handling",
 }  # fmt: skip
 
+GRADES = {"特别重大": "1", "重大": "2", "较大": "3", "一般": "4", "I": "1", "II": "2", "III": "3", "IV": "4"}
+_LOCAL = (
+    re.compile(  # as spreadsheets show a time: 2026-11-23 14:05, 2026/11/23 14:05:10, 2026年11月23日14时5分
+        r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?[ T]*(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})秒?|分)?",
+        re.ASCII,
+    )
+)
+
+
+def spelled(fields: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
+    """Times and grades as the API has them, of a cell as people write it; what is neither stays as it is.
+
+    A time without an offset is one of this hub's `zone`: a table comes from a department here.
+    """
+    found = dict(fields)
+    if at := _moment(found.get("occurred_at", ""), zone):
+        found["occurred_at"] = at
+    grade = unicodedata.normalize("NFKC", found.get("grade", "")).strip().removesuffix("级").upper()
+    if grade in GRADES or grade in GRADES.values():
+        found["grade"] = GRADES.get(grade, grade)
+    return found
+
+
+def _moment(cell: str, zone: tzinfo) -> str:
+    match = _LOCAL.fullmatch(unicodedata.normalize("NFKC", cell).strip())
+    if match is None:
+        return ""
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).isoformat()
+    except ValueError:
+        return ""
+
 
 def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """For the sandbox: ``{"rows": [{"line": n, "fields": {...}} | {"line": n, "error": why}]}``, lines counted from 1.
@@ -28,6 +64,8 @@ def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[b
     csv.field_size_limit(CELL * 2)
     records = _records(reader)
     _, names = next(records, (1, []))
+    while len(names) > 1 and not names[-1].strip():  # columns that a spreadsheet leaves behind
+        names.pop()
     fields = _fields(names)
     rows: list[dict[str, Any]] = []
     for line, cells in records:
@@ -35,6 +73,8 @@ def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[b
             continue
         if len(rows) == ROWS:
             raise BadInput(f"at most {ROWS} rows", code="too_large")
+        while len(cells) > len(fields) and not cells[-1].strip():
+            cells.pop()
         if len(cells) != len(fields):
             rows.append({"line": line, "error": f"{len(cells)} cells under {len(fields)} names"})
             continue

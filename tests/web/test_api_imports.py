@@ -56,6 +56,38 @@ def test_rows_that_do_not_fit_are_named_and_the_others_are_kept(quick: World) ->
     assert texts(quick) == {"好的", "也好"}
 
 
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [("2026-11-23 14:05", "2026-11-23T14:05:00+08:00"), ("2026/11/3 4:05:10", "2026-11-03T04:05:10+08:00"),
+     ("2026年11月23日14时5分", "2026-11-23T14:05:00+08:00"), ("２０２６-11-23　14：05", "2026-11-23T14:05:00+08:00"),
+     ("2026-11-23T06:05:00Z", "2026-11-23T06:05:00Z")],
+)  # fmt: skip
+def test_times_of_a_spreadsheet_are_of_this_hubs_zone(quick: World, cell: str, read: str) -> None:
+    (row,) = send(quick, f"text,occurred_at\n桥塌了,{cell}\n").json()["data"]
+    quick.file_all()
+    assert quick.get("department", f"/v1/reports/{row['id']}").json()["facts"]["time"][0]["value"] == read
+
+
+@pytest.mark.parametrize("cell", ["2026-11-23", "昨天", "2026-13-40 14:05", "14:05"])
+def test_a_time_that_is_none_is_refused_with_how_it_is_written(quick: World, cell: str) -> None:
+    (row,) = send(quick, f"text,occurred_at\n桥塌了,{cell}\n").json()["data"]
+    assert "RFC 3339" in row["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "grade"), [("较大", 3), ("特别重大级", 1), ("Ⅱ级", 2), ("４", 4), ("iii", 3)]
+)
+def test_a_grade_may_be_the_word_for_it(quick: World, cell: str, grade: int) -> None:
+    (row,) = send(quick, f"内容,级别\n桥塌了,{cell}\n").json()["data"]
+    quick.file_all()
+    assert quick.get("department", f"/v1/reports/{row['id']}").json()["grade"] == grade
+
+
+def test_columns_that_a_spreadsheet_leaves_empty_behind_the_others_are_none(quick: World) -> None:
+    told = send(quick, "编号,内容,,\na,桥塌了,,\nb,路断了\nc,水来了,,多\n").json()
+    assert [row["status"] for row in told["data"]] == ["created", "created", "refused"]
+
+
 def test_json_lines_say_which_line_is_wrong(quick: World) -> None:
     lines = ['{"text": "一", "external_id": "1"}', "{not json", '["list"]', '{"text": "四", "state": "closed"}', "",
              '{"text": "六", "text": "七"}',

@@ -110,8 +110,10 @@ def _verdicts(hub: Hub, caller: Caller, raw: bytes, kind: str) -> list[Verdict]:
 
 def _cells(hub: Hub, raw: bytes) -> Iterator[tuple[int, Any]]:
     for row in hub.pool.run(report_rows.read, raw).value["rows"]:
-        fields = row.get("fields")
-        yield row["line"], slips.from_form(fields) if fields else BadInput(flaws=[Flaw("", row["error"])])
+        if fields := row.get("fields"):
+            yield row["line"], slips.from_form(report_rows.spelled(fields, hub.zone))
+        else:
+            yield row["line"], BadInput(flaws=[Flaw("", row["error"])])
 
 
 def _lines(raw: bytes) -> Iterator[tuple[int, Any]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from domain.errors import BadInput, Flaw
 from domain.events import event_types
@@ -16,8 +17,14 @@ from web.api.bodies import Body
 
 def _moment(text: str) -> str:
     """RFC 3339 with an offset, kept as it was written: filing keeps what the sender claimed."""
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError
+    try:
+        is_whole = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise PydanticCustomError(
+            "moment", "a time by RFC 3339 with its offset, as 2026-11-23T14:05:00+08:00"
+        )
     return text
 
 
