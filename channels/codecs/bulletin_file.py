@@ -4,9 +4,10 @@ CAP 1.0 to 1.2 alone, in lists, in Atom or RSS and in EDXL-DE envelopes; JSON CA
 sender declares is not believed: bytes that begin with a brace are JSON, all others XML.
 """
 
+import codecs
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,9 @@ ALERTS = 500  # of one document: what is beyond is told and not read
 TEXT = 20_000  # characters of one text that a page shows; the original is kept
 INFOS, NAMED = 20, 100  # languages, and codes or parameters of one, that a page shows
 FINDINGS = 50  # kept of one alert
+_LOOSE = Finding(
+    rule="XML", severity=Severity.WARNING, line=1, message="something stands around the document"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     """
     if _is_json(data):
         return _told("JSON CAP", list(_json(data)), [], 0), []
+    given, data = data, _trimmed(data)
     root = parse_xml(data, largest=FEED_BYTES)
     if cap_cn.is_one(root):
         return _told(NATIONAL, [_national(root)], [], 0), []
@@ -64,6 +69,8 @@ def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     alerts = [
         _alert(plain, whole, data if is_one else None, keys, is_lifted=is_lifted) for plain, whole in pairs
     ]
+    if given != data:
+        alerts = [replace(one, findings=(_LOOSE, *one.findings)) for one in alerts]
     items, more = feed_read.items(root, base=str(options.get("base", ""))) if is_feed else ([], 0)
     return _told(version_of(root), alerts, items, more + max(0, len(found) - ALERTS)), []
 
@@ -77,10 +84,11 @@ def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list
     if _is_json(data):
         cap_json.alerts(data)
         return {"format": "JSON CAP", "items": [], "more": 0, "is_lifted": False}, [data]
+    given, data = data, _trimmed(data)
     root = parse_xml(data, largest=FEED_BYTES)
     found = [] if cap_cn.is_one(root) else alerts_in(root)
     if cap_cn.is_one(root) or (found and found[0] is root):
-        return {"format": version_of(root) or NATIONAL, "items": [], "more": 0, "is_lifted": False}, [data]
+        return {"format": version_of(root) or NATIONAL, "items": [], "more": 0, "is_lifted": False}, [given]
     is_feed = feed_read.is_feed(root)
     if not found and not is_feed:
         raise BadInput("no alert is in it", code="no_alerts" if version_of(root) else "not_an_alert")
@@ -93,6 +101,17 @@ def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list
         "is_lifted": True,
     }
     return told, [etree.tostring(one, with_tail=False, encoding="UTF-8") for one in whole]
+
+
+def _trimmed(data: bytes) -> bytes:
+    """Without blank lines before the declaration and NULs behind the end: programs that print pages leave them there.
+
+    XML forbids both (§2.8, §2.2), and an alert is not dropped for it. Of wide encodings nothing is taken off.
+    """
+    if b"\0" in data[:4]:
+        return data
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    return mark + data[len(mark) :].lstrip(b" \t\r\n").rstrip(b"\0\x1a")
 
 
 def _is_json(data: bytes) -> bool:

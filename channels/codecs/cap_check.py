@@ -230,7 +230,9 @@ def _misplaced(page: Page, at: etree._Element, message: str) -> Iterator[Finding
     elif "This element is not expected" in message:
         name = _NAMED.match(message)
         if name and (name[1] or "") == page.namespace and name[2] in _KNOWN:
-            yield page.error("R32", at, "out of the order of the schema, or there twice")
+            yield page.error(
+                "R32", at, "out of the order of the schema, there twice, or behind one that is missing"
+            )
         else:
             yield page.error("R31", at, "an element that CAP does not know")
 

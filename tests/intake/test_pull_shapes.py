@@ -4,6 +4,8 @@ import gzip
 
 import pytest
 
+from store import bulletins
+from store.bulletins import Filter
 from tests.bulletin_kit import xml
 from tests.intake.peer_server import atom
 from tests.intake.test_pull import Hall
@@ -99,5 +101,27 @@ def test_packed_bytes_in_several_members_are_all_unpacked(hall, site, at) -> Non
     raw = xml("a", at)
     packed = gzip.compress(raw[:200]) + gzip.compress(raw[200:]) + bytes(100)
     hall.pull(hall.add(site.put("/feed", packed, headers={"Content-Encoding": "gzip"})))
+    hall.read()
+    assert hall.names() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"), [(b"\n\n  ", b""), (b"", b"\0\0"), (b"\xef\xbb\xbf\r\n", b"\x1a")]
+)
+def test_blanks_before_and_nuls_behind_an_alert_are_a_finding_and_it_is_read(
+    hall, site, at, before, behind
+) -> None:
+    given = before + xml("a", at) + behind
+    hall.pull(hall.add(site.put("/a.xml", given)))
+    hall.read()
+    (one,) = hall.store.read(lambda u: bulletins.page(u, Filter(view="all"), hall.clock(), limit=9))
+    assert one.identifier == "a"
+    assert "XML" in [finding["rule"] for finding in one.findings]
+    assert hall.shelved() == []
+
+
+def test_a_wide_encoding_keeps_its_bytes(hall, site, at) -> None:
+    wide = xml("a", at).decode().replace("UTF-8", "UTF-16").encode("utf-16-le")
+    hall.pull(hall.add(site.put("/a.xml", b"\xff\xfe" + wide)))
     hall.read()
     assert hall.names() == ["a"]
