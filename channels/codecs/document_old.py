@@ -1,5 +1,6 @@
 """The words of what older programs wrote: DOC and WPS (MS-DOC), XLS and ET (by xlrd), RTF."""
 
+import codecs
 import io
 import re
 import struct
@@ -9,6 +10,7 @@ from datetime import datetime
 import olefile
 import xlrd
 
+from channels.codecs.charsets import decode
 from channels.codecs.document_said import Said
 from channels.codecs.outlook_msg import DAMAGED
 from domain.errors import BadInput
@@ -178,7 +180,8 @@ class _Rtf:
 
     def flush(self) -> None:
         if self.waiting:
-            self.out.append(bytes(self.waiting).decode(self.codec, "replace"))
+            data = bytes(self.waiting)
+            self.out.append(data.decode(self.codec, "replace") if self.codec else decode(data)[0])
             self.waiting.clear()
 
     def letters(self, data: bytes) -> None:
@@ -193,9 +196,9 @@ class _Rtf:
             self.flush()
             self.codec = "gb18030" if number == 936 else "utf-8" if number == 65001 else f"cp{number}"
             try:
-                b"".decode(self.codec)
+                codecs.lookup(self.codec)
             except LookupError:
-                self.codec = "cp1252"
+                self.codec = ""  # to be guessed
         elif name == b"uc":
             self.groups[-1] = (is_seen, min(max(number or 0, 0), 10))
         elif name == b"u" and number is not None:

@@ -57,6 +57,11 @@ def test_a_pdf_behind_what_a_scanner_put_before_it_is_read(pool: Pool) -> None:
     assert LINE in read(pool, b"\0\0scanner\r\n" + MADE["pdf"])["text"]
 
 
+@pytest.mark.parametrize("page", [b"93", b"10008", b"9999999"])
+def test_the_words_of_an_rtf_of_an_unknown_code_page_are_guessed(pool: Pool, page: bytes) -> None:
+    assert LINE in read(pool, MADE["rtf"].replace(b"ansicpg936", b"ansicpg" + page))["text"]
+
+
 def test_a_table_is_rows_and_cells_and_what_was_deleted_is_not_said(pool: Pool) -> None:
     cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
     rows = [
