@@ -15,7 +15,7 @@ AUTO_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 BOUNCE_SUBJECT = re.compile(
-    r"系统退信|系統退信|^退信|邮件退回|郵件退回|邮件被退回|退信通知|^来自\S{1,60}的退信|^(?:邮件)?(?:投递|发送|传送)失败|投递失败|传递失败"
+    r"系统退信|系統退信|^退信(?=通知|[:：\s]|$)|邮件退回|郵件退回|邮件被退回|退信通知|^来自\S{1,60}的退信|^(?:邮件)?(?:投递|发送|传送)失败|投递失败|传递失败"
     r"|无法投递|無法投遞|^(?:无法送达|未送达|未传递|未传送|延迟送达|无法传递|傳送失敗|無法傳送)|投递延迟|投遞延遲|延迟投递"
     r"|メールエラー通知|配信不能"
     r"|undeliver(?:ed|able)|returned mail|failure notice|delivery status notification"
@@ -114,7 +114,13 @@ def _is_bounce(fields: Fields, walk: Walk, subject: str, options: Mapping[str, A
     if first(fields, "return-path").strip() == b"<>":
         return True
     top = parameters(first(fields, "content-type")[:2_000])
-    is_report = top.value == "multipart/report" and top.text("report-type").lower() != "feedback-report"
+    told = top.text(
+        "report-type"
+    ).lower()  # of abuse (RFC 5965) and of a mail that was read (RFC 8098): no bounces
+    is_report = top.value == "multipart/report" and told not in (
+        "feedback-report",
+        "disposition-notification",
+    )
     if is_report or any(p.kind == "message/delivery-status" for p in walk.leaves):
         return True
     return bool(BOUNCE_SUBJECT.search(subject) or _DAEMON.search(first(fields, "from")[:500]))

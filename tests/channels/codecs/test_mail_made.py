@@ -294,6 +294,13 @@ def test_a_few_stray_control_characters_do_not_make_a_short_report_a_file(stray:
     assert value["attachments"] == []
 
 
+def test_a_read_receipt_is_a_program_s_answer_and_no_bounce() -> None:
+    kind = b"Content-Type: multipart/report; report-type=disposition-notification; boundary=B\r\n\r\n"
+    told = b"--B\r\n\r\nread\r\n--B\r\nContent-Type: message/disposition-notification\r\n\r\nDisposition: x; displayed\r\n--B--"
+    findings = read(HEAD + "Subject: 已读：洪水\r\n".encode() + kind + told)["findings"]
+    assert ("auto_reply" in findings, "bounce" in findings) == (True, False)
+
+
 def attribute(number: int, data: bytes) -> bytes:
     return struct.pack("<BII", 1, number, len(data)) + data + struct.pack("<H", sum(data) & 0xFFFF)
 
