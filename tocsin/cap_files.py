@@ -42,7 +42,10 @@ def sources(paths: Sequence[str]) -> list[Source]:
         if given == STDIN:
             found.append(Source(name=STDIN, path=None))
         elif Path(given).is_dir():
-            found += [_source(path) for path in sorted(_below(given))]
+            below = [_source(path) for path in sorted(_below(given))]
+            if not below:  # a wrong path must not look like a good result
+                raise BadInput(f"no file below: {_shown(given)}", code="no_such_file")
+            found += below
         elif Path(given).exists():
             found.append(_source(Path(given)))
         else:

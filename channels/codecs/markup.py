@@ -175,6 +175,8 @@ def _reason(data: bytes, text: str, error: str) -> tuple[str, str]:
         return "control_characters", "a control character that XML 1.0 does not allow"
     if "depth" in error.lower():
         return "too_deep", "nested deeper than any alert"
+    if text.lstrip()[:1] in ("{", "["):
+        return "not_well_formed", "JSON, and no XML"
     return "not_well_formed", f"not well-formed XML: {error.partition(', line ')[0][:200]}"
 
 

@@ -76,3 +76,13 @@ def test_what_cannot_be_opened_is_said_and_is_two(tmp_path: Path) -> None:
         False,
     )
     assert run().exit_code == 2
+
+
+def test_a_directory_without_a_file_is_no_good_result(tmp_path: Path) -> None:
+    (tmp_path / "empty" / ".git").mkdir(parents=True)
+    assert run(str(tmp_path / "empty")).exit_code == 2
+
+
+def test_json_is_told_to_be_json() -> None:
+    told = json.loads(run("--json", "-", data=b'{"identifier": "1"}').stdout)
+    assert [finding["message"] for finding in told["findings"]] == ["JSON, and no XML"]
