@@ -5,6 +5,7 @@ import logging
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ def configure(*, is_quiet: bool = False) -> None:
     # each of a process's pools brings dramatiq's own middleware to the broker, and each is warned of as a twin
     logging.getLogger("dramatiq.broker").setLevel(logging.ERROR)
     logging.captureWarnings(True)
+    # python-telegram-bot advises its own methods, which confirm an update before it is kept (docs/decisions 0021)
+    warnings.filterwarnings("ignore", message=r"Please use 'Bot\.")
     sys.excepthook = _uncaught
     sys.unraisablehook = lambda found: _write("error", "process.unraisable", **_of(found.exc_value))
     threading.excepthook = lambda found: _write("error", "thread.died", **_of(found.exc_value))

@@ -53,6 +53,19 @@ def test_a_librarys_words_and_its_tracebacks_are_left_out_and_its_place_is_kept(
     assert (found[1]["error"], found[1]["where"].split(":")[0]) == ("ValueError", "test_log.py")
 
 
+def test_an_advice_that_we_do_not_follow_is_no_line_at_every_start() -> None:
+    program = """
+import warnings
+from hub.log import configure
+configure()
+warnings.warn("Please use 'Bot.getUpdates' instead of 'Bot.do_api_request'", UserWarning)
+warnings.warn("another", UserWarning)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60)
+    (line,) = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+
+
 def test_a_task_or_thread_that_dies_says_where_and_not_what() -> None:
     def die() -> None:
         raise RuntimeError(SECRET)
