@@ -209,7 +209,16 @@ class Conversation(SMTP):
         """As the library, which reads every address by the whole grammar of RFC 5322: a tenth of all that a mail costs."""
         if plain := _PLAIN.fullmatch(arg):
             return plain[1], plain[2]
-        address, rest = super()._getaddr(arg)
+        try:
+            address, rest = super()._getaddr(arg)
+        except (
+            ValueError,
+            LookupError,
+            AttributeError,
+            TypeError,
+            NameError,
+        ):  # its parser knows no bare quote
+            address, rest = None, None
         if address and _PARAMETERS.fullmatch(rest or ""):
             return address, rest
         return _as_written(arg)

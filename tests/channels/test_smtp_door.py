@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from channels.codecs.smtp_session import _PLAIN
+from channels.codecs.smtp_session import _PLAIN, Conversation
 from domain.errors import Unavailable
 from domain.report import Inbound
 from tests.channels.smtp_house import AT, MAIL, House, Line, certificate, send, trusting
@@ -296,6 +296,7 @@ WRITTEN = [  # MAIL FROM as it came, and the envelope's sender
     ("<a,b@x.cn>", "a,b@x.cn"),
     ("<a[1]@b.cn>", "a[1]@b.cn"),
     ("<mailto:a@b.cn>", "mailto:a@b.cn"),
+    ("<a@[>", "a@["),
     ("<a@b.cn> RET=HDRS ENVID=QQ314159", "a@b.cn"),
     ("<a@b.cn> AUTH=<>", "a@b.cn"),
     ("<a@b.cn> SIZE=abc", "a@b.cn"),
@@ -328,3 +329,11 @@ def test_a_size_over_the_limit_is_refused_behind_an_odd_address_too(
     phone.say("EHLO x")
     assert phone.say("MAIL FROM:<a@b.cn.> SIZE=99999999").startswith("552 ")
     assert phone.say("MAIL FROM:").startswith("553 ")
+
+
+@given(st.text(alphabet='<>@.,;:"\\()[] \tab张=\x00-_', max_size=14))
+def test_no_address_is_too_odd_for_its_reader(written) -> None:
+    session = Conversation.__new__(Conversation)
+    session.local_part_limit = 0
+    address, _ = session._getaddr(written)
+    assert address is None or isinstance(address, str)
