@@ -44,6 +44,19 @@ def gbk_zip(
     return bytes(out + directory + end)
 
 
+def odt(*paragraphs: str) -> bytes:
+    """Its type stands first and is not packed (ISO/IEC 26300-3 §3.3)."""
+    name = "urn:oasis:names:tc:opendocument:xmlns"
+    body = "".join(f"<x:p><x:span>{escape(p[:3])}</x:span>{escape(p[3:])}</x:p>" for p in paragraphs)
+    spaces = f'xmlns:o="{name}:office:1.0" xmlns:x="{name}:text:1.0"'
+    content = f"<o:document-content {spaces}><o:body>{body}</o:body></o:document-content>"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        archive.writestr("content.xml", content)
+    return out.getvalue()
+
+
 def docx(*paragraphs: str, **parts: str) -> bytes:
     body = "".join(f"<w:p><w:r><w:t>{escape(p)}</w:t></w:r></w:p>" for p in paragraphs)
     return zipped({

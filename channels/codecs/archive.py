@@ -12,7 +12,7 @@ from typing import Any
 
 from channels.codecs import archive_kinds
 from channels.codecs.archive_kinds import Member
-from channels.codecs.document import READERS
+from channels.codecs.document import READERS, XML
 from channels.codecs.files import HEAD, sniff
 from channels.codecs.plain_text import clean, one_line
 from channels.codecs.zip_file import ENTRIES, UNPACKED, Budget, Spent
@@ -133,7 +133,7 @@ class _Look:
             entry["marks"].append("bomb")
         elif kind in archive_kinds.KINDS and is_whole:
             self._go_into(data, kind, entry, whole, depth)
-        elif kind in READERS:
+        elif kind in READERS and kind != XML:  # in an archive XML is what programs keep, by the hundred
             self._keep(data, kind, whole, is_whole=is_whole)
 
     def _taken(

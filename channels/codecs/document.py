@@ -6,7 +6,14 @@ A seal is told to be there and never claimed to be genuine: nothing here verifie
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from channels.codecs import document_ofd, document_office, document_old, document_pdf, fax_pages
+from channels.codecs import (
+    document_ofd,
+    document_office,
+    document_old,
+    document_pdf,
+    document_xml,
+    fax_pages,
+)
 from channels.codecs.charsets import decode
 from channels.codecs.document_said import Said, Seal
 from channels.codecs.html_text import safe_html, text_of
@@ -15,6 +22,8 @@ from domain.errors import BadInput
 
 TEXT_MAX = 200_000  # characters of one document; a person reads the rest in the original
 PLAIN_MAX = 4 << 20  # bytes of a text file that are read
+XML = "application/xml"
+_ODF = "application/vnd.oasis.opendocument."
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"  # RFC 5652 §5.1: 1.2.840.113549.1.7.2
 
@@ -78,6 +87,10 @@ READERS: Mapping[str, Callable[[bytes], Said]] = {
     _OOXML + "spreadsheetml.sheet": document_office.xlsx,
     _OOXML + "presentationml.presentation": document_office.pptx,
     "application/ofd": document_ofd.ofd,
+    _ODF + "text": document_xml.odf,
+    _ODF + "spreadsheet": document_xml.odf,
+    _ODF + "presentation": document_xml.odf,
+    XML: document_xml.xml,
     "application/pdf": document_pdf.pdf,
     "application/msword": document_old.doc,
     "application/vnd.ms-excel": document_old.xls,

@@ -26,6 +26,10 @@ MADE = {
     + "".join(f"\\'{b:02x}" for b in LINE.encode("gbk")).encode() + b"\\par "
     + "".join(f"\\u{ord(c)}?" for c in SECOND).encode() + b"\\par}",
     "txt": f"{LINE}\r\n{SECOND}".encode("gb18030"),
+    "odt": kit.odt(LINE, SECOND),
+    "xml": f'<?xml version="1.0"?><w:wordDocument xmlns:w="http://schemas.microsoft.com/office/word/2003/wordml"><w:body>'
+    f"<w:p><w:r><w:t>{LINE[:5]}</w:t></w:r><w:r><w:t>{LINE[5:]}</w:t></w:r></w:p><w:binData>{'QUJD' * 100}</w:binData>"
+    f"<w:p><w:r><w:t>{SECOND}</w:t></w:r></w:p></w:body></w:wordDocument>".encode(),
     "html": f"<html><meta charset=gbk><p>{LINE}<p>{SECOND}</html>".encode("gbk"),
 }  # fmt: skip
 
@@ -60,6 +64,22 @@ def test_a_pdf_behind_what_a_scanner_put_before_it_is_read(pool: Pool) -> None:
 @pytest.mark.parametrize("page", [b"93", b"10008", b"9999999"])
 def test_the_words_of_an_rtf_of_an_unknown_code_page_are_guessed(pool: Pool, page: bytes) -> None:
     assert LINE in read(pool, MADE["rtf"].replace(b"ansicpg936", b"ansicpg" + page))["text"]
+
+
+def test_an_alert_that_came_as_a_file_gives_its_words_and_not_its_files(pool: Pool) -> None:
+    alert = (
+        '<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>a1</identifier><!-- x --><info>'
+        f"<headline>{LINE}</headline><resource><derefUri>QUJD</derefUri></resource></info></alert>"
+    )
+    assert read(pool, f"<?xml version='1.0'?>{alert}".encode())["text"].splitlines() == ["a1", LINE]
+
+
+def test_xml_inside_an_archive_takes_no_place_of_a_document(pool: Pool) -> None:
+    entries = {f"{n}.xml": b"<?xml version='1.0'?><a>x</a>" for n in range(30)} | {
+        "report.docx": MADE["docx"]
+    }
+    (found,) = pool.run(archive.look, kit.zipped(entries), {"name": "a.zip"}).value["documents"]
+    assert found["path"] == "report.docx"
 
 
 def test_a_table_is_rows_and_cells_and_what_was_deleted_is_not_said(pool: Pool) -> None:
