@@ -19,6 +19,11 @@ _PLACE = "scan.found"
 WITHOUT = ("image/", "audio/", "video/")  # hold neither files nor words that are read here
 PAGED = "image/tiff"  # but pages
 
+_UNREAD: Mapping[str, Any] = {
+    "path": "", "media_type": "", "text": "", "tool": "", "pages": 0, "seals": (), "findings": (), "is_cut": False,
+    "reason": "",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
@@ -127,6 +132,9 @@ def texts(unit: Unit, report_id: str) -> list[str]:
 
 
 def _scan(row: sa.Row[Any], found: Mapping[str, Any] | None) -> Scan:
+    """Every document in its whole shape: of one that was not read only the reason was written down."""
+    if found:
+        found = {**found, "documents": [{**_UNREAD, **one} for one in found.get("documents", ())]}
     return Scan(
         id=row.id, report=row.report, sha256=row.sha256, state=ScanState(row.state), tries=row.tries,
         reason=row.reason, changed_at=row.changed_at, found=found,

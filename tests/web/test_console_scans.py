@@ -72,3 +72,23 @@ def test_mails_and_messages_inside_a_mail_are_read_with_their_documents(quick: W
     texts = quick.hub.store.read(lambda u: scans.texts(u, report))
     assert any("详见附件" in text for text in texts)
     assert "大坪村三组滑坡" in texts
+
+
+UNREAD = {
+    "cut.pdf": kit.pdf("大坪村")[:200],
+    "locked.pdf": kit.pdf("大坪村", password=True),
+    "cut.docx": kit.docx("大坪村")[:-60],
+    "inside.eml": b"From: a@b.cn\r\nSubject: x\r\nMIME-Version: 1.0\r\n\r\n" + "大坪村".encode(),
+    "empty.eml": b"From: a@b.cn\r\nSubject: x\r\nMIME-Version: 1.0\r\n\r\n",
+    "locked.zip": kit.zipped({"a.pdf": kit.pdf("大坪村", password=True)}),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_file_that_cannot_be_read_closes_no_page(quick: World, name: str) -> None:
+    add_person(quick, "officer1", Role.OFFICER)
+    report = bring(quick, "email", _mail(name, UNREAD[name]), "message/rfc822")
+    _scan_all(quick)
+    page = enter(quick, "officer1").get(f"/console/reports/{report}")
+    assert page.status_code == 200
+    assert name in page.text
