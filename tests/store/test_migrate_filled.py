@@ -31,7 +31,12 @@ FIXED = {  # what a constraint over several columns asks for
     "report_triage": {"level": None},
 }
 # Those that hubs stand at, and of the ones that came together each fifth: a database never stood between them.
-OLDER = [s for s in migrate.steps()[:-1] if s <= "0012" or int(s) % 5 == 0]
+_STEPS = migrate.steps()[:-1]
+_SHORT = {"0001", "0012", *_STEPS[-1:]}  # the others in the long run
+OLDER = [
+    pytest.param(s, marks=[] if s in _SHORT else pytest.mark.faults)
+    for s in _STEPS if s <= "0012" or int(s) % 5 == 0 or s in _SHORT
+]  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
