@@ -85,26 +85,32 @@ class Entering:
         """
         at = max(one.at for one in entries)
         lone = [one for one in entries if one.is_lone]
-        ours = inbox.file_all(unit, [one.arrived.id for one in lone])
-        asked = answers.asked(unit, [one.arrived for one in lone], self.acknowledger, at)
-        outcomes: dict[str, Rings | None] = {}
-        fresh: list[_Fresh] = []
-        for entry in entries:
-            name = entry.arrived.id
+        outcomes = self._enter_lone(unit, lone, at) if lone else {}
+        for (
+            entry
+        ) in entries:  # in their order, and whole: one may belong to what the one before it has become
             if not entry.is_lone:
                 found = self._special(unit, entry, at)
-            elif name not in ours:
-                found = None
-            elif name in asked:
-                found = self._of_its_own(unit, entry, entry.content, threads.ALONE, at)
-            else:
-                found = self._fresh(unit, entry, entry.content, threads.ALONE, at)
-            if isinstance(found, _Fresh):
-                fresh.append(found)
-            else:
-                outcomes[name] = found
-        outcomes |= self._made(unit, fresh, at)
+                name = entry.arrived.id
+                outcomes[name] = self._made(unit, [found], at)[name] if isinstance(found, _Fresh) else found
         return [outcomes[one.arrived.id] for one in entries]
+
+    def _enter_lone(self, unit: Unit, entries: Sequence[Entry], at: datetime) -> "dict[str, Rings | None]":
+        ours = inbox.file_all(unit, [one.arrived.id for one in entries])
+        asked = answers.asked(
+            unit, [one.arrived for one in entries if one.arrived.id in ours], self.acknowledger, at
+        )
+        outcomes: dict[str, Rings | None] = dict.fromkeys(one.arrived.id for one in entries)
+        fresh = []
+        for entry in entries:
+            if entry.arrived.id in ours:
+                make = self._of_its_own if entry.arrived.id in asked else self._fresh
+                found = make(unit, entry, entry.content, threads.ALONE, at)
+                if isinstance(found, _Fresh):
+                    fresh.append(found)
+                else:
+                    outcomes[entry.arrived.id] = found
+        return outcomes | self._made(unit, fresh, at)
 
     def _special(self, unit: Unit, entry: Entry, at: datetime) -> "_Fresh | Rings | None":
         """What belongs to others, or is no report: its arrival is moved here."""

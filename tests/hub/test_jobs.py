@@ -25,7 +25,7 @@ def test_a_study_lets_reports_by_that_are_being_filed_but_not_for_ever(
         order.append("filed")
 
     none: Any = None
-    filing: Any = SimpleNamespace(file=file)
+    filing: Any = SimpleNamespace(answer=file)
     student: Any = SimpleNamespace(study=lambda _id: order.append("studied"))
     made = jobs.jobs_of(filing, none, none, student, none, none)
     first = threading.Thread(target=made.file_report, args=("inb_1",))

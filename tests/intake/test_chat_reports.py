@@ -17,6 +17,7 @@ from store import audience, inbox
 from store import reports as book
 from store import tables as t
 from tests.chat_kit import CHAT, SECRET, Chats, chat_world, chats, knock, reports, update, work
+from tests.waiting import held
 from tests.web.api_world import World
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -80,6 +81,19 @@ def test_h33_an_edit_is_a_new_version_and_the_old_text_is_kept(hub) -> None:
     (report,) = reports(hub)
     assert report["text"] == "塌了，埋了3家"
     assert _versions(hub, report["id"]) == ["塌了", "塌了，埋了2家", "塌了，埋了3家"]
+
+
+def test_a_message_and_its_edits_that_are_filed_together_are_one_report(hub) -> None:
+    for n, kind in ((1, "message"), (2, "edited_message"), (3, "edited_message")):
+        knock(hub, update(n, text=f"埋了{n}家", message=9, kind=kind))
+    knock(hub, update(4, text="别处", chat=88, message=3))
+    names = hub.hub.store.read(
+        lambda unit: unit.rows(sa.select(t.inbound.c.id).order_by(t.inbound.c.received_at))
+    )
+    with held(hub.hub.store):
+        hub.hub.filing.file_all([row.id for row in names])
+    assert sorted(report["text"] for report in reports(hub)) == ["别处", "埋了3家"]
+    assert hub.count(t.report_version) == 4
 
 
 def test_an_edit_that_is_filed_before_its_message_does_not_give_way_to_it(hub) -> None:

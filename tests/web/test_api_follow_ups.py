@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from domain.report import Report
-from store import reports
+from store import inbox, reports
 from store import tables as t
+from tests.waiting import held
 from tests.web.api_world import World, token
 from tests.web.citizen_kit import jpeg
 
@@ -90,6 +91,18 @@ def test_r2_a_follow_up_that_is_sent_again_is_said_once_even_before_the_first_is
     assert now(hall, first).content.text == "首报\n\n续报" and hall.count(t.report_row) == 1
 
 
+def test_a_report_and_what_follows_it_may_be_filed_together(hall: World) -> None:
+    first = hall.post("department", "/v1/reports", {"text": "首报"}).json()["id"]
+    for n in (1, 2):
+        hall.post("department", f"/v1/reports/{first}/follow-ups", {"text": f"续报{n}"})
+    names = hall.hub.store.read(lambda unit: inbox.due(unit, hall.clock()))
+    assert len(names) == 3
+    with held(hall.hub.store):
+        hall.hub.filing.file_all(names)
+    said = now(hall, first).content.text.split("\n\n")
+    assert said[0] == "首报" and sorted(said) == ["续报1", "续报2", "首报"] and hall.count(t.report_row) == 1
+
+
 def test_r16_a_follow_up_waits_for_its_first_report_however_often_it_is_tried(quick: World) -> None:
     report_id = str(quick.post("department", "/v1/reports", {"text": "山体滑坡"}).json()["id"])
     more = quick.post("department", f"/v1/reports/{report_id}/follow-ups", {"text": "死亡2人"}).json()["id"]
@@ -98,7 +111,7 @@ def test_r16_a_follow_up_waits_for_its_first_report_however_often_it_is_tried(qu
     (waiting,) = (row.id for row in rows if row.report != report_id)
     for _ in range(80):
         quick.clock.forward(minutes=1)
-        quick.hub.jobs.file_report(waiting)
+        quick.hub.filing.file(waiting)
     assert quick.count(t.report_row) == 0 and more
     quick.file_all()
     quick.clock.forward(minutes=1)

@@ -234,7 +234,7 @@ def test_r16_pieces_wait_for_their_call_however_often_they_are_tried(quick: Worl
     for _ in range(80):
         quick.clock.forward(minutes=1)
         for piece in pieces:
-            quick.hub.jobs.file_report(piece)
+            quick.hub.filing.file(piece)
     assert quick.count(t.shelf) == 0
     rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.tries, i.next_due)))
     assert {row.tries for row in rows} == {
