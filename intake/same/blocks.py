@@ -12,6 +12,7 @@ from intake.same.sketch import Sketch
 RAREST = 24  # pieces of a text that are stored and looked for: the rarest, among which its names are
 HEARD = 40  # pairs of syllables that are looked for: a name may be cut out in the other text alone
 SPOKEN = 12  # pairs of syllables of a text that has no rare piece
+FOREIGN = 3  # hours back in which a report in Chinese looks for those in English of its kind
 CELL = 0.02  # degrees, about 2 km
 _GRAM = 6  # letters of a piece of text that is hashed for forwarded messages
 _SEEDS = (0x2D0A, 0x9E37, 0x51ED)
@@ -22,6 +23,8 @@ def stored(sketch: Sketch) -> list[str]:
     keys = {f"p{name}" for name in _names(sketch.named)}
     keys |= {f"b{piece}" for piece in (*_rarest(sketch), *_within(sketch.named))}
     keys |= set(_others(sketch)) | set(_cells(sketch, around=0)) | set(_copies(sketch.said))
+    if sketch.said[:1].isascii():
+        keys |= set(_foreign(sketch, hours=1))
     return sorted(keys)
 
 
@@ -31,6 +34,8 @@ def asked(sketch: Sketch) -> dict[str, float]:
     keys |= {f"b{piece}": 1.0 + worth(piece) / 3 for piece in _rarest(sketch)}
     keys |= {f"p{name}": 3.0 for name in _names(sketch.named)}
     keys |= {key: 2.0 for key in _others(sketch)}
+    if not sketch.said[:1].isascii():
+        keys |= {key: 1.0 for key in _foreign(sketch, hours=FOREIGN)}
     keys |= {key: 3.0 for key in (*_cells(sketch, around=1), *_copies(sketch.said))}
     return keys
 
@@ -76,6 +81,11 @@ def _others(sketch: Sketch) -> Iterator[str]:
         yield f"s{sketch.sender}"
     if "quake" in sketch.kinds:
         yield "kquake"
+
+
+def _foreign(sketch: Sketch, *, hours: int) -> Iterator[str]:
+    """What was told in Latin letters, by its kind and hour: its names may be spoken otherwise in Chinese."""
+    yield from (f"e{kind}{sketch.at // 60 - back}" for kind in sorted(sketch.kinds) for back in range(hours))
 
 
 def _cells(sketch: Sketch, *, around: int) -> Iterator[str]:

@@ -5,21 +5,33 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 
 WEAK = frozenset(("trapped", "missing", "illness", "fall"))  # what many kinds of event end in
-
+LOOSE = frozenset(
+    ("collapse", "leak", "power", "boat", "fall")
+)  # words that other kinds of event are told with too
+EXERCISE = "exercise"
 
 # Kinds that two people may see in one event.
-_FAMILIES = tuple(
-    frozenset(family.split())
-    for family in (
-        "slide collapse trapped", "slide collapse rail", "flood dam", "flood trapped", "flood drowning", "flood boat",
-        "flood collapse", "fire blast leak", "fire power blast", "fire wildfire", "leak traffic", "leak poisoning",
-        "traffic drowning boat", "traffic trapped", "gas poisoning", "lift trapped", "missing trapped", "wind power",
-        "lightning fire", "blast collapse", "fire violence", "traffic fire", "power illness", "wind collapse",
-        "boat drowning", "aircraft fire", "wind trapped", "rail trapped", "quake collapse",
-    )
-)  # fmt: skip
+_SEEN_TOGETHER = (
+    "slide collapse trapped | slide collapse rail | flood dam | flood trapped | flood drowning | flood boat | flood "
+    "collapse | fire blast leak | fire power blast | fire wildfire | leak traffic | leak poisoning | traffic drowning "
+    "boat | traffic trapped | gas poisoning | lift trapped | missing trapped | wind power | lightning fire | blast "
+    "collapse | fire violence | traffic fire | power illness | wind collapse | boat drowning | aircraft fire | wind "
+    "trapped | rail trapped | quake collapse | leak illness gas poisoning | fire illness | collapse fall drowning | "
+    "collapse power | traffic power | traffic collapse | traffic slide | traffic fall | slide flood dam | flood power "
+    "| flood water | water collapse | water leak illness poisoning | carcass leak water | crowd illness | crowd "
+    "violence | suicide fall drowning | suicide crowd | fall trapped | missing drowning boat | lightning power | "
+    "lightning illness | lightning blast | wind traffic | wind boat | snow traffic | snow trapped | fog traffic | fog "
+    "boat | fog missing | rail traffic | rail fire | mine collapse trapped | mine flood | mine blast | mine gas | dam "
+    "leak | lift fall | boat fire | boat trapped | aircraft power | aircraft trapped | quake slide | fire trapped | "
+    "fire power | fire boat | breakdown traffic | breakdown boat | bees illness | dog fall | hail collapse wind | "
+    "blast illness"
+)
+_TOGETHER = frozenset(
+    pair for family in _SEEN_TOGETHER.split("|") for pair in product(family.split(), repeat=2)
+)
 
 # Event classes of the code table (domain/events.py) -> kind, for reports that a department or officer classified.
 BY_CLASS = {"11A": "flood", "11B": "wind", "11C": "slide", "11D": "quake", "11G": "wildfire", "12G": "fire",
@@ -36,6 +48,7 @@ def affinity(one: frozenset[str], other: frozenset[str]) -> float:
 
     0.1: both say nothing, 0: one does.
     """
+    one, other = one - {EXERCISE}, other - {EXERCISE}
     if not one or not other:
         return 0.0 if one or other else 0.1
     shared = one & other
@@ -43,7 +56,7 @@ def affinity(one: frozenset[str], other: frozenset[str]) -> float:
         return 1.0
     if shared and (not one - WEAK or not other - WEAK):
         return 0.7
-    if shared or any(a in family and b in family for family in _FAMILIES for a in one for b in other):
+    if shared or any((a, b) in _TOGETHER for a in one for b in other):
         return 0.4
     return -1.0
 

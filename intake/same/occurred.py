@@ -39,7 +39,15 @@ _PARTS = (("凌晨", (0, 6)), ("清晨", (4, 9)), ("今晨", (0, 9)), ("一早",
           ("上午", (6, 12)), ("中午", (11, 14)), ("下午", (12, 19)), ("傍晚", (16, 20)), ("昨晚", (18, 29)),
           ("昨夜", (18, 30)), ("今晚", (18, 29)), ("半夜", (22, 29)), ("晚上", (18, 26)), ("last night", (18, 30)),
           ("this morning", (0, 12)), ("tonight", (18, 29)))  # fmt: skip
-_CLOCK = re.compile(r"(?<!\d)([01]?\d|2[0-3])\s*(?:时|点|:|：)\s*([0-5]?\d)?(?!\d)\s*(?:分)?(许|左右)?")
+_CLOCK = re.compile(
+    r"(?:(?<!\d)([0-3]?\d)日\s?)?(?<![\d.])([01]?\d|2[0-3])\s*(?:时|点(?!钟)|:|：)\s*([0-5]?\d)?(?!\d)\s*(?:分)?(许|左右)?"
+)
+_AHEAD = re.compile(
+    "(?:预计|计划|拟|将|定于|预期|力争|争取|自|until|expected|by)[^，。；,;]{0,12}$"
+)  # 预计22时恢复
+_YESTERDAY = timedelta(
+    hours=8
+)  # a clock ahead of the arrival is that of the day before when that was so lately
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ class Span:
     begins: datetime
     ends: datetime
     is_said: bool
+    clock: datetime | None = None  # said to the minute
 
 
 UNSAID = timedelta(hours=2)  # a text without a word of time: people report within it, where they can
@@ -57,12 +66,14 @@ UNSAID = timedelta(hours=2)  # a text without a word of time: people report with
 def occurred(text: str, at: datetime, zone: ZoneInfo) -> Span:
     """When it happened, of a text that arrived at `at`."""
     lower = text.lower()
-    found = next(_relative(lower, at), None) or _on_the_clock(lower, at, zone)
+    clock, is_exact = _clock(lower, at, zone) or (None, False)
+    found = next(_relative(lower, at), None) or _on_the_clock(lower, at, zone, clock, is_exact=is_exact)
+    exact = clock if is_exact else None
     if found is None:
-        return Span(begins=at - UNSAID, ends=at, is_said=False)
+        return Span(begins=at - UNSAID, ends=at, is_said=False, clock=exact)
     begins, ends = found
     ends = min(ends, at)
-    return Span(begins=min(begins, ends), ends=ends, is_said=True)
+    return Span(begins=min(begins, ends), ends=ends, is_said=True, clock=exact)
 
 
 def number(text: str) -> int:
@@ -92,19 +103,50 @@ def _ago(count: float, minutes: int, at: datetime) -> tuple[datetime, datetime]:
     return at - about * 1.3 - timedelta(minutes=5), at - about * 0.7 + timedelta(minutes=5)
 
 
-def _on_the_clock(text: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
+def _clock(text: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, bool] | None:
+    """The first time of a clock that the text says and that is past; and whether it is said to the minute."""
     local = at.astimezone(zone)
-    shift = max((days for word, days in _DAYS if word in text), default=None)  # 前天停了今天又停
+    shift = _shift(text)
     part = next((hours for word, hours in _PARTS if word in text), None)
-    day = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=shift or 0)
-    if (clock := _CLOCK.search(text)) and (shift is None or shift == 0 or part):
-        hour, minute = int(clock[1]), int(clock[2] or 0)
+    for match in _CLOCK.finditer(text):
+        if _AHEAD.search(text[: match.start()]) or (shift and not part and not match[1]):
+            continue
+        hour, minute = int(match[2]), int(match[3] or 0)
         if part and part[1] > 12 and hour < 12 and part[0] >= 11:
             hour += 12
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = (
+            midnight - timedelta(days=_back(local, int(match[1])))
+            if match[1]
+            else midnight + timedelta(days=shift or 0)
+        )
         moment = day + timedelta(hours=hour, minutes=minute)
-        if moment > local + timedelta(minutes=10):
+        if moment > local + timedelta(minutes=10) and not match[1]:
             moment -= timedelta(days=1)
-        return moment - timedelta(minutes=20), moment + timedelta(minutes=25 if clock[2] else 60)
+            if local - moment > _YESTERDAY:
+                continue
+        if moment <= local + timedelta(minutes=10):
+            return moment, bool(match[3])
+    return None
+
+
+def _back(local: datetime, day: int) -> int:
+    """How many days ago it was the `day` of a month; 0 for one ahead."""
+    return next((n for n in range(15) if (local - timedelta(days=n)).day == day), 0)
+
+
+def _shift(text: str) -> int | None:
+    return max((days for word, days in _DAYS if word in text), default=None)  # 前天停了今天又停
+
+
+def _on_the_clock(
+    text: str, at: datetime, zone: ZoneInfo, clock: datetime | None, *, is_exact: bool
+) -> tuple[datetime, datetime] | None:
+    if clock:
+        return clock - timedelta(minutes=20), clock + timedelta(minutes=25 if is_exact else 60)
+    shift = _shift(text)
+    part = next((hours for word, hours in _PARTS if word in text), None)
+    day = at.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=shift or 0)
     if part:
         return day + timedelta(hours=part[0]), day + timedelta(hours=part[1])
     return (day, day + timedelta(days=1)) if shift is not None else None

@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 
+from intake.same.english import is_kind_of_place
 from intake.same.named import PLACE_WORDS, frequent_english
 from intake.same.sounds import spelt, syllables
 
@@ -58,7 +59,7 @@ def worth(piece: str) -> float:
 def _foreign(text: str) -> Iterator[str]:
     for match in _LATIN.finditer(text):
         word = match[1]
-        if word.lower() in frequent_english():
+        if word.lower() in frequent_english() or is_kind_of_place(word):
             continue
         is_first = not text[: match.start()].rstrip() or text[: match.start()].rstrip()[-1:] in ".!?。！？"
         if word[0].isupper() and (not is_first or _NAMED.match(text, match.end())):

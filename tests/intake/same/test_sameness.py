@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from domain.handling import Handling
 from domain.person import Person, Role
 from domain.report import Attachment, Content
-from intake.same import grounds
+from intake.same import grounds, places
 from intake.same.score import THRESHOLD, Likeness, likely, likeness
 from intake.same.sketch import from_json, sketch
 from intake.same.step import Sameness
@@ -66,14 +66,20 @@ def test_of_the_labelled_reports_the_same_incident_is_among_the_first_three() ->
     assert sum(len(labelled.read(part)) for part in labelled.PARTS) >= 400
     scores = {part: dedupe.scored([part]) for part in labelled.PARTS}
     low = {
-        part: (s.recall, s.precision) for part, s in scores.items() if s.recall < 0.9 or s.precision < 0.95
+        part: (s.recall, s.precision) for part, s in scores.items() if s.recall < 0.86 or s.precision < 0.88
     }
-    assert set(low) <= {"part7"}, (
-        low
-    )  # 26 questions, written last, nothing was mended for it (docs/triage.md)
-    assert all(min(score) >= 0.8 for score in low.values()), low
+    assert low == {}
     found = sum(scores.values(), labelled.Score(0, 0, 0, 0))
-    assert (found.recall >= 0.95, found.precision >= 0.95) == (True, True)
+    assert (found.recall >= 0.94, found.precision >= 0.94) == (True, True)
+
+
+def test_of_sets_that_no_weight_has_seen_nine_in_ten_are_found_and_few_proposals_are_wrong() -> None:
+    assert not set(labelled.HELD) & set(labelled.PARTS)
+    found = dedupe.scored(labelled.HELD)
+    assert found.questions >= 200
+    assert (found.recall >= 0.92, found.precision >= 0.94) == (True, True)
+    last = dedupe.scored(["part15"])  # after which no word was mended
+    assert (last.recall >= 0.86, last.precision >= 0.88) == (True, True)
 
 
 def test_weights_that_never_saw_a_set_find_in_it_nearly_as_well() -> None:
@@ -83,7 +89,7 @@ def test_weights_that_never_saw_a_set_find_in_it_nearly_as_well() -> None:
 
 def test_every_ground_has_a_weight_and_none_has_the_wrong_sign() -> None:
     weights = tomllib.loads(fit.WEIGHTS.read_text("utf-8"))
-    source = Path(grounds.__file__).read_text("utf-8")
+    source = "".join(Path(m.__file__).read_text("utf-8") for m in (grounds, places))
     named = set(re.findall(r'Ground\("([a-z_0-9]+)"', source)) - {"minutes"}
     assert len(named) > 20
     assert named <= set(weights)
@@ -105,12 +111,38 @@ def test_every_ground_has_a_weight_and_none_has_the_wrong_sign() -> None:
         ("阳光花园停电了", "岩脚村二组山体滑坡", False),
         ("strong smell of gas at 14 Palm Street", "gas leak, 41 Palm Street", False),
         ("big fire behind Lotus Hotel", "the store behind the Lotus Hotel is burning", True),
+        ("Fire at the Golden Lotus guesthouse", "金莲客栈起火，二楼往外冒火", True),
+        (
+            "rockfall at Miller's Bend, a scooter is under it",
+            "Millers bend: landslip, somebody is under it",
+            True,
+        ),
+        ("沪陕高速K612大雾连环撞", "沪蓉高速K612爆胎", False),
+        ("三一八国道一七零二那里落石", "G318 K1702 塌方", True),
+        ("落塔村滑坡，埋了一个人", "落塔村滑坡演练，模拟埋了一个人", False),
+        ("文县路工地塔吊倒了，砸到人", "文县路有家店吵架拿刀", False),
     ],
 )
 def test_what_agrees_and_what_differs_decides(at, one, other, is_likely) -> None:
     a, b = (sketch(_told(at, text), ZONE) for text in (one, other))
     assert (likeness(a, b).score >= THRESHOLD) == is_likely
     assert likeness(a, b).score == likeness(b, a).score
+
+
+def test_a_time_that_is_still_to_come_is_not_when_it_happened(at) -> None:
+    told = _told(at, "柳园小区变压器起火，预计22时恢复供电")
+    assert not sketch(told, ZONE).is_timed
+
+
+def test_an_account_that_says_when_counts_from_then_and_not_from_its_arrival(at) -> None:
+    clock = at.astimezone(ZONE)
+    early = sketch(_told(at, "洞河镇石头砸了面包车"), ZONE)
+    late = replace(
+        _told(at, f"交警：{clock.hour}时{clock.minute:02d}分洞河镇落石砸中一辆面包车"),
+        received_at=at + timedelta(hours=1),
+    )
+    names = {ground.name for ground in grounds.grounds(early, sketch(late, ZONE))}
+    assert "clock" in names and "apart" not in names
 
 
 def test_what_is_far_behind_the_likeliest_is_not_proposed_beside_it() -> None:
@@ -136,10 +168,11 @@ def _told(at, text):
     )
 
 
-def test_through_the_store_the_search_by_keys_loses_next_to_nothing(store) -> None:
-    found = run_part(store, "part2")
-    assert found.recall >= dedupe.scored(["part2"]).recall - 0.02
-    assert found.precision >= 0.95
+@pytest.mark.parametrize("part", ["part2", "part10"])
+def test_through_the_store_the_search_by_keys_loses_next_to_nothing(store, part) -> None:
+    found, whole = run_part(store, part), dedupe.scored([part])
+    assert found.recall >= whole.recall - 0.02
+    assert found.precision >= whole.precision - 0.02
 
 
 def test_the_index_holds_no_word_of_a_report(store, areas, at) -> None:

@@ -17,15 +17,8 @@ from domain.handling import Handling
 from domain.report import Content, Fact, Report, State
 
 ZONE = ZoneInfo("Asia/Shanghai")
-PARTS = (
-    "part1",
-    "part2",
-    "part3",
-    "part4",
-    "part5",
-    "part6",
-    "part7",
-)  # fitted to: tests/intake/same/fit.py holds out
+PARTS = tuple(f"part{n}" for n in range(1, 13))  # fitted to: tests/intake/same/fit.py holds out
+HELD = ("part13", "part14", "part15")  # never fitted to: docs/triage.md says what was mended after them
 TOP = 3
 
 
