@@ -21,7 +21,9 @@ from domain.errors import BadInput, Flaw
 FIELDS = 200  # Twilio sends about 25; ten media items add 20
 MEDIA = 10  # of one message ("Messaging media limits"); more are no MMS
 _SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")  # E.164, or a short code
+_NUMBER = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,12}"
+)  # E.164, a short code, a 400 number or one of the region
 _PORT = re.compile(r"106[0-9]{5,17}")  # of an SMS service in China: a name of up to 20 digits
 _NAMED_SENDER = re.compile(
     r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"

@@ -186,7 +186,10 @@ def test_a_parameter_that_twilio_adds_one_day_is_let_in_and_named() -> None:
     assert found.meta["unknown_keys"] == ["CarrierName", "ParentMessageSid", "Zone2"]
 
 
-@pytest.mark.parametrize("sender", ["+8613800138000", "10086", "95588", "CMB Bank", "12306x"])
+@pytest.mark.parametrize(
+    "sender",
+    ["+8613800138000", "10086", "95588", "4008001234", "13800138000", "057188001234", "CMB Bank", "12306x"],
+)
 def test_a_number_a_short_code_and_a_named_sender_are_senders(sender: str) -> None:
     assert inbound(MESSAGE | {"From": sender}).sender == sender
 
