@@ -13,7 +13,7 @@ from intake.same.sketch import Sketch
 
 Name = TypeVar("Name")
 
-THRESHOLD = 0.6  # proposed from here on
+THRESHOLD = 0.64  # proposed from here on
 BEHIND = 1.5  # odds (natural logarithm): what is further behind the likeliest is not proposed beside it
 
 

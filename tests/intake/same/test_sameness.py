@@ -70,14 +70,14 @@ def test_of_the_labelled_reports_the_same_incident_is_among_the_first_three() ->
     }
     assert low == {}
     found = sum(scores.values(), labelled.Score(0, 0, 0, 0))
-    assert (found.recall >= 0.94, found.precision >= 0.94) == (True, True)
+    assert (found.recall >= 0.94, found.precision >= 0.95) == (True, True)
 
 
 def test_of_sets_that_no_weight_has_seen_nine_in_ten_are_found_and_few_proposals_are_wrong() -> None:
     assert not set(labelled.HELD) & set(labelled.PARTS)
     found = dedupe.scored(labelled.HELD)
     assert found.questions >= 200
-    assert (found.recall >= 0.92, found.precision >= 0.94) == (True, True)
+    assert (found.recall >= 0.92, found.precision >= 0.95) == (True, True)
     last = dedupe.scored(["part15"])  # after which no word was mended
     assert (last.recall >= 0.86, last.precision >= 0.88) == (True, True)
 
@@ -149,8 +149,8 @@ def test_what_is_far_behind_the_likeliest_is_not_proposed_beside_it() -> None:
     def like(score):
         return Likeness(score=score, reasons=())
 
-    assert [n for n, _ in likely([("c", like(0.6)), ("a", like(0.99)), ("b", like(0.97))])] == ["a", "b"]
-    assert [n for n, _ in likely([("c", like(0.6)), ("d", like(THRESHOLD - 0.01))])] == ["c"]
+    assert [n for n, _ in likely([("c", like(THRESHOLD)), ("a", like(0.99)), ("b", like(0.97))])] == ["a", "b"]
+    assert [n for n, _ in likely([("c", like(THRESHOLD)), ("d", like(THRESHOLD - 0.01))])] == ["c"]
     assert likely([]) == []
 
 
