@@ -149,7 +149,10 @@ def test_what_is_far_behind_the_likeliest_is_not_proposed_beside_it() -> None:
     def like(score):
         return Likeness(score=score, reasons=())
 
-    assert [n for n, _ in likely([("c", like(THRESHOLD)), ("a", like(0.99)), ("b", like(0.97))])] == ["a", "b"]
+    assert [n for n, _ in likely([("c", like(THRESHOLD)), ("a", like(0.99)), ("b", like(0.97))])] == [
+        "a",
+        "b",
+    ]
     assert [n for n, _ in likely([("c", like(THRESHOLD)), ("d", like(THRESHOLD - 0.01))])] == ["c"]
     assert likely([]) == []
 
