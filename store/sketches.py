@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from domain.report import Report
 from store import bulk
-from store import tables as t
 from store.tables_incidents import sketch, sketch_key
 from store.unit import Unit
 
@@ -26,14 +25,18 @@ _LATERAL = (
     "SELECT k.key, s.report FROM unnest(:keys::bigint[]) AS k(key) CROSS JOIN LATERAL (SELECT report FROM sketch_key"
     " WHERE key = k.key AND at BETWEEN :a AND :b ORDER BY at DESC LIMIT :most) AS s"
 )
+_TAKE_UP = (  # the lock, and what forget() does, in one journey
+    "WITH k AS (DELETE FROM sketch_key WHERE report = :report), s AS (DELETE FROM sketch WHERE report = :report)"
+    " SELECT pg_advisory_xact_lock(:lock)"
+)
 
 
 def enter(unit: Unit, report: str, sealed: bytes, keys: Sequence[str], *, minute: int, at: datetime) -> None:
     """Write down how a report is found and compared; what was written before is replaced."""
     if unit.is_postgres:
-        unit.connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-    unit.execute(sketch_key.delete().where(sketch_key.c.report == report))
-    unit.execute(sketch.delete().where(sketch.c.report == report))
+        unit.plain(_TAKE_UP, {"report": report, "lock": _LOCK})
+    else:
+        forget(unit, report)
     key = unit.vault.key(unit.connection, report)
     unit.execute(
         sketch.insert(), {"report": report, "made_at": at, "sealed": key.seal("sketch.sealed", sealed)}
@@ -90,15 +93,11 @@ def opened(unit: Unit, reports: Sequence[str]) -> dict[str, bytes]:
     """report -> its sketch; those whose key was destroyed are left out."""
     if not reports:
         return {}
-    d = t.data_key.c
-    query = (
-        sa.select(sketch.c.report, sketch.c.sealed)
-        .join(t.data_key, d.owner == sketch.c.report)
-        .where(sketch.c.report.in_(reports), d.wrapped.is_not(None))
-    )
-    rows = unit.rows(query)
-    keys = unit.vault.keys(unit.connection, [row.report for row in rows])
-    return {row.report: keys[row.report].open("sketch.sealed", row.sealed) for row in rows}
+    rows = unit.rows(sa.select(sketch.c.report, sketch.c.sealed).where(sketch.c.report.in_(reports)))
+    keys = unit.vault.left(unit.connection, [row.report for row in rows])
+    return {
+        row.report: keys[row.report].open("sketch.sealed", row.sealed) for row in rows if row.report in keys
+    }
 
 
 def hashed_key(unit: Unit, key: str) -> int:
