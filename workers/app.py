@@ -25,9 +25,7 @@ from workers.heard import HeardRedis, HeardStub
 # minutes. Rows recover what is lost either way; these make the common case quick.
 HEARTBEAT_MS = 5_000
 MAINTENANCE_PER_MILLION = 1_000_000
-POLL_MS = 100  # 47/88 ms idle latency (p50/p95); each look at Redis costs a worker 0.4 ms, and a queue has two who look
-UNHURRIED_MS = 500  # of the queues that neither a report nor a warning waits in
-_HURRIED = frozenset({"file_report", "relay", "publish", "deliver", "deliver_urgent", "deliver_mail"})
+POLL_MS = 100  # 47/88 ms idle latency (p50/p95) at 2 % of a core
 SOCKET_SECONDS = 2.0  # a hung Redis costs a consumer this long; nobody else waits for it
 BELLS_WAITING = 10_000  # then rings are dropped: the sweep finds the rows
 DEAF_AFTER = timedelta(seconds=2)
@@ -132,10 +130,7 @@ def start_workers(
         ("read_bulletin",): 1, ("pull_peer",): 2, ("tell_webhook",): 2,
         ("check_sender",): few,
     }  # fmt: skip
-    pools = tuple(
-        _pool(broker, {QUEUES[job] for job in lane}, size, POLL_MS if _HURRIED & {*lane} else UNHURRIED_MS)
-        for lane, size in sizes.items()
-    )
+    pools = tuple(_pool(broker, {QUEUES[job] for job in lane}, size) for lane, size in sizes.items())
     leaving = threading.Event()
     watch = threading.Thread(
         target=_watch, args=(pools, broker, leaving, on_deaf), name="hearing", daemon=True
@@ -144,8 +139,8 @@ def start_workers(
     return Workers(pools=pools, watch=watch, leaving=leaving)
 
 
-def _pool(broker: Broker, names: set[str], size: int, poll_ms: int) -> Worker:
-    pool = Worker(broker, queues=names, worker_timeout=poll_ms, worker_threads=size)
+def _pool(broker: Broker, names: set[str], size: int) -> Worker:
+    pool = Worker(broker, queues=names, worker_timeout=POLL_MS, worker_threads=size)
     pool.queue_prefetch = size  # never holds more than it runs (finding 16)
     pool.delay_prefetch = 1  # nothing is ever delayed by the broker
     pool.start()
