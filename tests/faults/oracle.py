@@ -183,12 +183,14 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
     """I3 and R4: what the provider took and we do not know of is unsure, and that is bounded."""
     rows = unit.rows(_of_provider())
     states = {f"{row.parcel}-{row.seq}": row.state for row in rows}  # the tag as the wire sends it along
+    spares = {f"{row.parcel}-{row.seq}": row.spare for row in rows}
     taken = {call.tag for call in evidence.calls if call.is_taken}
     for tag in taken - states.keys():
         yield f"I3 the provider took {tag!r}, which no row knows"
     for tag, state in states.items():
         if state in KNOWN and tag not in taken:
-            yield f"I3 {tag} is {state} here and unknown there"
+            way = spares[tag] or "the channel's own wire"
+            yield f"I3 {tag} is {state} here, by {way}, and unknown there"
         if tag in taken and state not in (*KNOWN, "unsure"):
             yield f"I3 the provider took {tag}, which is {state} here"
     unsure = sum(state == "unsure" for state in states.values())
@@ -199,7 +201,7 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
 def _of_provider() -> sa.Select[Any]:
     """Deliveries by the channel whose provider keeps the ledger."""
     d, p, x = t.delivery.c, t.parcel_row.c, t.dispatch.c
-    query = sa.select(d.parcel, d.seq, d.state).join(t.parcel_row, p.id == d.parcel)
+    query = sa.select(d.parcel, d.seq, d.state, d.spare).join(t.parcel_row, p.id == d.parcel)
     return query.join(t.dispatch, x.id == p.dispatch).where(x.channel == "sms")
 
 
