@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,20 +16,12 @@ from intake import desk
 from intake.entering import Entering
 from intake.filing import AT_ONCE, LAG, Filing
 from intake.reading import Locale
-from sandbox.pool import Pool
 from store import audience, inbox, journal, reports, roots, shelf
 from store import tables as t
 from store.blobs import Blobs
 from store.inbox import Arriving
 
 NUMBERS = ("+8613800138000", "+8613800138001")
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    opened = Pool(size=4)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -10,20 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from channels.codecs import bulletin_seal, envelope
 from channels.codecs.envelope import Envelope, Heartbeat, Hop
-from sandbox.pool import Pool
 from store import arrivals, peers, streams
 from store.tables_peers import peer, peer_item, peer_key
 from tests.bulletin_kit import xml
 from tests.intake.peer_server import Site, peer_site
 from tests.stream_kit import Neighbour, line
 from tests.web.api_world import Clock
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    made = Pool(size=1)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -103,10 +103,8 @@ def test_a_caller_in_english_says_the_place_and_the_text_of_his_recording_comes_
     report = quick_line.report()
     place = report.content.facts["place"][0]
     assert (place.value, place.origin, place.note) == ("the old bridge at Hedong", "speech", "0.91")
-    assert (report.content.text, report.content.language) == (
-        "The bridge is gone, two cars are in the river.",
-        "en",
-    )
+    said = "The bridge is gone, two cars are in the river."
+    assert (report.content.text, report.content.language) == (said, "en")
 
 
 HANG_UPS = {  # what is done before the caller has gone -> (place, seconds recorded, finding)
@@ -229,17 +227,15 @@ def test_r16_pieces_wait_for_their_call_however_often_they_are_tried(quick: Worl
     for path, form in _pieces():
         posted(quick, path, form)
     i = t.inbound.c
-    rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.id, i.external_id)))
-    pieces = [row.id for row in rows if row.external_id != CALL]
+    rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.id).where(i.external_id != CALL)))
     for _ in range(80):
         quick.clock.forward(minutes=1)
-        for piece in pieces:
-            quick.hub.filing.file(piece)
+        for piece in rows:
+            quick.hub.filing.file(piece.id)
     assert quick.count(t.shelf) == 0
     rows = quick.hub.store.read(lambda unit: unit.rows(sa.select(i.tries, i.next_due)))
-    assert {row.tries for row in rows} == {
-        0
-    }  # nothing has failed: a fault that comes later has all of its tries
+    # Nothing has failed: a fault that comes later has all of its tries.
+    assert {row.tries for row in rows} == {0}
     assert max(row.next_due for row in rows) - quick.clock() == calls.LONGEST_WAIT
     quick.file_all()
     quick.clock.forward(minutes=1)
