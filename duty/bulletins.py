@@ -35,11 +35,11 @@ def make_report(
     """
     by.must_be(*OFFICERS)
     one = _counting(unit, bulletin_id)
-    row = bulletins.arrival_of(unit, bulletin_id)
-    if row is None:
+    row, raw = bulletins.arrival_of(unit, bulletin_id), bulletins.original(unit, bulletin_id, get)
+    if row is None or raw is None:
         raise NotFound("no such bulletin")
     inbound = Inbound(
-        channel=CHANNEL, external_id=bulletin_id, raw=get(row.blob) if row.blob else row.raw,
+        channel=CHANNEL, external_id=bulletin_id, raw=raw,
         media_type=row.media_type[:120] or "application/octet-stream", received_at=at, sender=one.sender,
         meta={"bulletin": bulletin_id, "n": row.n, "arrival": row.id}, organisation=by.organisation,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from domain.handling import Handling, Mode
 from domain.ids import mint
 from domain.instants import of_our_days
 from domain.report import Inbound, Kept
-from intake import draining, handed_on, proofs, same_event
+from intake import draining, handed_on, held, proofs, same_event
 from intake.draining import Frame
 from intake.handed_on import Empty, Looped, Way
 from intake.spool import Spool
@@ -138,6 +138,8 @@ class Reader:
         one = self.store.read(lambda unit: arrivals.load(unit, arrival_id, self.blobs.get))
         if one is None or one.state is not ArrivalState.RECEIVED:
             return None
+        if not one.raw:  # signed once more, by somebody else: they are held, and say the same
+            return self._let_go(one, lambda _: None)
         try:
             told, body, path = self._opened(one)
         except Looped:
@@ -154,7 +156,10 @@ class Reader:
         at = self.clock()
         if mark := proofs.is_bulletin(self.proof_key, one.raw):
             return self._let_go(one, lambda unit: proofs_heard.proved(unit, mark.channel, mark.proof, at))
-        is_mine = self.store.run(lambda unit: self._enter(unit, one, told, body, path, at))
+        blob = (
+            self.blobs.put(one.raw) if len(one.raw) > INLINE and held.first_marked(told) is not None else ""
+        )
+        is_mine = self.store.run(lambda unit: self._enter(unit, one, told, (body, path, blob), at))
         return ArrivalState.READ if is_mine else None
 
     def _opened(self, one: Arrival) -> tuple[Sequence[Mapping[str, Any]], bytes, Sequence[Hop]]:
@@ -205,14 +210,20 @@ class Reader:
         return next((look for look in looks if look.seal is Seal.VERIFIED), looks[0])
 
     def _enter(
-        self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]], body: bytes, path: Sequence[Hop], at: datetime
+        self, unit: Unit, one: Arrival, told: Sequence[Mapping[str, Any]],
+        bytes_of: tuple[bytes, Sequence[Hop], str], at: datetime,
     ) -> bool:  # fmt: skip
         """One transaction: the arrival is read, its bulletins are entered, end others, and are compared with them."""
         if not arrivals.move(unit, one, "read"):
             return False
+        body, path, blob = bytes_of
+        if (marked := held.first_marked(told)) is not None:
+            held.hold(unit, one, told, marked, blob=blob, at=at)
         peer = peers.get(unit, one.peer)
         senders = peer.senders if peer else ()
         for n, alert in enumerate(told):
+            if alert["mark"]:
+                continue
             around = Around(
                 arrival=one.id, peer=one.peer, n=n, mode=self.mode, ourselves=self.ourselves, senders=senders,
                 received_at=one.received_at,

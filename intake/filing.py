@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from channels.codecs.return_path import ReturnPath
 from domain.errors import BadInput, HubError, Unavailable
 from domain.report import Arrival, Attachment, Content
-from intake import bounces, calls, proofs
+from intake import bounces, calls, held, proofs
 from intake import reading as readings
 from intake.at_work import AtWork
 from intake.entering import Entering, Entry, Rings
@@ -173,7 +173,11 @@ class Filing:
 
     def _entry(self, arrived: Arrived, found: Reading, content: Content) -> Entry:
         return Entry(
-            arrived=arrived, found=found, content=content, more=self.lies_in(content), at=self.clock()
+            arrived=arrived,
+            found=found,
+            content=content,
+            more=self.lies_in(content) | held.born_in(arrived.inbound),
+            at=self.clock(),
         )
 
     def _heard(self, piece: Arrived) -> str | None:

@@ -42,7 +42,7 @@ class Arriving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """Stored bytes of a peer."""
+    """Stored bytes of a peer; none where they bore a mark of secrecy and lie elsewhere."""
 
     id: str
     peer: str
@@ -94,7 +94,7 @@ def load(unit: Unit, arrival_id: str, get: Callable[[str], bytes]) -> Arrival | 
     if row is None:
         return None
     return Arrival(
-        id=row.id, peer=row.peer, raw=get(row.blob) if row.blob else row.raw, media_type=row.media_type, url=row.url,
+        id=row.id, peer=row.peer, raw=get(row.blob) if row.blob else row.raw or b"", media_type=row.media_type, url=row.url,
         signature=row.signature, countersigned=row.countersigned, received_at=row.received_at,
         state=ArrivalState(row.state), tries=row.tries,
     )  # fmt: skip
@@ -149,6 +149,11 @@ def tries(unit: Unit, arrival_id: str) -> int | None:
     waiting = (t.id == arrival_id, t.state == ArrivalState.RECEIVED.value)
     found: int | None = unit.scalar(sa.select(t.tries).where(*waiting))
     return found
+
+
+def forget_bytes(unit: Unit, arrival_id: str) -> None:
+    """They are kept elsewhere: row, hash and journal stay."""
+    unit.execute(table.update().where(table.c.id == arrival_id).values(raw=None, blob=None))
 
 
 def reprocess(unit: Unit, arrival_id: str, *, by: str, at: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Bulletins: one row each under UNIQUE(sender, identifier, sent), what ends them, and the chains that they form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -172,6 +172,12 @@ def arrival_of(unit: Unit, bulletin_id: str) -> sa.Row[Any] | None:
     a = bulletin_arrival.c
     query = sa.select(a.id, a.blob, a.raw, a.media_type, a.url, b.n)
     return unit.row(query.join(bulletin, b.arrival == a.id).where(b.id == bulletin_id))
+
+
+def original(unit: Unit, bulletin_id: str, get: Callable[[str], bytes]) -> bytes | None:
+    """The bytes it was read from; None where there are none to be seen: another alert in them bears a mark."""
+    row = arrival_of(unit, bulletin_id)
+    return None if row is None else get(row.blob) if row.blob else row.raw
 
 
 def references(unit: Unit, bulletin_id: str) -> list[tuple[str, str, datetime | None]]:

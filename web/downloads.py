@@ -173,10 +173,10 @@ def _report(hub: Hub, report_id: str) -> bytes:
 
 
 def _bulletin(hub: Hub, bulletin_id: str) -> bytes:
-    row = hub.store.read(lambda unit: bulletins.arrival_of(unit, bulletin_id))
-    if row is None:
+    data = hub.store.read(lambda unit: bulletins.original(unit, bulletin_id, hub.blobs.get))
+    if data is None:
         raise NotFound("no such bulletin")
-    return hub.blobs.get(row.blob) if row.blob else row.raw
+    return data
 
 
 _READERS: dict[str, Callable[[Hub, str], bytes]] = {"blob": _blob, "report": _report, "bulletin": _bulletin}

@@ -13,7 +13,17 @@ from typing import Any
 
 from lxml import etree
 
-from channels.codecs import cap_check, cap_cn, cap_cn_map, cap_json, cap_read, cap_seal, feed_read
+from channels.codecs import (
+    bulletin_marks,
+    cap_check,
+    cap_cn,
+    cap_cn_map,
+    cap_json,
+    cap_read,
+    cap_seal,
+    envelope,
+    feed_read,
+)
 from channels.codecs.bulletin_area import areas_of
 from channels.codecs.cap import Alert, Info, Named
 from channels.codecs.cap_envelope import NATIONAL, alerts_in, version_of
@@ -44,6 +54,7 @@ class _Read:
     refers_to: tuple[
         tuple[str, str], ...
     ] = ()  # (sender, identifier) where the format gives no time with them
+    mark: str = ""  # of secrecy, wherever in the alert it stands
 
 
 def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
@@ -69,6 +80,8 @@ def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     alerts = [
         _alert(plain, whole, data if is_one else None, keys, is_lifted=is_lifted) for plain, whole in pairs
     ]
+    marks = bulletin_marks.of_elements(root, [plain for plain, _ in pairs])
+    alerts = [replace(one, mark=mark) for one, mark in zip(alerts, marks, strict=True)]
     if given != data:
         alerts = [replace(one, findings=(_LOOSE, *one.findings)) for one in alerts]
     items, more = feed_read.items(root, base=str(options.get("base", ""))) if is_feed else ([], 0)
@@ -92,6 +105,8 @@ def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list
     is_feed = feed_read.is_feed(root)
     if not found and not is_feed:
         raise BadInput("no alert is in it", code="no_alerts" if version_of(root) else "not_an_alert")
+    if not is_feed and bulletin_marks.is_around(root, found):  # who reads an alert of it must know that
+        return {"format": version_of(root), "items": [], "more": 0, "is_lifted": False}, [given]
     whole = alerts_in(_with_comments(data, root))[:ALERTS]
     items, more = feed_read.items(root, base=str(options.get("base", ""))) if is_feed else ([], 0)
     told = {
@@ -177,7 +192,7 @@ def _json(data: bytes) -> Iterator[_Read]:
         root = parse_xml(xml)  # and too large it may be only now: BadInput(too_large)
         yield _Read(
             alert=cap_read.read(xml), format="JSON CAP", findings=found, looked=Looked(seal=Seal.NONE),
-            sent_as=_sent_as(root),
+            sent_as=_sent_as(root), mark=bulletin_marks.of_value(one),
         )  # fmt: skip
 
 
@@ -188,6 +203,7 @@ def _national(root: etree._Element) -> _Read:
         alert=alert, format=NATIONAL, findings=cap_cn.check(message), looked=Looked(seal=Seal.NONE),
         sent_as=cap_cn.stamp(message.sent),
         refers_to=((alert.sender, message.references),) if message.references else (),
+        mark=bulletin_marks.of_elements(root, [root])[0],
     )  # fmt: skip
 
 
@@ -209,7 +225,7 @@ def _values(one: _Read) -> dict[str, Any]:
         "format": one.format[:60], "references": _references(one),
         **_lead(lead), "areas": areas, "alert": _alert_values(alert),
     }  # fmt: skip
-    said["digest"] = _digest(alert)
+    said |= {"digest": _digest(alert), "mark": one.mark}
     said["findings"] = [
         {
             "rule": f.rule,
@@ -289,7 +305,7 @@ def _iso(at: datetime | None) -> str | None:
 
 def as_report(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """The n-th alert of a document as the fields of a slip; for the sandbox. Raises BadInput."""
-    told, _ = read(data, options)
+    told, _ = read(_unwrapped(data), options)
     n = int(options.get("n", 0))
     if n >= len(told["alerts"]):
         raise BadInput("no such alert in it", code="no_alerts")
@@ -306,6 +322,14 @@ def as_report(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], 
         "fields": fields,
         "findings": sorted({f["rule"] for f in one["findings"] if f["level"] == "error"}),
     }, []
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """The bulletin of an envelope that a hub handed on; everything else as it is."""
+    try:
+        return envelope.read(data, {})[1][0] or data
+    except BadInput:
+        return data
 
 
 def _lines(info: Mapping[str, Any]) -> Iterator[str]:

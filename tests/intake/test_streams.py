@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from channels.codecs import bulletin_seal, envelope
+from channels.codecs import bulletin_file, bulletin_seal, envelope
 from channels.codecs.envelope import Envelope, Heartbeat, Hop
-from store import arrivals, peers, streams
+from store import arrivals, bulletins, peers, streams
 from store.tables_peers import peer, peer_item, peer_key
 from tests.bulletin_kit import xml
 from tests.intake.peer_server import Site, peer_site
@@ -341,3 +341,25 @@ def test_r19_a_stream_that_goes_back_or_tells_otherwise_is_an_alarm(street: Stre
     street.beat(0)
     street.victim.turn(street.one)
     assert street.victim.peer(street.one).reason == "stream_went_back"
+
+
+def test_a_marked_bulletin_is_not_handed_on_and_one_of_a_stream_is_read_out_of_its_envelope(hub, at) -> None:
+    a, b = hub("a"), hub("b")
+    with served(a) as at_a:
+        way = b.follow(a, at_a.url)
+        a.say("plain")
+        raw = xml("marked", at).replace("有大暴雨".encode(), "有大暴雨。机密★".encode())
+        signed = bulletin_seal.sign(raw, a.station)
+        one = arrivals.Arriving(
+            id="bar_marked", peer="station", raw=raw, media_type="", signature=signed, at=at
+        )
+        a.store.run(lambda unit: arrivals.keep_many(unit, [one]))
+        a.turn()
+        assert (a.names(), a.head()) == (["plain"], 1)
+        b.turn(way)
+    (handed_on,) = b.all()
+    kept = b.store.read(lambda u: bulletins.original(u, handed_on.id, lambda _: b""))
+    assert kept is not None
+    assert kept.startswith(b"{")
+    fields, _ = bulletin_file.as_report(kept, {"n": 0})
+    assert "大暴雨" in fields["fields"]["text"]

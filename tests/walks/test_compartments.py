@@ -20,8 +20,9 @@ from duty import clocks as clock_desk
 from duty import grants as grant_desk
 from duty import incidents as incident_desk
 from duty import reports as report_desk
-from store import compartments, grants, inbox, people, reports, scans, study
+from store import arrivals, compartments, grants, inbox, people, reports, scans, study
 from store.reports import Filter
+from tests.bulletin_kit import xml
 from tests.corpus.mail_hub import open_door
 from tests.documents_kit import docx
 from tests.web.api_world import World, token, world
@@ -123,6 +124,25 @@ def _work_on(town: Town) -> None:
     assert answer.status_code == 201, answer.text
     town.names.add(answer.json()["id"])
     seen.run(lambda u: report_desk.claim(u, town.crowd, by=who, at=at))
+    _tell(town)
+
+
+def _tell(town: Town) -> None:
+    """A peer's bulletin that bears a mark, where no page shows it: in a parameter."""
+    made = town.world
+    alert = xml("b-held", made.clock()).replace("预计未来6小时有大暴雨。".encode(), HELD.encode())
+    alert = alert.replace(
+        b"</info>", "<parameter><valueName>p</valueName><value>秘密★</value></parameter></info>".encode()
+    )
+    headers = made.headers("peer", **{"Content-Type": "application/cap+xml"})
+    assert made.client.post("/v1/bulletins", content=alert, headers=headers).status_code == 202
+    for arrival_id in made.hub.store.read(lambda unit: arrivals.due(unit, made.clock())):
+        made.hub.peers.reader.read(arrival_id)
+    made.file_all()
+    held = made.hub.store.read(lambda u: reports.page(u, Filter(is_marked=True), limit=9))
+    (one,) = (r for r in held if r.channel == "peer")
+    town.names |= {one.id, one.code, "b-held"}
+    town.marked.append(one.id)
 
 
 @pytest.fixture(scope="module")

@@ -142,12 +142,11 @@ async def one(request: Request, bulletin_id: str) -> JSONResponse:
 async def original(request: Request, bulletin_id: str) -> Response:
     """The bytes from which it was read, as they came."""
     hub, _ = hub_of(request), await _reader(request)
-    row = await anyio.to_thread.run_sync(
-        store_of(request).read, lambda unit: bulletins.arrival_of(unit, bulletin_id)
+    data = await anyio.to_thread.run_sync(
+        store_of(request).read, lambda unit: bulletins.original(unit, bulletin_id, hub.blobs.get)
     )
-    if row is None:
+    if data is None:
         raise NotFound("no such bulletin")
-    data = await anyio.to_thread.run_sync(hub.blobs.get, row.blob) if row.blob else row.raw
     return download(data, f"{bulletin_id}.original", "application/octet-stream")
 
 

@@ -84,10 +84,9 @@ def show_bulletin(visit: Visit, problem: HubError | None = None) -> Response:
 
 def original(visit: Visit) -> Response:
     """The bytes from which it was read, as a download."""
-    row = visit.read(lambda unit: bulletins.arrival_of(unit, visit.part("id")))
-    if row is None:
+    data = visit.read(lambda unit: bulletins.original(unit, visit.part("id"), visit.hub.blobs.get))
+    if data is None:
         raise NotFound("no such bulletin")
-    data = visit.hub.blobs.get(row.blob) if row.blob else row.raw
     ending = ".json" if data.lstrip()[:1] in (b"{", b"[") else ".xml"
     name, sha256 = f"{visit.part('id')}{ending}", hashlib.sha256(data).hexdigest()
     return handed_out(visit, "bulletin", visit.part("id"), name=name, sha256=sha256, body=lambda: data)
