@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from channels.codecs import bulletin_file, bulletin_seal
+from channels.codecs.bulletin_bytes import charset_of
 from channels.codecs.cap_seal import Looked, Seal
 from channels.codecs.envelope import Hop
 from domain.bulletin import ArrivalState, Said
@@ -191,7 +192,12 @@ class Reader:
         found = self.store.read(lambda unit: peers.keys_of(unit, one.peer))
         certificates = {key.id: key.material for key in found if key.kind == "x509"}
         plain = {key.id: key.material for key in found if key.kind == "ed25519"}
-        options = {"keys": certificates, "base": one.url, "is_lifted": one.media_type == LIFTED}
+        options = {
+            "keys": certificates,
+            "base": one.url,
+            "is_lifted": one.media_type == LIFTED,
+            "charset": charset_of(one.media_type),
+        }
         alerts: list[dict[str, Any]] = self.pool.run(bulletin_file.read, one.raw, options).value["alerts"]
         if not alerts:
             raise BadInput("a list without alerts", code="no_alerts")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from channels.codecs import bulletin_file
+from channels.codecs.bulletin_bytes import charset_of
 from channels.egress import Fetched
 from domain.errors import BadInput, Never, NotNow
 from intake import pull_stream
@@ -115,7 +116,9 @@ class Puller:
     def _parted(self, mine: Peer, found: Fetched) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         if found.is_same:
             return {"items": [], "is_lifted": False}, ()
-        result = self.pool.run(bulletin_file.split, found.data, {"base": mine.url})
+        result = self.pool.run(
+            bulletin_file.split, found.data, {"base": mine.url, "charset": charset_of(found.declared_type)}
+        )
         return dict(result.value), result.blobs
 
     def _failed(self, mine: Peer, reason: str, raw: bytes, wait: timedelta | None) -> None:

@@ -16,6 +16,7 @@ from channels.codecs import (
     twilio_form,
     twilio_voice_form,
 )
+from channels.codecs.bulletin_bytes import charset_of
 from domain.piece import Piece
 from domain.position import Datum, note
 from domain.report import Fact, Inbound
@@ -104,7 +105,10 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
     if inbound.channel == "voice":
         return twilio_voice_form.read, {}
     if inbound.channel == "peer":
-        return bulletin_file.as_report, {"n": inbound.meta.get("n", 0)}
+        return bulletin_file.as_report, {
+            "n": inbound.meta.get("n", 0),
+            "charset": charset_of(inbound.media_type),
+        }
     return slip.read, {"media_type": inbound.media_type}
 
 

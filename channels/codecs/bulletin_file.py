@@ -14,6 +14,8 @@ from typing import Any
 from lxml import etree
 
 from channels.codecs import (
+    bulletin_bytes,
+    bulletin_inside,
     bulletin_marks,
     cap_check,
     cap_cn,
@@ -60,14 +62,15 @@ class _Read:
 def read(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """``{"format", "alerts": [...], "items": [...], "more"}``; no blobs.
 
-    Options: ``keys`` id -> PEM of pinned certificates, ``base`` the address it came from, ``is_lifted`` when it
-    was cut out of a feed. Raises BadInput with the
+    Options: ``keys`` id -> PEM of pinned certificates, ``base`` the address it came from, ``charset`` that its type
+    names, ``is_lifted`` when it was cut out of a feed. Raises BadInput with the
     reason: that of markup.parse_xml(), or not_an_alert, bad_json, no_alerts.
     """
+    data = bulletin_bytes.in_utf8(data, str(options.get("charset", "")))
     if _is_json(data):
         return _told("JSON CAP", list(_json(data)), [], 0), []
     given, data = data, _trimmed(data)
-    root = parse_xml(data, largest=FEED_BYTES)
+    root = _tree(data)
     if cap_cn.is_one(root):
         return _told(NATIONAL, [_national(root)], [], 0), []
     found, commented = alerts_in(root), alerts_in(_with_comments(data, root))
@@ -92,13 +95,14 @@ def split(data: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list
     """A document that was pulled: ``{"format", "items", "more", "is_lifted"}``, and each alert in it as bytes.
 
     A feed is new at every look, the alerts in it are not: they are kept one by one. Of an alert, a list of JSON or
-    CAP-CN the bytes are those of the document. Option: ``base`` as for read(). Raises BadInput as read() does.
+    CAP-CN the bytes are those of the document. Options: ``base``, ``charset`` as for read(). Raises BadInput as read() does.
     """
+    given, data = data, bulletin_bytes.in_utf8(data, str(options.get("charset", "")))
     if _is_json(data):
         cap_json.alerts(data)
-        return {"format": "JSON CAP", "items": [], "more": 0, "is_lifted": False}, [data]
-    given, data = data, _trimmed(data)
-    root = parse_xml(data, largest=FEED_BYTES)
+        return {"format": "JSON CAP", "items": [], "more": 0, "is_lifted": False}, [given]
+    data = _trimmed(data)
+    root = _tree(data)
     found = [] if cap_cn.is_one(root) else alerts_in(root)
     if cap_cn.is_one(root) or (found and found[0] is root):
         return {"format": version_of(root) or NATIONAL, "items": [], "more": 0, "is_lifted": False}, [given]
@@ -145,7 +149,11 @@ def _told(form: str, alerts: Sequence[_Read], items: Sequence[feed_read.Item], m
 def _with_comments(data: bytes, root: etree._Element) -> etree._Element:
     """The tree that a signature may cover; the same as `root` where nobody signed."""
     is_signed = next(root.iter(f"{{{cap_seal.DS}}}Signature"), None) is not None
-    return parse_xml(data, largest=FEED_BYTES, with_comments=True) if is_signed else root
+    return _tree(data, with_comments=True) if is_signed else root
+
+
+def _tree(data: bytes, *, with_comments: bool = False) -> etree._Element:
+    return bulletin_inside.unfolded(parse_xml(data, largest=FEED_BYTES, with_comments=with_comments))
 
 
 def _alert(

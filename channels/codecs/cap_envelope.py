@@ -12,7 +12,9 @@ _ALERTS = tuple(f"{{{namespace}}}alert" for namespace in VERSIONS)
 
 def alerts_in(root: etree._Element) -> list[etree._Element]:
     """The alerts in document order; an `alert` at the root is one in whatever namespace."""
-    return [root] if is_alert(root) else list(root.iter(*_ALERTS))
+    if is_alert(root):
+        return [root]
+    return [one for one in root.iter(*_ALERTS, "alert") if one.tag != "alert" or _is_bare(one)]
 
 
 def is_alert(root: etree._Element) -> bool:
@@ -46,9 +48,19 @@ def version_of(root: etree._Element) -> str:
     return "" if first is None else f"wrapper of {VERSIONS[etree.QName(first).namespace or '']}"
 
 
+def is_distribution(root: etree._Element) -> bool:
+    """Whether it is an EDXL-DE, of whatever version."""
+    return etree.QName(root).localname == "EDXLDistribution"
+
+
 def is_envelope(root: etree._Element) -> bool:
     """Whether it is of a format that is meant to hold alerts or to list them."""
     return version_of(root).startswith(("atom", "rss", "EDXL"))
+
+
+def _is_bare(one: etree._Element) -> bool:
+    """Whether an `alert` of no namespace is one of CAP: feeds have elements of that name that are none."""
+    return one.find("identifier") is not None and not is_national(one)
 
 
 def _and_cap(root: etree._Element) -> str:

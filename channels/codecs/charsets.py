@@ -63,7 +63,7 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return data.decode(name, "replace"), False
-    name = _known(declared)
+    name = codec(declared)
     if _is_disguised(data, name):
         name = ""
     if data.isascii() and name.startswith(_EAST_ASIAN) and _SHIFTED.search(data):
@@ -82,10 +82,10 @@ def decode(data: bytes, declared: str = "") -> tuple[str, bool]:
 
 def canonical(declared: str) -> str:
     """One spelling for a label, to see whether two encoded words share a set."""
-    return _known(declared) or declared.strip().lower()
+    return codec(declared) or declared.strip().lower()
 
 
-def _known(declared: str) -> str:
+def codec(declared: str) -> str:
     """The Python codec for a label, or '' when it names none or only ASCII."""
     label = declared.strip(" \t\"'").lower()[:40]
     label = ALIASES.get(label, label)

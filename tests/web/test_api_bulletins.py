@@ -14,6 +14,7 @@ from store import arrivals, journal, peers, shelf
 from store.tables_peers import bulletin, bulletin_arrival
 from tests.bulletin_kit import refer, xml
 from tests.web.api_world import World
+from tests.web.console_browser import enter
 
 CAP = "application/cap+xml"
 
@@ -292,3 +293,15 @@ def test_the_same_event_of_two_authorities_is_proposed_and_not_joined(hall: Worl
     read_all(hall.hub)
     rows = hall.hub.store.read(lambda u: u.rows(sa.text("SELECT state, score FROM bulletin_pair")))
     assert [(row.state, row.score > 0.9) for row in rows] == [("proposed", True)]
+
+
+def test_a_charset_of_the_type_is_believed_before_what_the_document_says(quick: World, at) -> None:
+    bare = xml("gb", at).partition(b"?>")[2].strip().decode().encode("gb18030")
+    answer = push(quick, bare, kind="application/xml; charset=GB18030")
+    read_all(quick.hub)
+    (one,) = told(quick, answer)["bulletins"]
+    assert one["headline"] == "示例省气象台发布暴雨橙色预警 gb"
+    browser = enter(quick, "officer")
+    made = browser.post(f"/console/bulletins/{one['id']}/report", {}).headers["location"]
+    quick.file_all()
+    assert "大暴雨" in browser.get(made).text
