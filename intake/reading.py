@@ -251,6 +251,7 @@ def _web(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
     findings = ["unverified_sender"] if fields.get("contact") else []
     findings += ["text_cut"] if len(text) >= slip.FIELD_MAX else []
     findings += ["many_files"] if len(parsed["files"]) > FILES else []
+    findings += [] if text.strip() else ["no_readable_text"]
     return Reading(
         text=clean(text), facts=gathered.done(), files=tuple(parsed["files"]), findings=tuple(findings)
     )

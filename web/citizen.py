@@ -68,8 +68,8 @@ class Citizen:
         kind, is_cut = request.headers.get("content-type", ""), refusal is not None
         try:
             sent = await anyio.to_thread.run_sync(lambda: citizen_form.read(raw, kind, may_be_cut=is_cut))
-            if refusal is None and not sent.fields["text"]:
-                refusal = BadInput("the text is missing", code="no_text")
+            if refusal is None and not (sent.fields["text"] or sent.files):
+                refusal = BadInput("neither text nor a file", code="no_text")
             if refusal is not None:
                 return self._form(request, sent, refusal)
             kept = await self.keep(

@@ -14,6 +14,8 @@ from typing import Any, Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from channels.codecs.smtp_incoming import Incoming
+
 END = b"\r\n.\r\n"  # the only end of a mail; \n.\n and its kin are content (CVE-2023-51764, CVE-2024-27305)
 SLACK = 64 * 1024  # bytes after the size limit, or of commands without an answer, before the line is cut
 LINGER, DISCARD = 0.5, 4 * 1024 * 1024  # seconds and bytes read and thrown away, so that a last reply arrives
@@ -32,7 +34,9 @@ class Limits:
     """What one stranger may use."""
 
     size: int = 25 * 1024 * 1024  # what large providers take; attachments in base64 shrink to 18 MB
-    line: int = 1024 * 1024  # RFC 5321 says 1,000; broken senders put a whole attachment on one line
+    line: int = (
+        1024 * 1024
+    )  # in memory: RFC 5321 says 1,000, and some put a whole attachment on one; the rest is in a file
     recipients: int = 100  # RFC 5321 §4.5.3.1.8: at least 100
     per_network: int = 20  # connections of one /24 or /48; the machine itself is exempt
     connections: int = 200
@@ -259,21 +263,21 @@ class Conversation(SMTP):
             await self.push("501 5.5.4 DATA takes no argument")
             return
         await self.push("354 end with <CR><LF>.<CR><LF>")
-        mail = bytearray()
+        mail = Incoming(self.door)
         try:
             if await self._read(mail):
                 self._reset_timeout()
                 await self._have_kept(mail, envelope, session)
         finally:
-            self._release(mail)
+            mail.release()
             self._is_reading_mail = False
             self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd has no types
 
-    async def _have_kept(self, mail: bytearray, envelope: Envelope, session: Session) -> None:
+    async def _have_kept(self, mail: Incoming, envelope: Envelope, session: Session) -> None:
         # RFC 5321 §4.5.2: a line that begins with a dot loses it, the last one too; the first CRLF is ours.
         # No more than two copies of 25 MB at a time.
-        unstuffed = mail.replace(b"\r\n.", b"\r\n")
-        self._release(mail)
+        unstuffed = mail.whole().replace(b"\r\n.", b"\r\n")
+        mail.release()
         raw = bytes(memoryview(unstuffed)[2:-2])
         del unstuffed
         found = Mail(
@@ -291,7 +295,7 @@ class Conversation(SMTP):
             self.is_taking = False
         await self.push(reply)
 
-    async def _read(self, mail: bytearray) -> bool:
+    async def _read(self, mail: Incoming) -> bool:
         """Fill `mail` up to and with END; False when it was too big or we have hung up.
 
         The first line has no CRLF in front of it; with one put there END is found in an empty mail too.
@@ -309,20 +313,19 @@ class Conversation(SMTP):
             end = piece.rfind(b"\n")
             line = len(piece) - end - 1 if end >= 0 else line + len(piece)
             if size <= self.limits.size + 2 + len(END):
-                mail += piece
-                self.door.held += len(piece)
+                mail.add(piece, is_beside=line > self.limits.line)
             else:
-                self._release(mail)
+                mail.release()
             self._cut(size, line)
             if self._is_over:
                 return False
-        if not mail:
+        if not mail.size:
             await self.push("552")
-        return bool(mail)
+        return bool(mail.size)
 
     def _cut(self, size: int, line: int) -> None:
         """Hang up on what would never end, and when all mails together are too much."""
-        if line > self.limits.line or (size > self.limits.size + SLACK and line > SLACK):
+        if size > self.limits.size + SLACK and line > SLACK:
             self._tell_too_big()
             self.hang_up(f"421 4.7.0 a line without end {self.door.elsewhere}".rstrip())
         elif size > self.limits.size + SLACK:
@@ -332,10 +335,6 @@ class Conversation(SMTP):
             )
         elif self.door.held > self.limits.held:
             self.hang_up("452 4.3.1 too many mails at once, try again later")
-
-    def _release(self, mail: bytearray) -> None:
-        self.door.held -= len(mail)
-        mail.clear()
 
 
 class _Replies:

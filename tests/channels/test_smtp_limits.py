@@ -33,17 +33,44 @@ def test_h3_what_never_ends_is_cut_with_421_at_the_limit(
     assert at.run(held(at)) == 0
 
 
+def test_a_mail_of_one_line_is_kept_up_to_the_size_of_a_mail(
+    house: Callable[..., House], line: Callable[[House], Line]
+) -> None:
+    at = house(limits=Limits(line=100_000, size=3_000_000))
+    phone = line(at)
+    phone.begin()
+    body = b"Subject: x\r\n\r\n" + b"\r\n.." + b"QUJD" * 700_000 + b"\r\n" + b"end"
+    for start in range(0, len(body), 60_000):
+        phone.send(body[start : start + 60_000])
+    phone.send(b"\r\n.\r\n")
+    assert phone.read().startswith("250")
+    assert at.kept[0].raw == body.replace(b"..", b".") + b"\r\n"
+    assert at.run(held(at)) == 0
+
+
+def test_lines_without_end_count_among_what_all_mails_hold(
+    house: Callable[..., House], line: Callable[[House], Line]
+) -> None:
+    at = house(limits=Limits(line=10_000, held=500_000))
+    phone = line(at)
+    phone.begin()
+    for _ in range(20):
+        phone.send(b"x" * 60_000)
+    assert phone.read().startswith("452 ")
+    assert at.run(held(at)) == 0
+
+
 def test_a_line_that_is_too_long_to_be_kept_is_noted_and_its_sender_told_where_to_go(
     house: Callable[..., House], line: Callable[[House], Line]
 ) -> None:
     noted: list[str] = []
     at = house(
-        limits=Limits(line=100_000), elsewhere="https://yj.example.cn/report",
+        limits=Limits(size=100_000), elsewhere="https://yj.example.cn/report",
         note=lambda reason, _who: noted.append(reason),
     )  # fmt: skip
     phone = line(at)
     phone.begin()
-    phone.send(b"x" * 200_000)
+    phone.send(b"x" * 400_000)
     assert "https://yj.example.cn/report" in phone.read()
     assert (at.kept, noted) == ([], ["mail_too_big"])
 
@@ -109,7 +136,7 @@ def test_h3_memory_does_not_grow_with_an_endless_line() -> None:
     )
     before, peak, sent = map(int, done.stdout.split())
     assert peak - before < 4 * 1024 * 1024, done.stdout
-    assert sent < 20_000_000  # the line was cut long before all was sent
+    assert sent < 40_000_000  # cut at the size of a mail, long before all was sent
 
 
 def test_h4_a_declared_size_over_the_limit_is_refused_at_once_and_told_where_to_go(

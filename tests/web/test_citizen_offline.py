@@ -95,6 +95,23 @@ def arrived(quick: World) -> dict[str, Report]:
     return made
 
 
+def test_a_photo_without_words_waits_and_arrives_and_an_empty_form_says_what_is_missing(
+    quick: World, browser: Browser
+) -> None:
+    with phone(browser, quick) as (context, net):
+        page = context.new_page()
+        page.goto("/report")
+        write(page, " ", photos=0)
+        expect(page.locator("#note")).to_have_text(SAID["no_text"])
+        away(context, net)
+        write(page, "")
+        expect(rows(page, "waiting")).to_have_count(1)
+        back(context, net)
+        expect(page.locator(".code strong")).to_be_visible()
+    (report,) = arrived(quick).values()
+    assert (report.content.text, len(report.content.attachments)) == ("", 1)
+
+
 def test_r2_h41_three_reports_with_photos_written_without_a_network_arrive_once_each(
     quick: World, browser: Browser
 ) -> None:

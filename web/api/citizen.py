@@ -28,7 +28,7 @@ Degrees = Annotated[float | str, Field(description="WGS 84; what is no position 
 class CitizenBody(Body):
     """What a citizen reports; only the text is needed."""
 
-    text: Annotated[str, Field(max_length=50_000)]
+    text: Annotated[str, Field(max_length=50_000, description="or a file")] = ""
     place: Annotated[str, Field(max_length=500)] = ""
     lat: Degrees | None = None
     lon: Degrees | None = None
@@ -48,9 +48,11 @@ async def report(request: Request) -> JSONResponse:
     if refusal := citizen.refusal(request):
         raise refusal
     key = idempotency_key(request, is_required=False)
-    raw, stored_as, body, told = await _read(request)
-    if not body.text.strip():
-        raise BadInput("the body does not fit", code="bad_fields", flaws=[Flaw("/text", "is blank")])
+    raw, stored_as, body, told, has_files = await _read(request)
+    if not (body.text.strip() or has_files):
+        raise BadInput(
+            "the body does not fit", code="bad_fields", flaws=[Flaw("/text", "text or a file is needed")]
+        )
     kept = await citizen.keep(request, raw, stored_as, contact=body.contact, key=key, fingerprint=told)
     token = secret_link.token(hub.keys.receipt, kept.code)
     place = f"/v1/citizen/reports/{kept.code}"
@@ -104,19 +106,19 @@ def citizen_of(request: Request) -> Citizen:
     return citizen
 
 
-async def _read(request: Request) -> tuple[bytes, str, CitizenBody, str]:
-    """(raw body, its media type, what it says, fingerprint). Raises BadInput."""
+async def _read(request: Request) -> tuple[bytes, str, CitizenBody, str, bool]:
+    """(raw body, its media type, what it says, fingerprint, whether files came with it). Raises BadInput."""
     kind = media_type(request)
     if kind == "application/json":
         raw, value = await json_object(request)
         canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return raw, kind, checked(CitizenBody, value), fingerprint(canonical.encode())
+        return raw, kind, checked(CitizenBody, value), fingerprint(canonical.encode()), False
     if kind != "multipart/form-data":
         raise BadInput("application/json or multipart/form-data", code="bad_media_type")
     raw = await request.body()
     given = request.headers["content-type"]
     form = await anyio.to_thread.run_sync(lambda: multipart.parse(raw, given, names=FIELDS))
-    return raw, form.media_type, checked(CitizenBody, form.fields), form.fingerprint
+    return raw, form.media_type, checked(CitizenBody, form.fields), form.fingerprint, bool(form.file_sizes)
 
 
 def _code(typed: str) -> str:

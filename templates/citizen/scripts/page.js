@@ -15,6 +15,7 @@
     page.onSubmit(async () => {
       const given = await page.filled(names);
       if (!given) return;
+      if (!given.fields.text && !given.files.length) return page.say("no_text", true);
       const item = { key, lang, ...given };
       if (!(await page.keep(item))) return unkept(item);
       form.reset();
