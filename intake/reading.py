@@ -212,7 +212,9 @@ def _telegram(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Re
     if found := position(str(parsed.get("lat", "")), str(parsed.get("lon", ""))):
         note = f"±{parsed['accuracy']:.0f} m" if parsed.get("accuracy") else ""
         gathered.add("position", f"{found[0]},{found[1]}", "citizen", note=note)
-    text = clean(str(parsed["text"] or parsed["sticker"]))
+    text = clean(
+        "\n".join(filter(None, [str(parsed["text"] or parsed["sticker"]), *map(str, parsed["others"])]))
+    )
     findings = ["unverified_sender"]
     findings += ["forwarded"] if parsed["is_forwarded"] else []
     findings += ["media_too_large"] if inbound.meta.get("too_large") else []

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from telegram import Message, Update
 
+from channels.codecs import telegram_kinds
 from domain.errors import BadInput
 from domain.report import Inbound
 
@@ -68,13 +69,7 @@ def inbound(raw: bytes, update: Mapping[str, Any], *, bot: str, at: datetime) ->
 
 def _media(message: Mapping[str, Any]) -> tuple[list[str], list[str], int]:
     """(addresses to fetch, types that the sender claims, how many are larger than a bot may have)."""
-    found = [message[name] for name in _SINGLE if isinstance(message.get(name), dict)]
-    if isinstance(message.get("animation"), dict) and isinstance(message.get("document"), dict):
-        found.remove(message["document"])  # the same file again, for clients that know no animations
-    photos = message.get("photo")
-    sizes = [p for p in photos if isinstance(p, dict)] if isinstance(photos, list) else []
-    if sizes:
-        found.append(max(sizes, key=lambda p: _number(p.get("width")) * _number(p.get("height"))))
+    found = [file for one in (message, *telegram_kinds.files_in(message)) for file in _files(one)]
     media, types, too_large = [], [], 0
     for one in found[:_LONGEST_MEDIA]:
         name = one.get("file_id")
@@ -84,6 +79,17 @@ def _media(message: Mapping[str, Any]) -> tuple[list[str], list[str], int]:
             media.append(SCHEME + name)
             types.append(_plain(one.get("mime_type"), 120))
     return media, types, too_large
+
+
+def _files(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = [message[name] for name in _SINGLE if isinstance(message.get(name), dict)]
+    if isinstance(message.get("animation"), dict) and isinstance(message.get("document"), dict):
+        found.remove(message["document"])  # the same file again, for clients that know no animations
+    photos = message.get("photo")
+    sizes = [p for p in photos if isinstance(p, dict)] if isinstance(photos, list) else []
+    if sizes:
+        found.append(max(sizes, key=lambda p: _number(p.get("width")) * _number(p.get("height"))))
+    return found
 
 
 def _plain(value: object, most: int) -> str:
@@ -101,12 +107,13 @@ def read(raw: bytes, _options: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     kind = next((k for k in KINDS if k in data), "unknown")
     if kind == "unknown":
         return {"kind": kind}, []
+    others = {"others": telegram_kinds.said(data[kind])}
     try:
-        return _told(kind, data), []
+        return _told(kind, data) | others, []
     except _OTHER_SHAPE:
         pass  # one object of it may be of another shape than the types know: what people wrote stands beside it
     try:
-        return _told(kind, data | {kind: _core(data[kind])}), []
+        return _told(kind, data | {kind: _core(data[kind])}) | others, []
     except _OTHER_SHAPE:
         raise BadInput("no message of Telegram's", code="bad_shape") from None
 

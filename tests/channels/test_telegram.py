@@ -16,6 +16,7 @@ from channels.egress import Egress
 from channels.telegram import Telegram
 from domain.errors import BadInput, Never, NotAllowed, NotNow, Unsure
 from domain.parcel import DeliveryState, Item, Part
+from intake.reading import Locale, reading
 from tests.chat_kit import CHAT, SECRET, TOKEN, Chats, chats, update
 
 BOT = "700000001"
@@ -204,6 +205,41 @@ def test_h32_an_object_of_another_shape_takes_no_words_from_its_message(more, at
     found, _ = telegram_update.read(raw, {})
     assert (found["text"], found["chat"]) == ("山塌了", CHAT)
     assert found["answers"] == (3 if "reply_to_message" in more else 0)
+
+
+@pytest.mark.parametrize(("more", "text"), [
+    ({"poll": {"id": "5", "question": "哪条路通？", "options": [{"text": "东路"}, {"text": "西路", "voter_count": 2}],
+               "total_voter_count": 2, "is_closed": False, "is_anonymous": True, "type": "regular",
+               "allows_multiple_answers": False}}, "投票 (poll): 哪条路通？\n东路\n西路"),
+    ({"dice": {"emoji": "🎲", "value": 5}}, "骰子 (dice): 🎲\n5"),
+    ({"game": {"title": "Snake", "description": "eat", "photo": [{"file_id": "AgAC", "file_unique_id": "u", "width": 1,
+               "height": 1}]}}, "游戏 (game): Snake\neat"),
+    ({"checklist": {"title": "物资", "tasks": [{"id": 1, "text": "水"}, {"id": 2, "text": "帐篷", "completion_date": 5}]}},
+     "清单 (checklist): 物资\n水\n帐篷"),
+    ({"paid_media": {"star_count": 3, "paid_media": [{"type": "preview", "width": 1}]}}, "付费媒体 (paid_media): 3"),
+    ({"story": {"id": 3, "chat": {"id": 9, "type": "channel", "title": "某频道"}}}, "动态 (story): 某频道"),
+    ({"sticker": {"file_id": "CAAC", "file_unique_id": "u", "width": 1, "height": 1, "type": "regular", "is_animated": False,
+                  "is_video": False, "set_name": "Rescue"}}, "贴纸 (sticker): Rescue"),
+    ({"new_chat_members": [{"id": 7, "is_bot": False, "first_name": "李四"}]}, "新成员 (new_chat_members): 李四"),
+    ({"hologram": {"caption": "塌方现场", "frames": [{"file_id": "x", "note": "东侧"}]}, "is_topic_message": True},
+     "其他内容 (hologram): 塌方现场\n东侧"),
+    ({"silence": True}, "其他内容 (silence)"),
+    ({"poll": {"question": "?"}}, "投票 (poll): ?"),
+])  # fmt: skip
+def test_every_kind_of_message_shows_what_was_sent(more, text, at) -> None:
+    message = update(1, text="", **more)
+    kept = telegram.parse(json.dumps(message).encode(), bot=BOT, at=at)
+    found, _ = telegram_update.read(kept.raw, {})
+    told = reading(kept, found, Locale())
+    assert told.text == text
+    assert "no_readable_text" not in told.findings
+
+
+def test_what_a_game_shows_and_somebody_sells_is_fetched(at) -> None:
+    sold = {"star_count": 1, "paid_media": [{"type": "photo", "photo": [{"file_id": "AgAD", "width": 9, "height": 9}]},
+                                            {"type": "video", "video": {"file_id": "BAAC"}}]}  # fmt: skip
+    kept = telegram.parse(json.dumps(update(1, text="", paid_media=sold)).encode(), bot=BOT, at=at)
+    assert kept.meta["media"] == ["telegram:AgAD", "telegram:BAAC"]
 
 
 def test_h32_an_unknown_kind_is_named() -> None:
