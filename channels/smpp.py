@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channels.codecs import smpp_deliver, smpp_pdu, sms_parts
-from channels.codecs.smpp_pdu import BadPdu, Pdu, Short, Status, Tag
+from channels.codecs.smpp_pdu import BadPdu, Command, Pdu, Short, Status, Tag
 from channels.codecs.smpp_session import Session, Where
 from domain.errors import BadInput, Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, DeliveryState, Item, Part, Receipt
@@ -151,25 +151,28 @@ class SmppSms:
         name = smpp_deliver.provider_id(number, self._ids, is_receipt=False)
         return Answer(delivery_id=item.delivery_id, state=DeliveryState.ACCEPTED, provider_id=name)
 
-    async def hear(self, body: bytes) -> int:
+    async def hear(self, pdu: Pdu) -> int:
         """Keep what came, then say so. Unavailable: the message centre keeps it and tries again."""
-        at = self._desk.now()
+        at, body, is_data = self._desk.now(), pdu.body, pdu.command == Command.DATA_SM
         try:
-            message: Short | None = smpp_pdu.read_short(body)
+            message: Short | None = smpp_pdu.read_data(body) if is_data else smpp_pdu.read_short(body)
         except BadPdu:  # kept all the same: an officer with the octets beats none
             message = None
         try:
             if message is not None and smpp_deliver.is_receipt(message):
                 await self._reported(message, body, at)
             else:
-                await self._kept(message, body, at)
+                kind = smpp_deliver.DATA_TYPE if is_data else smpp_deliver.MEDIA_TYPE
+                await self._kept(message, body, kind, at)
         except Unavailable:
             return Status.X_T_APPN
         return Status.OK
 
-    async def _kept(self, message: Short | None, body: bytes, at: datetime) -> None:
+    async def _kept(self, message: Short | None, body: bytes, kind: str, at: datetime) -> None:
         system = self._where.system_id
-        inbound = smpp_deliver.inbound(body, message, system=system, alphabet=self._alphabet, at=at)
+        inbound = smpp_deliver.inbound(
+            body, message, system=system, alphabet=self._alphabet, at=at, media_type=kind
+        )
         before = smpp_deliver.named(body, system=system, at=at - smpp_deliver.REPEATED)
         kept = await self._desk.kept_at(before)  # under the name of the ten minutes before these
         if kept is not None and at - kept < smpp_deliver.REPEATED:

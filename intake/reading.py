@@ -94,8 +94,11 @@ def parser_of(inbound: Inbound) -> tuple[Parser, dict[str, Any]]:
         return mail.read, {"envelope_from": inbound.sender}
     if inbound.channel == "telegram":
         return telegram_update.read, {}
-    if inbound.media_type == smpp_deliver.MEDIA_TYPE:
-        return smpp_deliver.read, {"alphabet": inbound.meta.get("alphabet", "")}
+    if inbound.media_type in (smpp_deliver.MEDIA_TYPE, smpp_deliver.DATA_TYPE):
+        return smpp_deliver.read, {
+            "alphabet": inbound.meta.get("alphabet", ""),
+            "media_type": inbound.media_type,
+        }
     if inbound.channel == "fax" and inbound.media_type == "message/rfc822":
         return fax_pages.read_mail, {"envelope_from": inbound.sender}
     if inbound.channel == "fax":

@@ -116,15 +116,16 @@ class Smsc:
         """Whether somebody can be sent to."""
         return any(link.is_bound for link in self._links)
 
-    async def deliver(self, given: Short | bytes, *, seconds: float = 10) -> int:
-        """Send a message to whoever is bound; the status of the answer. Raises TimeoutError, ConnectionError."""
+    async def deliver(self, given: Short | bytes, *, is_data: bool = False, seconds: float = 10) -> int:
+        """Send a message, or a data_sm, to whoever is bound; the status of the answer. Raises TimeoutError, ConnectionError."""
         link = next((one for one in reversed(self._links) if one.is_bound), None)
         if link is None:
             raise ConnectionError("nobody is bound")
         number = next(self._sequences)
         answer = link.waiting[number] = asyncio.get_running_loop().create_future()
-        body = given if isinstance(given, bytes) else smpp_pdu.short(given)
-        link.writer.write(Pdu(command=Command.DELIVER_SM, sequence=number, body=body).pack())
+        write, command = (smpp_pdu.data, Command.DATA_SM) if is_data else (smpp_pdu.short, Command.DELIVER_SM)
+        body = given if isinstance(given, bytes) else write(given)
+        link.writer.write(Pdu(command=command, sequence=number, body=body).pack())
         return await asyncio.wait_for(answer, seconds)
 
     async def say(self, sender: str, text: str, *, to: str = "12379", reference: int = 1) -> list[int]:

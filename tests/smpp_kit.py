@@ -43,6 +43,11 @@ class Centre:
         usual: dict[str, Any] = {"source": PHONE[1:], "source_ton": 1, "source_npi": 1, "dest": "12379"}
         return int(self.do(self.smsc.deliver(Short(**usual | fields))))
 
+    def data(self, **fields: Any) -> int:
+        """The same as a data_sm."""
+        usual: dict[str, Any] = {"source": PHONE[1:], "source_ton": 1, "source_npi": 1, "dest": "12379"}
+        return int(self.do(self.smsc.deliver(Short(**usual | fields), is_data=True)))
+
     def say(self, text: str, *, sender: str = PHONE, reference: int = 1) -> list[int]:
         return list(self.do(self.smsc.say(sender, text, reference=reference)))
 

@@ -1,6 +1,6 @@
-"""What a deliver_sm says: a message from a phone, or the receipt of one of ours.
+"""What a deliver_sm or data_sm says: a message from a phone, or the receipt of one of ours.
 
-Sources: SMPP 3.4 §4.6 (deliver_sm), §5.2.12 (esm_class), §5.2.28 (message_state), Appendix B (the text of a receipt).
+Sources: SMPP 3.4 §4.6 (deliver_sm), §4.7 (data_sm), §5.2.12 (esm_class), §5.2.28 (message_state), Appendix B (text of a receipt).
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from domain.parcel import DeliveryState, Receipt
 from domain.report import Inbound
 
 MEDIA_TYPE = "application/x-smpp-deliver-sm"
+DATA_TYPE = "application/x-smpp-data-sm"
 REPEATED = timedelta(
     minutes=10
 )  # the same octets within it are the same message, sent again for a lost answer
@@ -85,7 +86,9 @@ def provider_id(number: str, ids: str, *, is_receipt: bool) -> str:
     return f"{PREFIX}{number.lower()}"[:80]
 
 
-def inbound(body: bytes, message: Short | None, *, system: str, alphabet: str, at: datetime) -> Inbound:
+def inbound(
+    body: bytes, message: Short | None, *, system: str, alphabet: str, at: datetime, media_type: str = MEDIA_TYPE
+) -> Inbound:  # fmt: skip
     """A message from a phone as the door keeps it; one that nobody can read too.
 
     A deliver_sm has no name of its own. Its octets are its name, within REPEATED (see repeats()): a gateway sends it
@@ -94,7 +97,7 @@ def inbound(body: bytes, message: Short | None, *, system: str, alphabet: str, a
     sender = address(message.source, message.source_ton) if message else ""
     meta = {"system": system, "alphabet": alphabet, "to": message.dest if message else ""}
     return Inbound(
-        channel="sms", external_id=named(body, system=system, at=at), raw=body, media_type=MEDIA_TYPE, received_at=at,
+        channel="sms", external_id=named(body, system=system, at=at), raw=body, media_type=media_type, received_at=at,
         sender=sender, meta={key: value for key, value in meta.items() if value},
     )  # fmt: skip
 
@@ -117,7 +120,8 @@ def address(text: str, ton: int) -> str:
 def read(raw: bytes, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """What a message says, for `intake.reading`. Raises BadInput(code="bad_shape")."""
     try:
-        message = smpp_pdu.read_short(raw)
+        is_data = options.get("media_type") == DATA_TYPE
+        message = smpp_pdu.read_data(raw) if is_data else smpp_pdu.read_short(raw)
     except BadPdu:
         raise BadInput("no deliver_sm", code="bad_shape") from None
     default = str(options.get("alphabet") or "gsm7")

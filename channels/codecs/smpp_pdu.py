@@ -28,6 +28,8 @@ class Command(IntEnum):
     SUBMIT_SM_RESP = 0x80000004
     DELIVER_SM = 0x00000005
     DELIVER_SM_RESP = 0x80000005
+    DATA_SM = 0x00000103
+    DATA_SM_RESP = 0x80000103
     UNBIND = 0x00000006
     UNBIND_RESP = 0x80000006
     BIND_TRANSCEIVER = 0x00000009
@@ -197,6 +199,30 @@ def read_short(body: bytes) -> Short:
         dest_ton=dest_ton, dest_npi=dest_npi, esm_class=esm_class, protocol_id=protocol_id, priority=priority,
         schedule=schedule, validity=validity, registered_delivery=registered, replace=replace, data_coding=coding,
         default_message=default, message=message, tags=f.tags(),
+    )  # fmt: skip
+
+
+def data(given: Short) -> bytes:
+    """The body of a data_sm (§4.7.1); the message of `given` goes into its message_payload. Raises BadPdu."""
+    body = _text(given.service_type, 6)
+    body += bytes((given.source_ton, given.source_npi)) + _text(given.source, 65)
+    body += bytes((given.dest_ton, given.dest_npi)) + _text(given.dest, 65)
+    body += bytes((given.esm_class, given.registered_delivery, given.data_coding))
+    tags = dict(given.tags) | ({int(Tag.MESSAGE_PAYLOAD): given.message} if given.message else {})
+    return body + b"".join(struct.pack(">2H", tag, len(value)) + value for tag, value in tags.items())
+
+
+def read_data(body: bytes) -> Short:
+    """The fields of a data_sm, which has no message but in an optional field (§4.7.1). Raises BadPdu."""
+    f = _Fields(body)
+    service = f.text(6)
+    source_ton, source_npi, source = f.octet(), f.octet(), f.text(65)
+    dest_ton, dest_npi, dest = f.octet(), f.octet(), f.text(65)
+    esm_class, registered, coding = f.octet(), f.octet(), f.octet()
+    return Short(
+        service_type=service, source=source, source_ton=source_ton, source_npi=source_npi, dest=dest,
+        dest_ton=dest_ton, dest_npi=dest_npi, esm_class=esm_class, registered_delivery=registered,
+        data_coding=coding, tags=f.tags(),
     )  # fmt: skip
 
 

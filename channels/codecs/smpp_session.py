@@ -18,7 +18,7 @@ from domain.errors import NotNow, Unsure
 AT_WORK = 64  # messages of the other side that are being kept at once; then nothing more is read from it
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds between two tries to bind
 
-Deliver = Callable[[bytes], Awaitable[int]]  # body of a deliver_sm -> the status it is answered with
+Deliver = Callable[[Pdu], Awaitable[int]]  # a deliver_sm or data_sm -> the status it is answered with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,7 @@ class Session:
                 answer = self._waiting.get(pdu.sequence)
                 if answer is not None and not answer.done():
                     answer.set_result(pdu)
-            elif pdu.command == Command.DELIVER_SM:
+            elif pdu.command in (Command.DELIVER_SM, Command.DATA_SM):
                 await self._at_work.acquire()
                 task = loop.create_task(self._take(pdu, self._writer))
                 self._tasks.add(task)
@@ -183,14 +183,16 @@ class Session:
                 self._say(self._writer, Command.GENERIC_NACK, pdu, status=Status.INVCMDID)
 
     async def _take(self, pdu: Pdu, writer: asyncio.StreamWriter | None) -> None:
-        """Answer a deliver_sm once it is kept, on the link that it came by; what went wrong is to be sent again."""
+        """Answer a message once it is kept, on the link that it came by; what went wrong is to be sent again."""
         status: int = Status.X_T_APPN
         try:
             with contextlib.suppress(Exception):  # whatever it is, the other side keeps the message
-                status = await self._deliver(pdu.body)
+                status = await self._deliver(pdu)
         finally:
             self._at_work.release()
-        self._say(writer, Command.DELIVER_SM_RESP, pdu, status=status, body=b"\0")
+        self._say(
+            writer, pdu.command | Command.GENERIC_NACK, pdu, status=status, body=b"\0"
+        )  # the bit of answers
 
     async def _keep_alive(self) -> None:
         """Ask on a quiet link; one that does not answer is lost. Raises Unsure."""
