@@ -12,10 +12,15 @@ CHANNEL = "fax"
 
 
 def dropped(raw: bytes, *, name: str, day: str, at: datetime) -> Inbound:
-    """A file of the drop folder. The same bytes on one day are one fax: servers write a file again when they restart."""
+    """A file of the drop folder; `name` with the subfolders that it lay in, which tell of the line or the day.
+
+    The same bytes on one day are one fax: servers write a file again when they restart.
+    """
+    folder, _, own = name.rpartition("/")  # a number of a folder is the line's, never the caller's
+    meta = {"name": storable(own)[:200]} | ({"folder": storable(folder)[-200:]} if folder else {})
     return Inbound(
         channel=CHANNEL, external_id=external_id(raw, day), raw=raw, media_type="application/octet-stream",
-        received_at=at, meta={"name": storable(name)[:200]},
+        received_at=at, meta=meta,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -24,6 +24,8 @@ STABLE = timedelta(
 EMPTY = timedelta(minutes=10)  # an empty file is waited for so long
 REPEAT = timedelta(hours=24)  # the same bytes within a day are the same fax
 DONE, FAILED = "done", "failed"
+DEEP = 4  # folders below the first: a line, a year, a month, a day
+FOLDERS = 2_000  # that one look goes into: four lines with a folder a day for a year are 1,500
 HALF = (".tmp", ".part", ".filepart", ".crdownload", ".lock")  # what programs call a file that is not whole
 
 Signature = tuple[int, int, int]  # inode, size, time of change in ns
@@ -49,10 +51,10 @@ class FaxFolder:
 
         What keeps one from being kept is raised when all others were tried: it lies where it lay.
         """
-        at = self.clock()
-        found = {entry.name: _signature(entry) for entry in self._entries()}
+        at, errors = self.clock(), list[Exception]()
+        found = dict(self._found(errors))
         self._seen = {n: (sign, self._since(n, sign, at)) for n, sign in found.items() if sign is not None}
-        count, errors = 0, list[Exception]()
+        count = 0
         for name, (signature, since) in sorted(self._seen.items(), key=lambda item: item[1][0][2]):
             try:
                 count += self._see_to(name, signature, at - since, at)
@@ -72,13 +74,27 @@ class FaxFolder:
             return self._take(name, signature, at)
         return False
 
-    def _entries(self) -> list[os.DirEntry[str]]:
+    def _found(self, errors: list[Exception]) -> Iterator[tuple[str, Signature | None]]:
+        """Every file of the folder and of those in it, by its path from here; no link is followed."""
+        waiting = [("", 0)]
+        for place, depth in waiting:  # which grows meanwhile
+            for entry in self._entries(place, errors):
+                name = f"{place}{entry.name}"
+                if not entry.is_dir(follow_symlinks=False):
+                    yield name, _signature(entry)
+                elif depth < DEEP and len(waiting) < FOLDERS and name not in (DONE, FAILED):
+                    waiting.append((f"{name}/", depth + 1))
+
+    def _entries(self, place: str, errors: list[Exception]) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self.directory) as entries:
+            with os.scandir(self.directory / place) as entries:
                 return [
                     e for e in entries if not e.name.startswith(".") and not e.name.lower().endswith(HALF)
                 ]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:  # one that may not be opened holds up no other
+            errors.append(error)
             return []
 
     def _since(self, name: str, signature: Signature, at: datetime) -> datetime:
@@ -128,16 +144,16 @@ class FaxFolder:
 
         What grew since it was looked at comes back under a fresh name: the next look takes it.
         """
-        place = self.directory / folder
+        place, source = self.directory / folder, self.directory / name
         place.mkdir(exist_ok=True, mode=0o700)
-        aside = place / f"{mark}-{os.urandom(3).hex()}-{_cut(name)}"
+        aside = place / f"{mark}-{os.urandom(3).hex()}-{_cut(source.name)}"
         with suppress(FileNotFoundError):
-            os.rename(self.directory / name, aside)
+            os.rename(source, aside)
             if _of(os.lstat(aside)) != signature:
-                stem, dot, suffix = _cut(name).rpartition(".")
-                os.rename(aside, self.directory / f"{stem}-{os.urandom(3).hex()}x{dot}{suffix}")
+                stem, dot, suffix = _cut(source.name).rpartition(".")
+                os.rename(aside, source.parent / f"{stem}-{os.urandom(3).hex()}x{dot}{suffix}")
+            durable.sync_directory(source.parent)
         durable.sync_directory(place)
-        durable.sync_directory(self.directory)
 
 
 def _cut(name: str) -> str:

@@ -178,7 +178,8 @@ def _fax(inbound: Inbound, parsed: Mapping[str, Any], locale: Locale) -> Reading
         gathered.number(parsed["number"], "gateway" if is_mail else "file", locale)
     gathered.add("pages", parsed["pages"] or "", "parser")
     if not is_mail:
-        gathered.add("subject", inbound.meta.get("name", ""), "file")
+        place = (inbound.meta.get("folder", ""), inbound.meta.get("name", ""))
+        gathered.add("subject", "/".join(filter(None, place)), "file")
         return Reading(text="", facts=gathered.done(), files=tuple(parsed["files"]),
                        findings=(*parsed["findings"], "no_readable_text", "unverified_sender"))  # fmt: skip
     found = _mail(inbound, parsed, locale)

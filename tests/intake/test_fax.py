@@ -101,6 +101,71 @@ def facts(store, filing: Filing) -> list[dict[str, str]]:
     return found
 
 
+def test_faxes_in_folders_of_a_line_or_a_day_are_taken_and_no_link_is_followed(
+    store, folder, filing, clock, tmp_path
+) -> None:
+    for place in (
+        "057100001111/2026-11-23",
+        "a/b/c/d",
+        "a/b/c/d/e",
+        ".sent",
+        "half.part",
+        f"{DONE}/x",
+        f"line/{DONE}",
+    ):
+        (folder.directory / place).mkdir(parents=True, exist_ok=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "no.tif").write_bytes(fax_kit.tiff(1))
+    (folder.directory / "link").symlink_to(elsewhere)
+    (folder.directory / "no.tif").symlink_to(elsewhere / "no.tif")
+    wanted = ("057100001111/2026-11-23/140500_057188888888.tif", "a/b/c/d/deep.tif", f"line/{DONE}/own.tif")
+    for n, name in enumerate(
+        (*wanted, "a/b/c/d/e/no.tif", ".sent/no.tif", "half.part/no.tif", f"{DONE}/x/no.tif"), 1
+    ):
+        drop(folder, name, fax_kit.tiff(n))
+    assert look(folder, clock) == 3
+    found = facts(store, filing)
+    assert {one["subject"] for one in found} == set(wanted)
+    assert {one.get("sender") for one in found} == {
+        "+8657188888888",
+        None,
+    }  # the line's own number is not the caller's
+    assert len(inside(folder, DONE)) == 4
+    assert (folder.directory / "057100001111/2026-11-23").is_dir()
+    assert folder.look() == 0
+
+
+def test_a_file_in_a_folder_that_is_still_written_waits(store, folder, clock) -> None:
+    (folder.directory / "line").mkdir()
+    path = drop(folder, "line/a.tif", b"half")
+    folder.look()
+    clock.at += STABLE
+    path.write_bytes(fax_kit.tiff(1))
+    assert folder.look() == 0
+    clock.at += STABLE
+    assert folder.look() == 1
+
+
+def test_a_folder_that_may_not_be_opened_holds_up_no_other(store, folder, clock, monkeypatch) -> None:
+    (folder.directory / "closed").mkdir()
+    drop(folder, "a.tif", fax_kit.tiff(1))
+    scan = os.scandir
+
+    def scandir(path):  # the tests may run as root, to whom nothing is closed
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "closed")
+        return scan(path)
+
+    monkeypatch.setattr(fax_folder.os, "scandir", scandir)
+    with pytest.raises(PermissionError):
+        folder.look()
+    clock.at += STABLE
+    with pytest.raises(PermissionError):
+        folder.look()
+    assert len(taken(store)) == 1
+
+
 def test_a_dropped_fax_is_a_report_with_number_pages_and_sender(store, folder, filing, clock) -> None:
     drop(folder, "20261123_140500_057188888888.tif", fax_kit.tiff(3))
     assert look(folder, clock) == 1
