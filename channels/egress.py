@@ -45,7 +45,13 @@ class Fetched:
     declared_type: str
     etag: str = ""
     modified: str = ""  # Last-Modified, as it was said
+    charset: str = ""  # of its type, '' where none was said
     is_same: bool = False  # 304: what was fetched before still stands, and `data` is empty
+
+    @property
+    def content_type(self) -> str:
+        """The type with the character set that was said with it."""
+        return f"{self.declared_type}; charset={self.charset}" if self.charset else self.declared_type
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -188,6 +194,7 @@ class Egress:
             return Fetched(
                 data=self._body(answer, zlib.decompressobj(31) if is_packed else None), declared_type=declared,
                 etag=answer.headers.get("ETag", "")[:300], modified=answer.headers.get("Last-Modified", "")[:60],
+                charset=(answer.headers.get_content_charset() or "")[:40],
             )  # fmt: skip
 
     def _body(self, answer: HTTPResponse, packed: Any = None) -> bytes:

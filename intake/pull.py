@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Protocol
 
 from channels.codecs import bulletin_file
-from channels.codecs.bulletin_bytes import charset_of
 from channels.egress import Fetched
 from domain.errors import BadInput, Never, NotNow
 from intake import pull_stream
@@ -29,6 +28,7 @@ WHOLE = timedelta(hours=1)  # then the feed is read whatever its ETag says: some
 LONGEST = timedelta(minutes=5)  # between looks at a peer that does not answer: a bulletin is awaited
 ITEM_WAITS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), *[timedelta(minutes=10)] * 6,
               *[timedelta(hours=1)] * 48)  # fmt: skip  # two days: who is down for one has the file (F35)
+UNCHANGED = "http_304"  # said to who sent no condition: neither bytes nor a refusal
 EARLY = 9  # tries, an hour: a feed may name a file before it lies where it is fetched from
 DEAF_AFTER = 3  # files in a row that it has not now: the rest of the batch can wait with them
 SIGNATURE = 600  # bytes of a signature file that are looked at
@@ -69,7 +69,7 @@ class Puller:
         is_whole = mine.whole_at is None or at - mine.whole_at >= WHOLE or mine.form == "stream"
         etag, modified = ("", "") if is_whole else (mine.etag, mine.modified)
         try:
-            found = self.get_of(mine)(mine.url, etag=etag, modified=modified)
+            found = self._asked(mine, etag, modified)
             if mine.form == "stream":
                 return self._follow(mine, found.data)
             told, parts = self._parted(mine, found)
@@ -82,7 +82,7 @@ class Puller:
             self._failed(mine, error.code, b"" if is_old else found.data, None)
             return
         some = [
-            self._kept(mine, part, LIFTED if told["is_lifted"] else found.declared_type, mine.url)
+            self._kept(mine, part, LIFTED if told["is_lifted"] else found.content_type, mine.url)
             for part in parts
         ]
         at = self.clock()
@@ -91,11 +91,27 @@ class Puller:
         def work(unit: Unit) -> list[tuple[str, bool]]:
             peers.name_items(unit, mine.id, named, at)
             etag = None if found.is_same else found.etag
-            peers.heard(unit, mine, at, etag=etag, modified=found.modified, is_whole=is_whole,
+            peers.heard(unit, mine, at, etag=etag, modified=found.modified, is_whole=is_whole and not found.is_same,
                         feed_due=at + timedelta(seconds=mine.period))  # fmt: skip
             return keep_many(unit, some)
 
         self._ring(self.store.run(work))
+
+    def _asked(self, mine: Peer, etag: str, modified: str) -> Fetched:
+        """Its feed. A 304 that nothing of ours asked for means "nothing new" where its feed was read before.
+
+        Where it never was, it is asked once more: some caches answer for a server by what another reader had.
+        """
+        get = self.get_of(mine)
+        for is_last in (False, True):
+            try:
+                return get(mine.url, etag=etag, modified=modified)
+            except Never as error:
+                if error.code != UNCHANGED or is_last or mine.form == "stream":
+                    raise
+                if mine.whole_at is not None:
+                    return Fetched(data=b"", declared_type="", is_same=True)
+        raise AssertionError
 
     def _follow(self, mine: Peer, data: bytes) -> None:
         """Name what its stream holds beyond what we know. Raises BadInput when its heartbeat is not believed."""
@@ -116,9 +132,7 @@ class Puller:
     def _parted(self, mine: Peer, found: Fetched) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         if found.is_same:
             return {"items": [], "is_lifted": False}, ()
-        result = self.pool.run(
-            bulletin_file.split, found.data, {"base": mine.url, "charset": charset_of(found.declared_type)}
-        )
+        result = self.pool.run(bulletin_file.split, found.data, {"base": mine.url, "charset": found.charset})
         return dict(result.value), result.blobs
 
     def _failed(self, mine: Peer, reason: str, raw: bytes, wait: timedelta | None) -> None:
@@ -171,9 +185,9 @@ class Puller:
             signature = self._signature(get, item.url) if is_signed else ""
         except (Never, NotNow) as error:
             is_named = mine.form == "stream" and error.code.startswith("http_")  # its heartbeat has named it
-            is_there = is_named or (error.code == "http_404" and item.tries < EARLY)
+            is_there = is_named or (error.code in ("http_404", UNCHANGED) and item.tries < EARLY)
             return NotNow(error.detail, code=error.code) if is_there and isinstance(error, Never) else error
-        return self._kept(mine, found.data, found.declared_type, item.url, signature)
+        return self._kept(mine, found.data, found.content_type, item.url, signature)
 
     def _signature(self, get: Get, url: str) -> str:
         """The line beside the file; '' without one. Raises NotNow: who cuts it off would make it unsigned."""

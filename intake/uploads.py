@@ -1,6 +1,7 @@
 """Files that are sent in parts to a report: announced, grown, and attached when they are whole (tus 1.0.0)."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ WAIT, LONGEST_WAIT = (
     timedelta(seconds=5),
     timedelta(hours=1),
 )  # until the report is filed, or a child starts again
+NOTHING = hashlib.sha256(b"").hexdigest()  # the name of an empty file
 STUCK = timedelta(
     hours=1
 )  # whole and not attached: somebody must look, perhaps at the message that lies on the shelf
@@ -60,7 +62,15 @@ class Uploads:
         # a stream of its own: that of the report begins when it is filed, which may be later
         detail = {"report": report_id, "size": length}
         journal.append(unit, "upload", made.id, "upload", by=client, at=at, detail=detail, is_first=True)
-        return made
+        if length:
+            return made
+        _complete(unit, made, NOTHING, at)  # tus 1.0.0: it ends where it begins, and no part of it comes
+        return replace(made, state=UploadState.WHOLE, sha256=NOTHING)
+
+    def ready(self, length: int) -> None:
+        """What must be durable before announce(): the file of those that are empty."""
+        if length == 0:
+            self.blobs.put(b"")
 
     def grown(self, before: Upload, got: int) -> UploadState:
         """`got` bytes of it are durable now; when they are all, it is a blob and waits to be attached."""

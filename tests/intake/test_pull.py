@@ -100,6 +100,56 @@ def test_h63_an_etag_that_lies_is_found_out_within_the_hour(hall, site, at) -> N
     assert hall.names() == ["a", "b"]
 
 
+def test_a_304_that_nobody_asked_for_is_nothing_new_once_the_feed_was_read(hall, site, at) -> None:
+    one = hall.add(site.put("/feed", xml("a", at), unasked=1))
+    hall.pull(one)
+    assert site.paths() == ["/feed", "/feed"]  # never read: asked once more
+    hall.read()
+    assert (hall.names(), hall.peer(one).failures) == (["a"], 0)
+    read_at = hall.peer(one).whole_at
+    site.pages["/feed"].unasked = 1
+    hall.pull(one, minutes=61)  # whole, without a condition
+    assert (hall.peer(one).failures, hall.peer(one).heard_at) == (0, hall.clock())
+    assert hall.peer(one).whole_at == read_at
+    site.put("/feed", xml("b", at))
+    hall.pull(one, minutes=1)
+    hall.read()
+    assert hall.names() == ["a", "b"]
+
+
+def test_a_feed_that_says_304_for_ever_and_was_never_read_counts_as_failed(hall, site, at) -> None:
+    one = hall.add(site.put("/feed", xml("a", at), unasked=9))
+    hall.pull(one)
+    assert (hall.peer(one).failures, hall.peer(one).reason) == (1, "http_304")
+
+
+def test_a_named_file_that_is_said_to_be_unchanged_is_asked_again(hall, site, at) -> None:
+    one = hall.add(
+        site.put("/feed", atom([(site.put("/0.xml", xml("a0", at), unasked=1), "2026-11-23T06:00:00Z")]))
+    )
+    hall.pull(one)
+    hall.pull(one, minutes=1)
+    hall.read()
+    assert (hall.names(), hall.shelved()) == (["a0"], [])
+
+
+def test_a_feed_and_its_files_are_read_by_the_charset_of_their_type(hall, site, at) -> None:
+    def bare(name):
+        return xml(name, at).partition(b"?>")[2].strip().decode().encode("gb18030")
+
+    kind = "application/cap+xml; charset=GB18030"
+    file = site.put("/0.xml", bare("a0"), kind=kind)
+    for one in (
+        hall.add(site.put("/feed", atom([(file, "2026-11-23T06:00:00Z")]))),
+        hall.add(site.put("/b", bare("b"), kind=kind)),
+    ):
+        hall.pull(one)
+    hall.read()
+    assert hall.names() == ["a0", "b"]
+    headlines = hall.store.read(lambda u: {b.headline for b in bulletins.page(u, Filter(), hall.clock())})
+    assert headlines == {"示例省气象台发布暴雨橙色预警 a0", "示例省气象台发布暴雨橙色预警 b"}
+
+
 def test_whole_alerts_inside_entries_are_kept_one_by_one(hall, site, at) -> None:
     def fat(*names):
         bodies = b"".join(

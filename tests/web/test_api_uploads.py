@@ -247,3 +247,16 @@ def test_files_that_no_upload_speaks_of_are_tidied_away(quick: World) -> None:
         os.utime(file, (1, 1))
     quick.hub.departments.uploads.tidy()
     assert list(directory.iterdir()) == [mine]
+
+
+def test_an_empty_file_is_whole_when_it_is_announced(hall: World) -> None:
+    path = begin(hall, size=0, name="空.txt")
+    assert hall.rings[-1] == ("attach_upload", path.rpartition("/")[2])
+    assert offset(hall, path) == 0
+    assert patch(hall, path, 0, b"").status_code == 204
+    assert patch(hall, path, 0, b"x").json()["code"] == "upload_whole"
+    attach(hall)
+    told = hall.get("department", path).json()
+    assert (told["state"], told["length"], told["offset"]) == ("kept", 0, 0)
+    file = hall.get("department", told["links"]["attachment"])
+    assert (file.status_code, file.content) == (200, b"")

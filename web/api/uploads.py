@@ -61,6 +61,7 @@ async def begin(request: Request, report_id: str) -> Response:
     idempotency_key(request, is_required=True)
     length, meta = _number(request, "Upload-Length"), _metadata(request.headers.get("upload-metadata", ""))
     hub.room.admit(length)
+    await anyio.to_thread.run_sync(hub.departments.uploads.ready, length)
     told = fingerprint(
         report_id.encode(), str(length).encode(), request.headers.get("upload-metadata", "").encode()
     )
@@ -81,6 +82,8 @@ async def begin(request: Request, report_id: str) -> Response:
         return 201, _shape(made)
 
     outcome = await once(request, knock, effect, hub.store.submit)
+    if length == 0:
+        hub.bell("attach_upload", outcome.body["id"])
     return outcome.response(**TOLD, Location=outcome.body["links"]["self"])
 
 
@@ -110,6 +113,9 @@ async def go_on(request: Request, upload_id: str) -> Response:
         raise BadInput(f"the body is {PIECE}", code="bad_media_type")
     offset = _number(request, "Upload-Offset")
     begun = await _own(request, upload_id)
+    is_empty = begun.length == offset == 0 and request.headers.get("content-length") == "0"
+    if is_empty and begun.state is not UploadState.OPEN:
+        return Response(status_code=204, headers=_stand(begun))  # some say with no bytes that it has none
     _must_end_at(begun, offset)
     hub.room.admit(0)
     parts = hub.departments.uploads.parts
