@@ -167,6 +167,8 @@ report_row = Table(
     Index("ix_report_channel", "channel", "state", "received_at", "id"),
     Index("ix_report_merged", "merged_into", **only("merged_into IS NOT NULL")),
     Index("ix_report_aside", "received_at", "id", **only("aside")),
+    Index("ix_report_where", sa.text("(CASE WHEN area <> '' THEN area ELSE found_area END)"), "received_at", "id", "compartments",
+          **only("area <> '' OR found_area <> ''")),  # see store.reports
     one_of("handling", Handling),
     one_of("state", report.State),
     sa.CheckConstraint("grade BETWEEN 1 AND 4", name="grade"),

@@ -30,6 +30,8 @@ def test_no_page_of_the_desk_walks_a_table_that_grows_for_ever(quick: World) -> 
     paths = [f"/console?view={view}{channel}" for view in VIEWS for channel in ("", "&channel=sms")]
     for path in (*paths, f"/console/reports/{report}", "/readyz", *PAGES):
         assert officer.get(path).status_code in (200, 404), path
+    for narrowed in ("area=990101", "area=65&status=closed", "area=990101&aside=true", "channel=sms&area=33"):
+        assert quick.get("officer", f"/v1/reports?{narrowed}").status_code == 200, narrowed
     walked = []
     with quick.hub.store._reader.connect() as connection:
         for statement, values in list(asked.items()):
