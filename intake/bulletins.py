@@ -157,9 +157,7 @@ class Reader:
         at = self.clock()
         if mark := proofs.is_bulletin(self.proof_key, one.raw):
             return self._let_go(one, lambda unit: proofs_heard.proved(unit, mark.channel, mark.proof, at))
-        blob = (
-            self.blobs.put(one.raw) if len(one.raw) > INLINE and held.first_marked(told) is not None else ""
-        )
+        blob = self._durable(one) if held.first_marked(told) is not None else ""
         is_mine = self.store.run(lambda unit: self._enter(unit, one, told, (body, path, blob), at))
         return ArrivalState.READ if is_mine else None
 
@@ -224,7 +222,8 @@ class Reader:
             return False
         body, path, blob = bytes_of
         if (marked := held.first_marked(told)) is not None:
-            held.hold(unit, one, told, marked, blob=blob, at=at)
+            first = told[marked]
+            held.hold(unit, one, str(first["mark"]), sender=str(first["sender"]), n=marked, blob=blob, at=at)
         peer = peers.get(unit, one.peer)
         senders = peer.senders if peer else ()
         for n, alert in enumerate(told):
@@ -253,8 +252,15 @@ class Reader:
         is_mine = self.store.run(lambda unit: arrivals.set_aside(unit, arrival_id, reason, at))
         return ArrivalState.SHELVED if is_mine else None
 
+    def _durable(self, one: Arrival) -> str:
+        """The file of bytes that are too large for a row; '' for others."""
+        return self.blobs.put(one.raw) if len(one.raw) > INLINE else ""
+
     def _shelve(self, one: Arrival, reason: str) -> ArrivalState | None:
         at = self.clock()
+        if mark := held.mark_of(one.raw):  # nobody else is to look at what is wrong with it
+            blob = self._durable(one)
+            return self._let_go(one, lambda unit: held.hold(unit, one, mark, blob=blob, at=at))
         is_mine = self.store.run(lambda unit: arrivals.shelve(unit, one, reason, at))
         return ArrivalState.SHELVED if is_mine else None
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from channels.codecs.markup import decoded
 from domain.report import Inbound
-from domain.secrecy import Compartment
+from domain.secrecy import Compartment, mark_in
 from intake import desk
 from store import arrivals
 from store.arrivals import Arrival
@@ -20,8 +21,13 @@ def first_marked(alerts: Sequence[Mapping[str, Any]]) -> int | None:
     return next((n for n, alert in enumerate(alerts) if alert["mark"]), None)
 
 
+def mark_of(raw: bytes) -> str:
+    """The mark in bytes that nobody could read as a bulletin, by their letters alone; '' for none."""
+    return mark_in(decoded(raw)) or mark_in(raw.decode("gb18030", "replace"))
+
+
 def hold(
-    unit: Unit, one: Arrival, alerts: Sequence[Mapping[str, Any]], n: int, *, blob: str, at: datetime
+    unit: Unit, one: Arrival, mark: str, *, sender: str = "", n: int = 0, blob: str, at: datetime
 ) -> None:
     """The arrival becomes a message that is filed as a held report, sealed, let go or destroyed like any other.
 
@@ -30,8 +36,8 @@ def hold(
     """
     inbound = Inbound(
         channel=CHANNEL, external_id=f"held:{one.id}", raw=one.raw, received_at=one.received_at,
-        media_type=one.media_type[:120] or "application/octet-stream", sender=str(alerts[n]["sender"]),
-        meta={"arrival": one.id, "n": n, MARK: str(alerts[n]["mark"])},
+        media_type=one.media_type[:120] or "application/octet-stream", sender=sender or one.peer,
+        meta={"arrival": one.id, "n": n, MARK: mark},
     )  # fmt: skip
     desk.receive(unit, inbound, desk.mint_names(at), blob=blob, at=at)
     arrivals.forget_bytes(unit, one.id)

@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from domain.person import Role
-from domain.secrecy import Compartment
+from domain.secrecy import NOBODY, Compartment
 from hub.health import Trouble
 from hub.quarantine import is_empty
-from store import purges, reports
+from store import purges, reports, shelf
 from store.reports import Filter
 from store.tables_peers import bulletin, bulletin_arrival
 from tests.bulletin_kit import xml
@@ -119,3 +119,14 @@ def test_json_and_the_words_alone_are_told_apart(quick: World, at) -> None:
     push(quick, xml("plain", at).replace(TEXT, "这不是秘密。".encode()))
     read_all(quick.hub)
     assert (quick.count(bulletin), len(held(quick))) == (1, 1)
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "gb18030"])
+def test_what_nobody_can_read_and_is_marked_is_held_as_well(quick: World, coding: str) -> None:
+    push(quick, ("<alert><identifier>机密★ 某工作").encode(coding))
+    push(quick, b"<alert><identifier>x")
+    read_all(quick.hub)
+    (one,) = held(quick)
+    assert "unparsed" in one.content.findings
+    seen = quick.hub.store.seen_by(NOBODY).read(shelf.pending)
+    assert [(row.kind, row.reason) for row in seen] == [("bulletin", "not_well_formed")]
