@@ -313,7 +313,10 @@ class Conversation(SMTP):
             end = piece.rfind(b"\n")
             line = len(piece) - end - 1 if end >= 0 else line + len(piece)
             if size <= self.limits.size + 2 + len(END):
-                mail.add(piece, is_beside=line > self.limits.line)
+                try:
+                    mail.add(piece, is_beside=line > self.limits.line)
+                except OSError:  # what else it says is the rest of this mail, and no command
+                    self.hang_up("452 4.3.1 no room at the moment, try again later")
             else:
                 mail.release()
             self._cut(size, line)

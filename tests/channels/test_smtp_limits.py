@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from channels.codecs import smtp_incoming
 from channels.codecs.smtp_peers import network
 from channels.codecs.smtp_session import Limits
 from tests.channels.smtp_house import MAIL, House, Line, held
@@ -46,6 +47,23 @@ def test_a_mail_of_one_line_is_kept_up_to_the_size_of_a_mail(
     assert phone.read().startswith("250")
     assert at.kept[0].raw == body.replace(b"..", b".") + b"\r\n"
     assert at.run(held(at)) == 0
+
+
+def test_a_long_line_without_room_on_the_disk_is_left_with_its_sender(
+    house: Callable[..., House], line: Callable[[House], Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(smtp_incoming.tempfile, "TemporaryFile", full)  # no disk of a test is full
+    at = house(limits=Limits(line=10_000))
+    phone = line(at)
+    phone.begin()
+    for _ in range(4):
+        phone.send(b"x" * 60_000)
+    assert phone.read().startswith("452 ")
+    assert phone.read() == ""
+    assert (at.kept, at.run(held(at))) == ([], 0)
 
 
 def test_lines_without_end_count_among_what_all_mails_hold(
