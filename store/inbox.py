@@ -100,12 +100,9 @@ def _add(unit: Unit, arriving: list[Arriving], tries: int = MINTS) -> dict[tuple
     A code that another report has already (once in a million arrivals when there are a million) is minted again:
     one that the spool has told meanwhile leads to that other report, but no message is turned away for it.
     """
-    wrapped: dict[str, bytes] = {}
-    rows = [_row(unit, one, wrapped) for one in arriving]
     new, stored = arriving, {}
-    count = bulk.add_new(unit, t.inbound, rows)
-    if count < len(rows):  # some are repeats; or somebody else has just been faster
-        fresh = _fresh(unit, arriving)
+    fresh = _written(unit, arriving)
+    if len(fresh) < len(arriving):  # some are repeats; or somebody else has just been faster
         new = [one for one in arriving if one.minted.inbound_id in fresh]
         late = [one for one in arriving if one.minted.inbound_id not in fresh]
         stored = _known(unit, late)
@@ -115,12 +112,26 @@ def _add(unit: Unit, arriving: list[Arriving], tries: int = MINTS) -> dict[tuple
         if clashing:
             renamed = [replace(one, minted=replace(one.minted, code=short_code())) for one in clashing]
             stored |= _add(unit, renamed, tries - 1)
-    if new:
-        keys = [{"owner": one.minted.report_id, "wrapped": wrapped[one.minted.report_id]} for one in new]
-        if bulk.add_new(unit, t.data_key, keys) < len(keys):
-            raise sa.exc.IntegrityError("data_key", None, ValueError("minted names are taken"))
-        journal.begin_streams(unit, [_first(one) for one in new])
     return stored | {one.key: one.minted for one in new}
+
+
+def _written(unit: Unit, arriving: Sequence[Arriving]) -> Set[str]:
+    """The ids of those whose rows were written now: with their keys, and the first entries of their streams."""
+    wrapped: dict[str, bytes] = {}
+    rows = [_row(unit, one, wrapped) for one in arriving]
+    if unit.is_postgres:
+        keys = [{"owner": owner, "wrapped": key} for owner, key in wrapped.items()]
+        owned = bulk.Following(table=t.data_key, rows=keys, key="owner", of="report")
+        return bulk.add_led(unit, t.inbound, rows, [owned, *journal.streams(unit, map(_first, arriving), of="id")])
+    new = arriving
+    if bulk.add_new(unit, t.inbound, rows) < len(rows):
+        fresh = _fresh(unit, arriving)
+        new = [one for one in arriving if one.minted.inbound_id in fresh]
+    keys = [{"owner": one.minted.report_id, "wrapped": wrapped[one.minted.report_id]} for one in new]
+    if bulk.add_new(unit, t.data_key, keys) < len(keys):
+        raise sa.exc.IntegrityError("data_key", None, ValueError("minted names are taken"))
+    journal.begin_streams(unit, [_first(one) for one in new])
+    return {one.minted.inbound_id for one in new}
 
 
 def _fresh(unit: Unit, arriving: Sequence[Arriving]) -> set[str]:

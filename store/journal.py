@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -74,6 +74,17 @@ def begin_streams(unit: Unit, firsts: Sequence[First]) -> None:
         raise sa.exc.IntegrityError("journal", None, ValueError("a stream that is to begin is there"))
     if bulk.add_new(unit, t.journal_head, [head for _, head in made]) < len(made):
         raise sa.exc.IntegrityError("journal_head", None, ValueError("a stream that is to begin is there"))
+
+
+def streams(unit: Unit, firsts: Iterable[First], *, of: str) -> list[bulk.Following]:
+    """The rows of begin_streams() as what follows rows that hold the entities in their column `of`."""
+    made = [_made(unit, first, 0, GENESIS) for first in firsts]
+    return [
+        bulk.Following(
+            table=t.journal, rows=[entry for entry, _ in made], key="entity", of=of, computed=_numbers()
+        ),
+        bulk.Following(table=t.journal_head, rows=[head for _, head in made], key="entity", of=of),
+    ]
 
 
 @cache
