@@ -20,6 +20,7 @@ from store.inbox import Arriving
 from store.unit import Unit
 
 CREATED = 201
+SMALL = 32 * 1024  # bytes that a loop seals and writes itself; a thread does that beside it with more
 KNOCK = "knock"  # in the meta of a message that waits: what its repeats are answered
 
 
@@ -89,7 +90,7 @@ async def take(inbound: Inbound, *, store: Store, blobs: Blobs, spool: Spool, at
     try:
         blob = await keep_large(inbound.raw, blobs)
         arriving = Arriving(inbound=inbound, minted=minted, blob=blob, at=at)
-        return await store.item(receive_many, arriving)
+        return await store.item(receive_many, arriving, is_one_statement=len(inbound.raw) <= SMALL)
     except (Unavailable, OSError):  # an unknown COMMIT too: the drain finds the row by its key
         return await asyncio.to_thread(spool.put, inbound, minted)
 

@@ -32,7 +32,9 @@ class _Insert:
     row: str  # of SQLite
     tail: str
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
-    written: tuple[Callable[[Sequence[Any]], Any], ...] = ()  # each column's values as one array of PostgreSQL
+    written: tuple[
+        Callable[[Sequence[Any]], Any], ...
+    ] = ()  # each column's values as one array of PostgreSQL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def add_led(unit: Unit, table: sa.Table, rows: Sequence[Row], following: Sequenc
     for n, each in enumerate(following):
         made = _insert(each.table, tuple(each.rows[0]), dialect, each.computed)
         parts.append(
-            f'f{n} AS ({made.head} WHERE given."{each.key}" IN (SELECT "{each.of}" FROM led))'
+            f'f{n} AS ({made.head} WHERE given."{each.key}" IN (SELECT "{each.of}" FROM led))'  # noqa: S608 (our own names)
         )
         values += _arrays(made, each.rows)
     found = unit.plain(f"WITH {', '.join(parts)} SELECT id FROM led", values)  # noqa: S608 (our own names)
@@ -103,9 +105,13 @@ def _insert(
     arrays = ", ".join(f"%s::{_kind(types[name], dialect)}[]" for name in names)
     added = ", ".join([*(f'"{name}"' for name, _ in computed), listed])
     made = "".join(f"{sql}, " for _, sql in computed)
-    head = f'INSERT INTO "{table.name}" ({added}) SELECT {made}given.* FROM unnest({arrays}) AS given({listed})'  # noqa: S608 (our own names)
+    head = (
+        f'INSERT INTO "{table.name}" ({added}) SELECT {made}given.* FROM unnest({arrays}) AS given({listed})'  # noqa: S608 (our own names)
+    )
     is_bytes = {name: _kind(types[name], dialect) == "BYTEA" for name in names}
-    columns = tuple((name, None if is_bytes[name] else turn) for name, turn in columns)  # no wrapper for the driver
+    columns = tuple(
+        (name, None if is_bytes[name] else turn) for name, turn in columns
+    )  # no wrapper for the driver
     written = tuple(_array_of_bytes if is_bytes[name] else _array_of_words for name in names)
     return _Insert(head, "", tail, columns, written)
 

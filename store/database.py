@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from domain.errors import CommitUnknown, HubError, Unavailable
 from domain.secrecy import Eyes
 from store import durable
 from store.engine import WriteLock, open_engine
+from store.in_loop import Lane, LoopWriter, Outcomes, Turn
 from store.unit import Unit
 from store.vault import Vault
 
@@ -62,6 +63,12 @@ class Store:
         self._writer = open_engine(url, is_writer=True)
         self._reader = open_engine(url, is_writer=False)
         self._lock = WriteLock(lock_path)
+        self._turn = Turn()
+        self._committer = ThreadPoolExecutor(
+            1, thread_name_prefix="store-commits"
+        )  # for a loop, which must not wait
+        self._looped: LoopWriter | None = None
+        self._lane: Lane | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
         self._is_gone = False  # it could not be reached of late: whoever waits is told after one more try
@@ -93,11 +100,41 @@ class Store:
         self._queue(_Job(many=many, item=item, future=future))
         return future
 
-    async def item(self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """submit_item() for who waits inside an event loop: all of a batch are woken with one knock at it."""
-        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue(_Job(many=many, item=item, waiter=waiter))
+    async def item(
+        self, many: Callable[[Unit, Sequence[Item]], Sequence[T]], item: Item, *, is_one_statement: bool = False
+    ) -> T:  # fmt: skip
+        """submit_item() for who waits inside an event loop: all of a batch are woken with one knock at it.
+
+        `is_one_statement`: on PostgreSQL `many` keeps this item with a single statement, and it may be kept again
+        without harm; then the loop itself writes it, when it can (store/in_loop.py).
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        job = _Job(many=many, item=item, waiter=waiter)
+        if is_one_statement and not self._closed and (writer := self._in_loop(loop)) is not None:
+            writer.put(job)
+        else:
+            self._queue(job)
         return await waiter
+
+    def _in_loop(self, loop: asyncio.AbstractEventLoop) -> LoopWriter | None:
+        """The writer of this loop; a process has one loop that takes messages, others go through the thread."""
+        if self._looped is None or (self._looped.loop is not loop and self._looped.loop.is_closed()):
+            if self._lane is not None:
+                self._lane.close()
+            self._lane = Lane(self._writer.url, self._kept_alike) if self.is_postgres else None
+            self._looped = LoopWriter(
+                loop,
+                self._lane or self._commit_here,
+                hand_over=self._queue_all,
+                answer=_told_here,
+                most=GROUP,
+            )
+        return self._looped if self._looped.loop is loop else None
+
+    def _queue_all(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            self._queue(job)
 
     def _queue(self, job: _Job) -> None:
         if self._closed or self.is_shut:
@@ -123,7 +160,8 @@ class Store:
 
     def _failed(self, error: Exception) -> Unavailable:
         """Nothing was kept; whether another try may help depends on the disk."""
-        self._drop_connection()
+        with self._turn:
+            self._drop_connection()
         self._meet(error)
         failure = Unavailable("the database does not answer")
         failure.__cause__ = error
@@ -145,6 +183,9 @@ class Store:
     def close(self) -> None:
         """Finish what is queued and let go."""
         self._closed = True
+        self._committer.shutdown()
+        if self._lane is not None:
+            self._lane.close()
         self._jobs.put(None)
         self._thread.join(timeout=10)
         self._writer.dispose()
@@ -208,33 +249,91 @@ class Store:
         """All of `batch` in one transaction, each in its own savepoint; those alike share one."""
         if self.is_shut:
             raise Unavailable("the disk of the database failed", code="disk_failed")
-        with self._lock:
-            connection = self._connection = self._connection or self._connect()
-            transaction = connection.begin()
-            try:
-                unit = Unit(connection, self._vault, self._head_key)
-                outcomes = _outcomes(unit, batch)
-            except BaseException:
-                transaction.rollback()
-                raise
-            if not any(is_ok for is_ok, _ in outcomes):  # nothing was done: there is nothing to keep
-                transaction.rollback()
-                return outcomes
-            if _is_broken(connection):
-                transaction.rollback()
-                if len(batch) > 1:
-                    raise _NotTogether
-                return [(False, RuntimeError("a statement failed and its error was passed over"))]
-            try:
-                transaction.commit()
-            except (sa.exc.DBAPIError, OSError) as error:
-                if durable.is_full(error):
-                    raise  # SQLite says so before it keeps anything: tried again once there is room
-                self._drop_connection()
-                self._meet(error)
-                raise CommitUnknown("the database did not answer COMMIT") from error
-            self._has_committed = True
+        with self._turn, self._lock:
+            transaction, outcomes = self._begun(batch)
+            if transaction is not None:
+                self._finish(transaction)
             return outcomes
+
+    def _begun(self, batch: Sequence[_Job]) -> tuple[sa.RootTransaction | None, list[tuple[bool, Any]]]:
+        """All of `batch` done and not committed; no transaction when there is nothing to keep."""
+        connection = self._connection = self._connection or self._connect()
+        transaction = connection.begin()
+        try:
+            unit = Unit(connection, self._vault, self._head_key)
+            outcomes = _outcomes(unit, batch)
+        except BaseException:
+            transaction.rollback()
+            raise
+        if not any(is_ok for is_ok, _ in outcomes):
+            transaction.rollback()
+            return None, outcomes
+        if _is_broken(connection):
+            transaction.rollback()
+            if len(batch) > 1:
+                raise _NotTogether
+            return None, [(False, RuntimeError("a statement failed and its error was passed over"))]
+        return transaction, outcomes
+
+    def _finish(self, transaction: sa.RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except (sa.exc.DBAPIError, OSError) as error:
+            if durable.is_full(error):
+                raise  # SQLite says so before it keeps anything: tried again once there is room
+            self._drop_connection()
+            self._meet(error)
+            raise CommitUnknown("the database did not answer COMMIT") from error
+        self._has_committed = True
+
+    async def _commit_here(self, batch: Sequence[_Job]) -> Outcomes | None:
+        """Write to SQLite in this loop; the COMMIT alone, which waits for the disk, is another thread's.
+
+        None when somebody else has the database, or when anything is wrong: nothing was kept.
+        """
+        if self.is_shut or self._connection is None or not self._turn.taken_now():
+            return None
+        if not self._lock.entered_now():
+            self._turn.release()
+            return None
+        commit = None
+        try:
+            transaction, outcomes = self._begun(batch)
+            if transaction is not None:
+                loop = asyncio.get_running_loop()
+                commit = loop.run_in_executor(self._committer, self._finish_here, transaction)
+        except Exception:
+            self._drop_connection()
+        finally:
+            if commit is None:
+                self._lock.leave()
+                self._turn.release()
+        if commit is None:
+            return None
+        try:
+            is_kept = await commit
+        except CommitUnknown as error:
+            return [(False, error)] * len(batch)
+        return outcomes if is_kept else None
+
+    def _finish_here(self, transaction: sa.RootTransaction) -> bool:
+        """False: nothing was kept."""
+        try:
+            self._finish(transaction)
+        except (sa.exc.DBAPIError, OSError) as error:
+            self._drop_connection()
+            self._meet(error)
+            return False
+        finally:
+            self._lock.leave()
+            self._turn.release()
+        return True
+
+    def _kept_alike(self, connection: sa.Connection, batch: Sequence[_Job]) -> Outcomes:
+        """A batch of a loop's own line: all alike, or the thread's."""
+        if any(job.many != batch[0].many for job in batch):
+            raise _NotTogether
+        return _outcomes(Unit(connection, self._vault, self._head_key), batch)
 
     def _connect(self) -> sa.Connection:
         try:
@@ -293,7 +392,7 @@ class _NotTogether(Exception):
     """One of many alike failed: each is tried again alone."""
 
 
-def _outcomes(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
+def _outcomes(unit: Unit, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
     """One for each job; what is alike throughout needs no savepoint, since then the whole batch is undone."""
     many = batch[0].many
     if len(batch) == 1:
@@ -328,13 +427,22 @@ def _answer(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None
             loop.call_soon_threadsafe(_wake, told)
 
 
+def _told_here(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
+    """Tell who waits in this loop."""
+    _wake([
+        (job.waiter, is_ok, value)
+        for job, (is_ok, value) in zip(batch, outcomes, strict=True)
+        if job.waiter is not None
+    ])  # fmt: skip
+
+
 def _wake(told: Sequence[tuple["asyncio.Future[Any]", bool, Any]]) -> None:
     for waiter, is_ok, value in told:
         if not waiter.done():
             waiter.set_result(value) if is_ok else waiter.set_exception(value)
 
 
-def _together(unit: Unit, batch: list[_Job]) -> list[tuple[bool, Any]]:
+def _together(unit: Unit, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
     """One outcome for each job, in the order of `batch`; items of one closure are run where the first stands."""
     alike: dict[Any, list[_Job]] = {}
     for job in batch:

@@ -58,6 +58,11 @@ def _pragmas(connection: Any, _record: object) -> None:
         raise Unavailable("SQLite does not offer WAL with synchronous=FULL here", code="not_durable")
 
 
+def server_options() -> str:
+    """What every session of ours asks of PostgreSQL."""
+    return _PG_OPTIONS
+
+
 class WriteLock:
     """A turn on an SQLite file among processes; no-op without a path.
 
@@ -79,11 +84,26 @@ class WriteLock:
         finally:
             fcntl.flock(self._next, fcntl.LOCK_UN)
 
+    def entered_now(self) -> bool:
+        """Like entering, for who cannot wait: False when somebody has it, or waits for it."""
+        if self._now is None or self._next is None:
+            return True
+        if not _took(self._next):
+            return False
+        try:
+            return _took(self._now)
+        finally:
+            fcntl.flock(self._next, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """Give it back."""
+        if self._now is not None:
+            fcntl.flock(self._now, fcntl.LOCK_UN)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._now is not None:
-            fcntl.flock(self._now, fcntl.LOCK_UN)
+        self.leave()
 
 
 def _opened(path: Path) -> int:
@@ -93,13 +113,16 @@ def _opened(path: Path) -> int:
 def _take(fd: int, deadline: float) -> None:
     """flock, asked again and again: waiting inside it would know no deadline. Raises Unavailable."""
     wait = 0.0001  # a turn of a few rows takes a millisecond
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Unavailable("another process holds the database", code="store_busy") from None
-            time.sleep(wait)
-            wait = min(wait * 1.2, 0.001)
-        else:
-            return
+    while not _took(fd):
+        if time.monotonic() > deadline:
+            raise Unavailable("another process holds the database", code="store_busy")
+        time.sleep(wait)
+        wait = min(wait * 1.2, 0.001)
+
+
+def _took(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

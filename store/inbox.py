@@ -122,7 +122,9 @@ def _written(unit: Unit, arriving: Sequence[Arriving]) -> Set[str]:
     if unit.is_postgres:
         keys = [{"owner": owner, "wrapped": key} for owner, key in wrapped.items()]
         owned = bulk.Following(table=t.data_key, rows=keys, key="owner", of="report")
-        return bulk.add_led(unit, t.inbound, rows, [owned, *journal.streams(unit, map(_first, arriving), of="id")])
+        return bulk.add_led(
+            unit, t.inbound, rows, [owned, *journal.streams(unit, map(_first, arriving), of="id")]
+        )
     new = arriving
     if bulk.add_new(unit, t.inbound, rows) < len(rows):
         fresh = _fresh(unit, arriving)

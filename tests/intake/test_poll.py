@@ -54,12 +54,12 @@ def test_r1_the_offset_moves_only_after_the_commit(hub, there, monkeypatch) -> N
     down = [True]
     submit, put = hub.hub.store.item, hub.hub.spool.put
 
-    async def item(*given):
+    async def item(*given, **how):
         if down[0]:
             raise Unavailable("gone")
-        return await submit(*given)
+        return await submit(*given, **how)
 
-    def refuse(*given):
+    def refuse(*given, **how):
         if down[0]:
             raise Unavailable("full")
         return put(*given)
@@ -84,7 +84,7 @@ def test_r1_without_a_database_the_spool_keeps_it_and_the_offset_moves(hub, ther
     number = there.say("库断了")["update_id"]
     item = hub.hub.store.item
 
-    async def gone(*_):
+    async def gone(*_, **__):
         raise Unavailable("gone")
 
     monkeypatch.setattr(hub.hub.store, "item", gone)  # the database goes between the question and the answer

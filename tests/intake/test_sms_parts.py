@@ -186,7 +186,7 @@ def test_h99_flash_and_binary_are_marked_and_an_hour_later_the_reference_is_anot
 def test_r1_the_answer_comes_after_the_commit_and_without_a_database_after_the_spool(
     hub, smsc, monkeypatch
 ) -> None:
-    async def gone(*_):
+    async def gone(*_, **__):
         raise Unavailable("gone")
 
     monkeypatch.setattr(hub.hub.store, "item", gone)  # the database is down

@@ -73,7 +73,7 @@ def test_every_text_reaches_the_queue(hub, text) -> None:
 
 
 def test_the_answer_comes_after_the_commit_and_without_a_database_after_the_spool(hub, monkeypatch) -> None:
-    async def gone(*_):
+    async def gone(*_, **__):
         raise Unavailable("gone")
 
     monkeypatch.setattr(hub.hub.store, "item", gone)  # the database is down

@@ -261,7 +261,7 @@ class Down(Store):
     def submit(self, work: Any) -> Any:
         raise Unavailable("the database is down")
 
-    async def item(self, many: Any, item: Any) -> Any:
+    async def item(self, many: Any, item: Any, **how: Any) -> Any:
         raise Unavailable("the database is down")
 
     def read(self, work: Any) -> Any:

@@ -50,7 +50,7 @@ class _Forgetful:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def item(self, _many: Callable[..., Sequence[Any]], item: Any) -> Any:
+    async def item(self, _many: Callable[..., Sequence[Any]], item: Any, **_how: Any) -> Any:
         return item.minted if hasattr(item, "minted") else (item.id, True)
 
     def __getattr__(self, name: str) -> Any:
