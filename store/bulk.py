@@ -112,7 +112,7 @@ def _insert(
     columns = tuple(
         (name, None if is_bytes[name] else turn) for name, turn in columns
     )  # no wrapper for the driver
-    written = tuple(_array_of_bytes if is_bytes[name] else _array_of_words for name in names)
+    written = tuple(_array_of_bytes if is_bytes[name] else array_of_words for name in names)
     return _Insert(head, "", tail, columns, written)
 
 
@@ -147,8 +147,8 @@ def _array_of_bytes(values: Sequence[bytes | None]) -> _Bytes:
     return _Bytes(b"".join(parts))
 
 
-def _array_of_words(values: Sequence[Any]) -> str:
-    """``{"a","b",NULL}``; a quote and a backslash are escaped."""
+def array_of_words(values: Sequence[Any]) -> str:
+    """Texts, numbers or truths as PostgreSQL reads an array: ``{"a","b",NULL}``; for a parameter that is CAST to its type."""
     return "{" + ",".join("NULL" if value is None else _word(value) for value in values) + "}"
 
 

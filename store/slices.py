@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from domain.parcel import DELIVERIES, DeliveryState, ParcelState
 from store import tables as t
 from store.audience import RESPONSIBLE, SUBSCRIPTIONS
+from store.bulk import array_of_words
 from store.columns import Instant, instant
 from store.parcels import Claim, Result, Slot, empty, holds, take_back
 from store.unit import Unit
@@ -76,7 +77,10 @@ def _named_of(names: str) -> str:
     )
 
 
-_NAMED = {True: _named_of("= ANY(:names)"), False: _named_of("IN (SELECT value FROM json_each(:names))")}
+_NAMED = {
+    True: _named_of("= ANY(CAST(:names AS text[]))"),
+    False: _named_of("IN (SELECT value FROM json_each(:names))"),
+}
 _d = t.delivery.c
 _ONE = (  # of a row that a receipt has changed meanwhile
     t.delivery.update()
@@ -201,7 +205,7 @@ def _named(
         return {}, frozenset()
     bearers: dict[str, set[tuple[str, int]]] = {}
     waiting = set()
-    given = names if unit.is_postgres else json.dumps(names)
+    given = array_of_words(names) if unit.is_postgres else json.dumps(names)
     asked = {"names": given, "channel": held.channel}
     found: list[Any] = unit.plain(_NAMED[unit.is_postgres], asked).fetchall()
     for name, parcel, seq in found:
@@ -218,9 +222,11 @@ def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
     """Move all of `results` on from sending; False when some row was no longer there."""
     if unit.is_postgres:
         given = {
-            "parcel": held.parcel, "at": instant(at), "seqs": [r.seq for r in results],
-            "states": [r.state.value for r in results], "codes": [r.code[:40] for r in results],
-            "provider_ids": [r.provider_id or None for r in results], "unmade": [int(r.is_unmade) for r in results],
+            "parcel": held.parcel, "at": instant(at), "seqs": array_of_words([r.seq for r in results]),
+            "states": array_of_words([r.state.value for r in results]),
+            "codes": array_of_words([r.code[:40] for r in results]),
+            "provider_ids": array_of_words([r.provider_id or None for r in results]),
+            "unmade": array_of_words([int(r.is_unmade) for r in results]),
         }  # fmt: skip
         return bool(unit.plain(_ANSWERS, given).rowcount == len(results))
     head, tail = _ANSWER
