@@ -125,6 +125,7 @@ class Lane:
         done, _ = await asyncio.wait((asked,), timeout=PATIENCE_SECONDS)
         if not done:  # the driver has the server end it, and closes the line; nobody waits for that
             self._connection = None
+            asked.add_done_callback(_looked_at)
             asked.cancel()
             return None
         if asked.exception() is not None:
@@ -161,3 +162,9 @@ class Lane:
             driver: Any = line.connection.driver_connection
             line.detach()  # or its pool would say that nobody gave it back
             driver.pgconn.finish()
+
+
+def _looked_at(asked: "asyncio.Task[Outcomes]") -> None:
+    """Nobody waits for how it ended, and nobody is told that nobody did."""
+    if not asked.cancelled():
+        asked.exception()

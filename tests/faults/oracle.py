@@ -49,6 +49,7 @@ class Evidence:
     slices: int = 0  # that were begun or answered in a COMMIT of which nobody heard
     threads: int = 4  # that deliver in one process, for each of its lanes
     warnings: Sequence[Warned] = ()
+    spare: frozenset[str] = frozenset()  # the names under which the spare provider has taken messages
 
 
 def check(unit: Unit, evidence: Evidence) -> list[str]:
@@ -106,7 +107,8 @@ def asked(unit: Unit) -> Asked:
 
 def equal(unit: Unit, calls: Sequence[Call]) -> list[str]:
     """R4, once nothing is unsure: what the provider has taken is exactly what we call sent."""
-    rows = unit.rows(_of_provider().where(t.delivery.c.state.in_(KNOWN)))
+    d = t.delivery.c
+    rows = unit.rows(_of_provider().where(d.state.in_(KNOWN), d.spare.is_(None)))
     ours, theirs = {f"{row.parcel}-{row.seq}" for row in rows}, {call.tag for call in calls if call.is_taken}
     return [f"I3 {tag} is sent here and unknown there" for tag in ours - theirs] + [
         f"I3 the provider took {tag}, which is not sent here" for tag in theirs - ours
@@ -181,19 +183,24 @@ def _promises(unit: Unit) -> dict[str, sa.Row[Any]]:
 
 def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
     """I3 and R4: what the provider took and we do not know of is unsure, and that is bounded."""
-    rows = unit.rows(_of_provider())
-    states = {f"{row.parcel}-{row.seq}": row.state for row in rows}  # the tag as the wire sends it along
-    spares = {f"{row.parcel}-{row.seq}": row.spare for row in rows}
+    rows = {
+        f"{row.parcel}-{row.seq}": row for row in unit.rows(_of_provider())
+    }  # the tag as the wire sends it along
+    y = t.look_up.c
+    doubles = {f"{r.parcel}-{r.seq}" for r in unit.rows(sa.select(y.parcel, y.seq).where(y.is_double))}
     taken = {call.tag for call in evidence.calls if call.is_taken}
-    for tag in taken - states.keys():
+    for tag in taken - rows.keys():
         yield f"I3 the provider took {tag!r}, which no row knows"
-    for tag, state in states.items():
-        if state in KNOWN and tag not in taken:
-            way = spares[tag] or "the channel's own wire"
-            yield f"I3 {tag} is {state} here, by {way}, and unknown there"
-        if tag in taken and state not in (*KNOWN, "unsure"):
-            yield f"I3 the provider took {tag}, which is {state} here"
-    unsure = sum(state == "unsure" for state in states.values())
+    for tag, row in rows.items():
+        is_there = row.provider_id in evidence.spare if row.spare else tag in taken
+        if row.state in KNOWN and not is_there:
+            way = row.spare or "the channel's own wire"
+            yield f"I3 {tag} is {row.state} here, by {way}, and unknown there"
+        if tag in taken and row.state not in (*KNOWN, "unsure"):
+            yield f"I3 the provider took {tag}, which is {row.state} here"
+        if tag in taken and row.spare and row.state in KNOWN and tag not in doubles:
+            yield f"I3 {tag} was taken by the provider and by its spare"
+    unsure = sum(row.state == "unsure" for row in rows.values())
     if unsure > bound(evidence):
         yield f"I3 {unsure} unsure, more than {bound(evidence)}"
 
@@ -201,7 +208,7 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
 def _of_provider() -> sa.Select[Any]:
     """Deliveries by the channel whose provider keeps the ledger."""
     d, p, x = t.delivery.c, t.parcel_row.c, t.dispatch.c
-    query = sa.select(d.parcel, d.seq, d.state, d.spare).join(t.parcel_row, p.id == d.parcel)
+    query = sa.select(d.parcel, d.seq, d.state, d.spare, d.provider_id).join(t.parcel_row, p.id == d.parcel)
     return query.join(t.dispatch, x.id == p.dispatch).where(x.channel == "sms")
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from channels.codecs import sms_parts
+from channels.codecs import smpp_deliver, sms_parts
 from domain.person import Scope
 from store import peers, people, reports
 from store import tables as t
@@ -235,6 +235,13 @@ class Outside:
         if marker not in self._asked:
             self._asked[marker] = begin()
         return self._asked[marker]
+
+    def taken(self) -> frozenset[str]:
+        """What the spare provider of SMS has taken, under the names that the hub knows."""
+        return frozenset(
+            smpp_deliver.provider_id(str(one.number), "same", is_receipt=False)
+            for one in list(self.centre.smsc.taken)
+        )
 
     def found(self, unit: Unit) -> list[str]:
         """The markers of everything that came by these doors, each as often as it stands there."""

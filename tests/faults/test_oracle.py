@@ -105,6 +105,25 @@ def test_a_delivery_that_is_called_accepted_without_the_providers_name_is_named(
     assert broken(store, honest) == {"I7"}
 
 
+def test_the_spare_providers_book_is_read_too(store, honest) -> None:
+    def reroute(unit) -> str:
+        accepted = unit.rows(sa.select(t.delivery).where(t.delivery.c.state == "accepted"))[0]
+        mine = (t.delivery.c.parcel == accepted.parcel, t.delivery.c.seq == accepted.seq)
+        unit.execute(t.delivery.update().where(*mine).values(spare="smpp", provider_id="smpp:7"))
+        return f"{accepted.parcel}-{accepted.seq}"
+
+    tag = store.run(reroute)
+    calls = [call for call in honest.calls if call.tag != tag]
+
+    def found(evidence: Evidence) -> list[str]:
+        return [one for one in store.read(lambda unit: oracle.check(unit, evidence)) if tag in one]
+
+    assert found(replace(honest, calls=calls, spare=frozenset({"smpp:7"}))) == []
+    assert found(replace(honest, calls=calls)) == [f"I3 {tag} is accepted here, by smpp, and unknown there"]
+    both = found(replace(honest, spare=frozenset({"smpp:7"})))
+    assert both == [f"I3 {tag} was taken by the provider and by its spare"]
+
+
 def test_a_changed_journal_is_named(store, honest) -> None:
     def change(unit) -> None:
         table = " ON journal" if unit.is_postgres else ""
