@@ -125,7 +125,7 @@ class Lane:
         done, _ = await asyncio.wait((asked,), timeout=PATIENCE_SECONDS)
         if not done:  # the driver has the server end it, and closes the line; nobody waits for that
             self._connection = None
-            asked.add_done_callback(_looked_at)
+            asked.add_done_callback(lambda _: _hang_up(connection))
             asked.cancel()
             return None
         if asked.exception() is not None:
@@ -157,14 +157,13 @@ class Lane:
     def close(self) -> None:
         """Let the line go without a word, from any thread: the loop may have ended."""
         connection, self._connection = self._connection, None
-        line = connection.sync_connection if connection is not None else None
-        if line is not None:
-            driver: Any = line.connection.driver_connection
-            line.detach()  # or its pool would say that nobody gave it back
-            driver.pgconn.finish()
+        if connection is not None:
+            _hang_up(connection)
 
 
-def _looked_at(asked: "asyncio.Task[Outcomes]") -> None:
-    """Nobody waits for how it ended, and nobody is told that nobody did."""
-    if not asked.cancelled():
-        asked.exception()
+def _hang_up(connection: AsyncConnection) -> None:
+    line = connection.sync_connection
+    if line is not None and not line.invalidated:
+        driver: Any = line.connection.driver_connection
+        line.detach()  # or its pool would say that nobody gave it back
+        driver.pgconn.finish()
