@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from channels.codecs import smpp_pdu
-from channels.codecs.smpp_pdu import Short
+from channels.codecs.smpp_pdu import Command, Pdu, Short
 from domain import proof
 
 ASCII = 1  # data_coding IA5: every letter of a mark is one octet
@@ -17,7 +17,7 @@ NOBODY = "000"
 
 Way = Callable[[str, str], str]
 Post = Callable[[str, str, dict[str, str]], str]  # address, body, headers -> ok, or why not
-Hear = Callable[[bytes], Coroutine[Any, Any, int]]  # what a message centre delivers -> its status
+Hear = Callable[[Pdu], Coroutine[Any, Any, int]]  # what a message centre delivers -> its status
 
 
 def chat(post: Post, url: str, *, bot: str, secret: str, clock: Callable[[], datetime]) -> Way:
@@ -41,7 +41,7 @@ def sms_centre(hear: Hear | None) -> Way:
         if hear is None:
             return "no_line"
         body = smpp_pdu.short(Short(source=NOBODY, dest=NOBODY, data_coding=ASCII, message=mark.encode()))
-        status = asyncio.run(hear(body))
+        status = asyncio.run(hear(Pdu(command=Command.DELIVER_SM, sequence=1, body=body)))
         return f"smpp_{status:02x}" if status else "ok"
 
     return send

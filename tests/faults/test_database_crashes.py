@@ -112,6 +112,13 @@ def test_f12_a_commit_without_an_answer_is_read_again_by_its_key(tmp_path, forge
         wire.turn(Kind.CUT_AT_SIGHT, count=1, sight=b"COMMIT", after=WRITER)
         for name in ("sms", "api", "slip", "form"):
             assert walkers.insist(lambda name=name: DOORS[name](made, f"{name} f12-0", 0))
+        by_commit = wire.cuts
+        wire.turn(
+            Kind.CUT_AT_SIGHT, count=1, sight=b"WITH led"
+        )  # of the door's own loop, where it is the commit
+        assert walkers.insist(lambda: DOORS["sms"](made, "sms f12-1", 1))
+        assert by_commit >= 3 and wire.cuts > by_commit
+        wire.turn(Kind.CUT_AT_SIGHT, count=1, sight=b"COMMIT", after=WRITER)
         body = {**example, "areas": ["990101"]}
         release = asked(made, "/v1/releases", body, "draft")["id"]
         digest = asked(made, f"/v1/releases/{release}/submit", {}, "submit")["digest"]
@@ -129,7 +136,9 @@ def test_f12_a_commit_without_an_answer_is_read_again_by_its_key(tmp_path, forge
         assert settle(made, store) == []
         texts = [row["text"] for row in made.api("GET", "/v1/reports?limit=200")["data"]]
         markers = walkers.markers(texts)
-        assert sorted(markers) == sorted(f"{name} f12-0" for name in ("sms", "api", "slip", "form"))
+        assert sorted(markers) == sorted(
+            ["sms f12-1", *(f"{name} f12-0" for name in ("sms", "api", "slip", "form"))]
+        )
         warned = [call for call in provider.calls() if call.to.startswith("+861900")]
         assert len({call.to for call in warned}) == len(warned) > 0
 
