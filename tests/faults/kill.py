@@ -212,7 +212,8 @@ class KilledHub:
             found=[*walkers.markers(self._texts()), *self._came(Outside.found)], calls=calls,
             deaths=self._worker_deaths,
             warnings=self._warned, slices=self.slices, threads=self._made.settings.worker_threads,
-            spare=self._outside.taken() if self._outside else frozenset(),
+            later=self._provider.calls,
+            spare=self._outside.taken if self._outside else frozenset,
         )  # fmt: skip
         self.verdict.broken += self._store.read(lambda unit: oracle.check(unit, evidence))
         self.verdict.broken += self._came(Outside.broken)

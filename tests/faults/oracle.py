@@ -5,7 +5,7 @@ Each I-number is that of the promise it checks; check() returns what is broken, 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,11 @@ class Evidence:
     slices: int = 0  # that were begun or answered in a COMMIT of which nobody heard
     threads: int = 4  # that deliver in one process, for each of its lanes
     warnings: Sequence[Warned] = ()
-    spare: frozenset[str] = frozenset()  # the names under which the spare provider has taken messages
+    # A hub at work sends on while it is looked at: what stands there that is not yet in `calls` may be in these.
+    later: Callable[[], Sequence[Call]] | None = None  # the ledger again
+    spare: Callable[[], frozenset[str]] = (
+        frozenset  # the names under which the spare provider has taken messages
+    )
 
 
 def check(unit: Unit, evidence: Evidence) -> list[str]:
@@ -191,8 +195,10 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
     taken = {call.tag for call in evidence.calls if call.is_taken}
     for tag in taken - rows.keys():
         yield f"I3 the provider took {tag!r}, which no row knows"
+    by_now = {call.tag for call in evidence.later() if call.is_taken} if evidence.later else taken
+    by_spare = evidence.spare()
     for tag, row in rows.items():
-        is_there = row.provider_id in evidence.spare if row.spare else tag in taken
+        is_there = row.provider_id in by_spare if row.spare else tag in by_now
         if row.state in KNOWN and not is_there:
             way = row.spare or "the channel's own wire"
             yield f"I3 {tag} is {row.state} here, by {way}, and unknown there"

@@ -118,10 +118,16 @@ def test_the_spare_providers_book_is_read_too(store, honest) -> None:
     def found(evidence: Evidence) -> list[str]:
         return [one for one in store.read(lambda unit: oracle.check(unit, evidence)) if tag in one]
 
-    assert found(replace(honest, calls=calls, spare=frozenset({"smpp:7"}))) == []
+    assert found(replace(honest, calls=calls, spare=lambda: frozenset({"smpp:7"}))) == []
     assert found(replace(honest, calls=calls)) == [f"I3 {tag} is accepted here, by smpp, and unknown there"]
-    both = found(replace(honest, spare=frozenset({"smpp:7"})))
+    both = found(replace(honest, spare=lambda: frozenset({"smpp:7"})))
     assert both == [f"I3 {tag} was taken by the provider and by its spare"]
+
+
+def test_what_is_sent_while_the_hub_is_looked_at_is_found_in_the_ledger_of_then(store, honest) -> None:
+    early = replace(honest, calls=honest.calls[:-1])
+    assert "I3" in broken(store, early)
+    assert broken(store, replace(early, later=lambda: honest.calls)) == set()
 
 
 def test_a_changed_journal_is_named(store, honest) -> None:
