@@ -32,9 +32,7 @@ class _Insert:
     row: str  # of SQLite
     tail: str
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
-    written: tuple[
-        Callable[[Sequence[Any]], Any], ...
-    ] = ()  # each column's values as one array of PostgreSQL
+    written: tuple[Callable[[Sequence[Any]], Any], ...] = ()  # PostgreSQL: a column's values as an array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +107,7 @@ def _insert(
         f'INSERT INTO "{table.name}" ({added}) SELECT {made}given.* FROM unnest({arrays}) AS given({listed})'  # noqa: S608 (our own names)
     )
     is_bytes = {name: _kind(types[name], dialect) == "BYTEA" for name in names}
-    columns = tuple(
-        (name, None if is_bytes[name] else turn) for name, turn in columns
-    )  # no wrapper for the driver
+    columns = tuple((name, None if is_bytes[name] else turn) for name, turn in columns)  # bytes as they are
     written = tuple(_array_of_bytes if is_bytes[name] else array_of_words for name in names)
     return _Insert(head, "", tail, columns, written)
 

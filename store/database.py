@@ -64,9 +64,7 @@ class Store:
         self._reader = open_engine(url, is_writer=False)
         self._lock = WriteLock(lock_path)
         self._turn = Turn()
-        self._committer = ThreadPoolExecutor(
-            1, thread_name_prefix="store-commits"
-        )  # for a loop, which must not wait
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="store-commits")  # of a loop
         self._looped: LoopWriter | None = None
         self._lane: Lane | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.pool import Pool
 from tests.intake.peer_server import Site, peer_site
+from tests.smpp_kit import Centre, centre
 
 
 @pytest.fixture(scope="module")
@@ -20,4 +21,11 @@ def pool() -> Iterator[Pool]:
 def site() -> Iterator[Site]:
     """Another authority's web server."""
     with peer_site() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def smsc() -> Iterator[Centre]:
+    """An SMS centre."""
+    with centre() as made:
         yield made

@@ -16,16 +16,10 @@ from store import audience
 from store import reports as book
 from store import tables as t
 from tests.chat_kit import reports
-from tests.smpp_kit import PHONE, Centre, bound_world, centre, until
+from tests.smpp_kit import PHONE, Centre, bound_world, until
 from tests.web.api_world import World
 
 LONG = "大坪村三组发生山体滑坡，埋了两户人家，道路中断，请速派人救援。" * 5  # 155 letters, 3 parts
-
-
-@pytest.fixture(scope="module")
-def smsc() -> Iterator[Centre]:
-    with centre() as made:
-        yield made
 
 
 @pytest.fixture

@@ -178,9 +178,8 @@ def test_the_thread_gets_its_turn_from_a_loop_that_always_has_more(sqlite_store,
     assert asyncio.run(run()) > 50
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_line_that_breaks_loses_nothing_and_is_dialled_again(store, at) -> None:
-    if not store.is_postgres:
-        pytest.skip("SQLite has no line")
     watched = Watched()
     mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
 
