@@ -1,6 +1,6 @@
 """Constraints that a column cannot say: moves between states, and rows that never change."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 
 def only_known_moves(machine: str, dialect: str) -> Iterator[str]:
@@ -24,6 +24,21 @@ def only_known_moves(machine: str, dialect: str) -> Iterator[str]:
     yield (
         f"CREATE TRIGGER {machine}_moves BEFORE UPDATE OF state ON {machine} FOR EACH ROW"
         f" WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION {machine}_moves()"
+    )
+
+
+def passed_at_sight(machine: str, usual: Sequence[tuple[str, str]], dialect: str) -> Iterator[str]:
+    """SQL by which the trigger of only_known_moves() asks no table about moves that are `usual`; nothing on SQLite.
+
+    A function call and a query for each row cost PostgreSQL a fourth of a delivery.
+    """
+    if dialect == "sqlite":
+        return
+    pairs = ", ".join(f"('{before}', '{after}')" for before, after in usual)
+    yield f"DROP TRIGGER {machine}_moves ON {machine}"
+    yield (
+        f"CREATE TRIGGER {machine}_moves BEFORE UPDATE OF state ON {machine} FOR EACH ROW"
+        f" WHEN (OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN ({pairs})) EXECUTE FUNCTION {machine}_moves()"
     )
 
 
