@@ -1,7 +1,6 @@
 """Opens the database and runs closures in it: one writer thread with group commit, readers beside it."""
 
 import asyncio
-import contextlib
 import queue
 import random
 import threading
@@ -18,7 +17,7 @@ from domain.errors import CommitUnknown, HubError, Unavailable
 from domain.secrecy import Eyes
 from store import durable
 from store.engine import WriteLock, open_engine
-from store.in_loop import Lane, LoopWriter, Outcomes, Turn
+from store.in_loop import AtOnce, Lane, LoopWriter, Outcomes, Turn, answer, told_here
 from store.unit import Unit
 from store.vault import Vault
 
@@ -67,6 +66,7 @@ class Store:
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="store-commits")  # of a loop
         self._looped: LoopWriter | None = None
         self._lane: Lane | None = None
+        self._at_once: AtOnce | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
         self._is_gone = False  # it could not be reached of late: whoever waits is told after one more try
@@ -125,7 +125,7 @@ class Store:
                 loop,
                 self._lane or self._commit_here,
                 hand_over=self._queue_all,
-                answer=_told_here,
+                answer=told_here,
                 most=GROUP,
             )
         return self._looped if self._looped.loop is loop else None
@@ -136,13 +136,34 @@ class Store:
 
     def _queue(self, job: _Job) -> None:
         if self._closed or self.is_shut:
-            _answer([job], [(False, Unavailable("the store is closing"))])
+            answer([job], [(False, Unavailable("the store is closing"))])
         else:
             self._jobs.put(job)
 
     def run(self, work: Callable[[Unit], T]) -> T:
         """Run `work` whole in a transaction and wait for its commit. One promise."""
         return self.submit(work).result()
+
+    async def done(self, work: Callable[[Unit], T]) -> T:
+        """run() for who waits inside an event loop."""
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue(_Job(work=work, waiter=waiter))
+        return await waiter
+
+    async def at_once(self, work: Callable[[Unit], T]) -> T | None:
+        """Run `work`, which is one statement, on PostgreSQL without any thread; None: it may have been kept, or may still be.
+
+        It must do no harm when it comes late, behind others. A process has one loop that does this, others get None,
+        and so does who is on SQLite.
+        """
+        if self._closed or not self.is_postgres:
+            return None
+        if self._at_once is None or self._at_once.loop.is_closed():
+            if self._at_once is not None:
+                self._at_once.close()
+            self._at_once = AtOnce(self._writer.url, lambda c, w: w(Unit(c, self._vault, self._head_key)))
+        is_ours = self._at_once.loop is asyncio.get_running_loop()
+        return await self._at_once(work) if is_ours else None
 
     def read(self, work: Callable[[Unit], T]) -> T:
         """Run `work` on a connection of its own that sees one committed state and writes nothing."""
@@ -182,8 +203,9 @@ class Store:
         """Finish what is queued and let go."""
         self._closed = True
         self._committer.shutdown()
-        if self._lane is not None:
-            self._lane.close()
+        for line in (self._lane, self._at_once):
+            if line is not None:
+                line.close()
         self._jobs.put(None)
         self._thread.join(timeout=10)
         self._writer.dispose()
@@ -235,13 +257,13 @@ class Store:
                 failure, may_be_one_s_fault = error, False
                 break
             else:
-                _answer(batch, outcomes)
+                answer(batch, outcomes)
                 return
         if len(batch) > 1 and may_be_one_s_fault and not isinstance(failure, CommitUnknown):
             for job in batch:  # the others must not pay for it
                 self._commit([job])
             return
-        _answer(batch, [(False, failure)] * len(batch))
+        answer(batch, [(False, failure)] * len(batch))
 
     def _transaction(self, batch: list[_Job]) -> list[tuple[bool, Any]]:
         """All of `batch` in one transaction, each in its own savepoint; those alike share one."""
@@ -410,34 +432,6 @@ def _is_broken(connection: sa.Connection) -> bool:
         return False
     status: Any = connection.connection.dbapi_connection
     return bool(status.info.transaction_status == IN_ERROR)
-
-
-def _answer(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
-    """Tell everybody who waits; those in one event loop together."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], bool, Any]]] = {}
-    for job, (is_ok, value) in zip(batch, outcomes, strict=True):
-        if job.waiter is not None:
-            loops.setdefault(job.waiter.get_loop(), []).append((job.waiter, is_ok, value))
-        elif job.future is not None:
-            job.future.set_result(value) if is_ok else job.future.set_exception(value)
-    for loop, told in loops.items():
-        with contextlib.suppress(RuntimeError):  # it has closed: nobody waits any more
-            loop.call_soon_threadsafe(_wake, told)
-
-
-def _told_here(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
-    """Tell who waits in this loop."""
-    _wake([
-        (job.waiter, is_ok, value)
-        for job, (is_ok, value) in zip(batch, outcomes, strict=True)
-        if job.waiter is not None
-    ])  # fmt: skip
-
-
-def _wake(told: Sequence[tuple["asyncio.Future[Any]", bool, Any]]) -> None:
-    for waiter, is_ok, value in told:
-        if not waiter.done():
-            waiter.set_result(value) if is_ok else waiter.set_exception(value)
 
 
 def _together(unit: Unit, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:

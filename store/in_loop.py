@@ -7,6 +7,7 @@ any peer. Whatever does not go well at once is the writer thread's: it knows wha
 
 import asyncio
 import contextlib
+import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ MOST_TURNS = 100  # while every one of them brings more
 PATIENCE_SECONDS = 5.0  # for PostgreSQL's answer to one statement
 AGAIN_SECONDS = 1.0  # before it is dialled again
 Outcomes = Sequence[tuple[bool, Any]]
+_log = logging.getLogger(__name__)
 
 
 class Commit(Protocol):
@@ -128,7 +130,9 @@ class Lane:
             asked.add_done_callback(lambda _: _hang_up(connection))
             asked.cancel()
             return None
-        if asked.exception() is not None:
+        if (error := asked.exception()) is not None:
+            if not (isinstance(error, sa.exc.DBAPIError) and _is_daily(error)):
+                _log.warning("a statement of a loop's own line failed", exc_info=error)
             self.close()  # what the server has finished is found by its key
             return None
         outcomes = asked.result()
@@ -161,9 +165,62 @@ class Lane:
             _hang_up(connection)
 
 
+def _is_daily(error: sa.exc.DBAPIError) -> bool:
+    """A server that is gone or busy, which the writer's thread meets as well; all else is a mistake of ours."""
+    return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
+
+
+class AtOnce:
+    """Single statements of one event loop, each a transaction of its own on the loop's own line, one after the other."""
+
+    def __init__(self, url: sa.URL, do: Callable[[sa.Connection, Any], Any]) -> None:
+        """`do(connection, work)` runs one."""
+        self.loop = asyncio.get_running_loop()
+        self._lane = Lane(url, lambda connection, batch: [(True, do(connection, work)) for work in batch])
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, work: Any) -> Any:
+        """What it answers; None when that is not known: it may have been kept, or may still be."""
+        async with self._turn:
+            outcomes = await self._lane([work])
+        return None if outcomes is None else outcomes[0][1]
+
+    def close(self) -> None:
+        """Let the line go."""
+        self._lane.close()
+
+
 def _hang_up(connection: AsyncConnection) -> None:
     line = connection.sync_connection
     if line is not None and not line.invalidated:
         driver: Any = line.connection.driver_connection
         line.detach()  # or its pool would say that nobody gave it back
         driver.pgconn.finish()
+
+
+def answer(batch: Sequence[Any], outcomes: Outcomes) -> None:
+    """Tell everybody who waits; those in one event loop together."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], bool, Any]]] = {}
+    for job, (is_ok, value) in zip(batch, outcomes, strict=True):
+        if job.waiter is not None:
+            loops.setdefault(job.waiter.get_loop(), []).append((job.waiter, is_ok, value))
+        elif job.future is not None:
+            job.future.set_result(value) if is_ok else job.future.set_exception(value)
+    for loop, told in loops.items():
+        with contextlib.suppress(RuntimeError):  # it has closed: nobody waits any more
+            loop.call_soon_threadsafe(_wake, told)
+
+
+def told_here(batch: Sequence[Any], outcomes: Sequence[tuple[bool, Any]]) -> None:
+    """Tell who waits in this loop."""
+    _wake([
+        (job.waiter, is_ok, value)
+        for job, (is_ok, value) in zip(batch, outcomes, strict=True)
+        if job.waiter is not None
+    ])  # fmt: skip
+
+
+def _wake(told: Sequence[tuple["asyncio.Future[Any]", bool, Any]]) -> None:
+    for waiter, is_ok, value in told:
+        if not waiter.done():
+            waiter.set_result(value) if is_ok else waiter.set_exception(value)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,16 +29,22 @@ _CHOSEN = (  # the rows of the next slice; whom a relay puts off must not stand 
 )
 # PostgreSQL: choose, count the attempt, and say whom it is for, in one statement. The rows are named by where they
 # lie: of a fresh table it believes that a parcel has one row, and would join by sequence numbers, each with each.
-_BEGIN = (
-    f"WITH chosen AS MATERIALIZED (SELECT delivery.place, {_GROUP} AS of_group, {_IS_OUT} AS is_out"  # noqa: S608
-    " FROM (SELECT q.ctid AS place, q.recipient, q.address FROM delivery q"
-    f" WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}' ORDER BY q.attempts, q.seq LIMIT :most) AS delivery)"
-    f" UPDATE delivery SET state = CASE WHEN c.is_out THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"
+_LINED_UP = (
+    "SELECT q.ctid AS place, q.recipient, q.address FROM delivery q"  # noqa: S608 (our own words)
+    f" WHERE q.parcel = :parcel AND q.state = '{_S.QUEUED}'"
+)
+_NEXT = (
+    f"SELECT delivery.place, {_GROUP} AS of_group, {_IS_OUT} AS is_out"  # noqa: S608 (our own words)
+    " FROM ({} ORDER BY q.attempts, q.seq LIMIT :most) AS delivery"
+)
+_BEGUN = (
+    f"UPDATE delivery SET state = CASE WHEN c.is_out THEN '{_S.OPTED_OUT}' ELSE '{_S.SENDING}' END,"  # noqa: S608
     " attempts = delivery.attempts + CASE WHEN c.is_out THEN 0 ELSE 1 END, spare = :spare, changed_at = :at"
     " FROM chosen c"
     f" WHERE delivery.ctid = c.place AND delivery.parcel = :parcel AND delivery.state = '{_S.QUEUED}'"
     " RETURNING delivery.seq, delivery.address, delivery.attempts, delivery.state, c.of_group"
 )
+_BEGIN = f"WITH chosen AS MATERIALIZED ({_NEXT.format(_LINED_UP)}) {_BEGUN}"
 # SQLite, first half: everything about the next slice in one row (see store/bulk.py why one)
 _CHOOSE = (
     f"SELECT json_group_array(json_array(seq, address, attempts, {_IS_OUT}, {_GROUP})) FROM delivery"  # noqa: S608
@@ -66,6 +72,24 @@ _ANSWERS = (  # PostgreSQL: one statement for all
     " CAST(:codes AS text[]), CAST(:unmade AS integer[])) AS n(seq, state, provider_id, code, unmade)"
     f" WHERE delivery.parcel = :parcel AND delivery.seq = n.seq AND delivery.state = '{_S.SENDING}'"
 )
+
+
+# PostgreSQL: all of an ordinary step in one statement, which is its own transaction. It does nothing unless the lease is
+# as its holder left it (so it can come late, behind another step, and do no harm) and no name is known already.
+_STEP = (
+    f"WITH held AS (UPDATE parcel SET lease_until = :until WHERE id = :parcel AND fence = :fence"  # noqa: S608 (our own words)
+    f" AND state = '{ParcelState.LEASED}' AND lease_until = :was RETURNING id),"
+    " known AS MATERIALIZED (SELECT FROM delivery WHERE provider_id = ANY(CAST(:names AS text[]))"
+    " UNION ALL SELECT FROM receipt WHERE channel = :channel AND provider_id = ANY(CAST(:names AS text[]))"
+    " AND applied_at IS NULL),"
+    " fit AS MATERIALIZED (SELECT FROM held WHERE NOT EXISTS (SELECT FROM known)),"
+    f" answered AS ({_ANSWERS} AND EXISTS (SELECT FROM fit) RETURNING delivery.seq),"
+    f" chosen AS MATERIALIZED ({_NEXT.format(_LINED_UP + ' AND EXISTS (SELECT FROM fit)')}), begun AS ({_BEGUN})"
+    " SELECT (SELECT count(*) FROM fit), (SELECT count(*) FROM answered),"
+    " EXISTS (SELECT FROM tombstone WHERE release = :release), begun.*"
+    " FROM (VALUES (1)) AS one LEFT JOIN begun ON true"
+)
+_SURE = {_S.ACCEPTED, _S.SENT, _S.FAILED}
 
 
 def _named_of(names: str) -> str:
@@ -96,6 +120,14 @@ _ONE = (  # of a row that a receipt has changed meanwhile
 )
 
 
+_p = t.parcel_row.c
+_MOVED_ON = (
+    t.parcel_row.update()
+    .where(_p.id == sa.bindparam("of_parcel"))
+    .values(lease_until=sa.type_coerce(_p.lease_until, sa.BigInteger) + 1)
+)
+
+
 def record(
     unit: Unit, held: Claim, results: Sequence[Result], at: datetime, *, takes_back: bool = False
 ) -> frozenset[str] | None:
@@ -112,6 +144,9 @@ def record(
     waiting = _record(unit, held, results, at)
     if takes_back:
         take_back(unit, held, at)
+        unit.execute(
+            _MOVED_ON, {"of_parcel": held.parcel}
+        )  # a step of ours that comes late finds another end
     if state == ParcelState.STOPPED.value:
         empty(unit, held, "stop", at)
     return waiting
@@ -138,6 +173,43 @@ def go_on(
     return waiting, _begin(unit, held, most, spare, at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What an ordinary step has done; `is_done` false: nothing, or not all of it."""
+
+    is_done: bool
+    slots: list[Slot]
+    is_stopped: bool  # there is a tombstone of the release
+
+
+def is_ordinary(results: Sequence[Result]) -> bool:
+    """Whether step() can write them: nothing unsure, moved, gone or given back, and no name twice."""
+    names = [r.provider_id for r in results if r.provider_id]
+    return len(set(names)) == len(names) and all(
+        r.state in _SURE and not (r.gone or r.moved_to or r.is_unmade) for r in results
+    )
+
+
+def step(
+    unit: Unit, held: Claim, results: Sequence[Result], *, most: int, at: datetime, was: datetime, until: datetime,
+    spare: str = "",
+) -> Step:  # fmt: skip
+    """go_on() for ordinary results in one statement of PostgreSQL; `was` is the end of the lease as the holder wrote it.
+
+    Where it is not done, go_on() with `takes_back` does all of it, whatever of this was kept.
+    """
+    given = _answers(held, results, at) | {
+        "fence": held.fence, "was": instant(was), "until": instant(until), "channel": held.channel,
+        "names": array_of_words([r.provider_id for r in results if r.provider_id]), "release": held.release,
+        "asks_opt_outs": held.asks_opt_outs, "most": most, "spare": spare or None,
+    }  # fmt: skip
+    rows: list[Any] = unit.plain(_STEP, given).fetchall()
+    is_fit, answered, has_tombstone = rows[0][:3]
+    begun = [(seq, to, n, group) for _, _, _, seq, to, n, state, group in rows if state == _S.SENDING]
+    is_done = bool(is_fit) and answered == len(results) and (bool(begun) or rows[0][3] is None)
+    return Step(is_done=is_done, slots=_slots(held, begun), is_stopped=bool(has_tombstone))
+
+
 def _begin(unit: Unit, held: Claim, most: int, spare: str, at: datetime) -> list[Slot]:
     asked = {
         "parcel": held.parcel,
@@ -150,6 +222,10 @@ def _begin(unit: Unit, held: Claim, most: int, spare: str, at: datetime) -> list
         begun, is_any = (_begin_there if unit.is_postgres else _begin_here)(unit, asked, at)
         if begun or not is_any:
             break
+    return _slots(held, begun)
+
+
+def _slots(held: Claim, begun: Sequence[tuple[int, str, int, str]]) -> list[Slot]:
     slots = [
         Slot(seq=seq, address=address, attempt=attempt,
              is_responsible=group == RESPONSIBLE or not held.asks_opt_outs)
@@ -221,14 +297,7 @@ def _named(
 def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
     """Move all of `results` on from sending; False when some row was no longer there."""
     if unit.is_postgres:
-        given = {
-            "parcel": held.parcel, "at": instant(at), "seqs": array_of_words([r.seq for r in results]),
-            "states": array_of_words([r.state.value for r in results]),
-            "codes": array_of_words([r.code[:40] for r in results]),
-            "provider_ids": array_of_words([r.provider_id or None for r in results]),
-            "unmade": array_of_words([int(r.is_unmade) for r in results]),
-        }  # fmt: skip
-        return bool(unit.plain(_ANSWERS, given).rowcount == len(results))
+        return bool(unit.plain(_ANSWERS, _answers(held, results, at)).rowcount == len(results))
     head, tail = _ANSWER
     rows = (
         value for r in results
@@ -236,6 +305,16 @@ def _answer(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) ->
     )  # fmt: skip
     statement = head + ", ".join(["(?, ?, ?, ?, ?)"] * len(results)) + tail
     return bool(unit.plain(statement, (instant(at), *rows, held.parcel)).rowcount == len(results))
+
+
+def _answers(held: Claim, results: Sequence[Result], at: datetime) -> dict[str, Any]:
+    return {
+        "parcel": held.parcel, "at": instant(at), "seqs": array_of_words([r.seq for r in results]),
+        "states": array_of_words([r.state.value for r in results]),
+        "codes": array_of_words([r.code[:40] for r in results]),
+        "provider_ids": array_of_words([r.provider_id or None for r in results]),
+        "unmade": array_of_words([int(r.is_unmade) for r in results]),
+    }  # fmt: skip
 
 
 def _answer_each(

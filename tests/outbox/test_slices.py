@@ -14,14 +14,19 @@ from store.database import Store
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, run_all, states, subscribe
 
 
-@pytest.fixture
-def opened(store, at, tmp_path):
+def claimed(store, at, tmp_path):
     """(release id, a claimed parcel of twelve)."""
     subscribe(store, at, phones(12))
     release_id, (dispatch,) = approve(store, at)
     relay.relay(outgoing(store, at, tmp_path, wire=Wire()), dispatch)
     until = at + deliver.LEASE
     return release_id, store.run(lambda u: parcels.claim(u, f"{dispatch}-0", at=at, until=until))
+
+
+@pytest.fixture
+def opened(store, at, tmp_path):
+    """As claimed() says it."""
+    return claimed(store, at, tmp_path)
 
 
 def accepted(slots, start: int = 0) -> list[parcels.Result]:
