@@ -1,5 +1,6 @@
 """One parcel to one wire: lease, attempts written down, guarded calls, answers written down, settle."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,11 @@ from domain.errors import Never, NotNow, Unavailable
 from domain.parcel import DeliveryState, ParcelState
 from outbox import ending, receipts
 from outbox.breaker import Breaker
-from outbox.guard import Guard, Refusal, boottime
+from outbox.guard import Guard, Refusal, boottime, is_switched_off
 from outbox.lanes import URGENT, job_of
 from outbox.outgoing import Outgoing
 from outbox.pace import Pace
-from outbox.window import Outcome, calls_of
+from outbox.window import DEADLINE, Outcome, calls_of
 from store import audience, journal, parcels, promises, shelf, slices
 from store import receipts as receipt_book
 from store.parcels import Claim, Result, Slot
@@ -28,9 +29,13 @@ T = TypeVar("T")
 
 # three call deadlines; renewed with each slice, so only the dead let it run out
 LEASE = timedelta(seconds=30)
+CALLS_LAST = DEADLINE + timedelta(
+    seconds=2
+)  # of a lease: no call begins whose answer could not be written within it
 # a window of 32 in flight and one ready behind it; a crash leaves at most this many unsure per worker
 SLICE = 64
 SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
+QUICK = timedelta(seconds=1)  # a provider that answers a slice within it is given twice as much at a time
 TURN = timedelta(seconds=5)  # then other parcels, and recalls of this one, get the thread
 _WAITS = {Refusal.KILL_SWITCH, Refusal.BLIND, Refusal.CLOSING}
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
@@ -55,6 +60,7 @@ class _Began:
     """A slice whose attempts are written down; that transaction was the first look at its tombstone."""
 
     slots: list[Slot]
+    until: datetime  # of the lease, as it is written
     seen_at: float  # boottime() before that look
     is_stopped: bool
 
@@ -69,12 +75,13 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     at = out.clock()
     if not out.store.read(lambda unit: parcels.is_due(unit, parcel_id, at)):
         return Ended.NOT_DUE
-    held = out.store.run(lambda unit: parcels.claim(unit, parcel_id, at=at, until=at + LEASE))
+    until = at + LEASE
+    held = out.store.run(lambda unit: parcels.claim(unit, parcel_id, at=at, until=until))
     if held is None:
         return Ended.NOT_DUE
     if held.channel not in out.wires:
         return _give_back(out, held, Ended.NO_WIRE, timedelta(minutes=1))
-    ended = _turn(out, held)
+    ended = _turn(out, held, until)
     if ended in (Ended.SETTLED, Ended.BURIED, Ended.EXPIRED):
         out.store.run(lambda unit: ending.finish(unit, held.dispatch, out.clock()))
     elif ended is Ended.TURN_OVER:
@@ -82,118 +89,159 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     return ended
 
 
-def _turn(out: Outgoing, held: Claim) -> Ended:
-    turn_ends = boottime() + TURN.total_seconds()
-    said: list[Outcome] = []  # of the slice before, known nowhere else yet
-    lease_ends = float("-inf")
-    wire = before = out.wire_now(held.channel) or out.wires[held.channel]
-    while True:
-        pace, breaker = out.pace_of(wire), out.courier.breaker_of(wire)
-        end = _end_of_turn(out, held, said, breaker, turn_ends, is_other=wire is not before)
-        if end is not None:
-            return end() if _note(out, held, said, lease_ends) else Ended.FENCED
-        most = wire.items_per_call if breaker.is_one_by_one else _slice_size(wire, pace, held.payload)
-        began = _go_on(out, held, said, most=most, until=lease_ends, spare=out.spare_name(wire))
-        if began is None:
-            return Ended.FENCED
-        if not began.slots:
-            return Ended.SETTLED
-        said, lease_ends = _carry(out, held, wire, pace, began), began.lease_ends
-        wire, before = out.wire_now(held.channel) or wire, wire
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """A turn under way in the courier's loop; the thread that waits for it writes down what is left of it."""
+
+    out: Outgoing
+    held: Claim
+    until: datetime  # of the lease, as it is written
+    ends: float  # boottime() at which other parcels get their turn
+    said: Sequence[Outcome] = ()  # of the slice before, known nowhere else yet
+    lease_ends: float = float("-inf")
+    is_repeated: bool = False  # what was to be written down may have been
+
+    async def slices(self) -> Callable[[], Ended]:
+        """Slice after slice; how the turn ends, once what is still in `said` is written down."""
+        out, held = self.out, self.held
+        wire = before = out.wire_now(held.channel) or out.wires[held.channel]
+        while True:
+            pace, breaker = out.pace_of(wire), out.courier.breaker_of(wire)
+            end = _end_of_turn(self, breaker, is_other=wire is not before)
+            if end is not None:
+                return end
+            is_one_by_one, spare = breaker.is_one_by_one, out.spare_name(wire)
+            lasted = out.courier.lasted(wire)
+            most = wire.items_per_call if is_one_by_one else _slice_size(wire, pace, held.payload, lasted)
+            self.is_repeated = True  # if nothing more is heard of it
+            try:
+                began = await _go_on(self, most=most, spare=spare)
+            except Unavailable:
+                return partial(_let_go, out, held, Ended.TURN_OVER)
+            except Exception as error:  # what was said of the last slice must not be lost with the next one
+                return partial(_raise, error)
+            self.said, self.is_repeated = (), False
+            if began is None or not began.slots:
+                return lambda: Ended.FENCED if began is None else Ended.SETTLED
+            self.until, self.lease_ends = began.until, began.lease_ends
+            self.said = await _carry(out, held, wire, pace, began)
+            wire, before = out.wire_now(held.channel) or wire, wire
 
 
-def _end_of_turn(
-    out: Outgoing, held: Claim, said: Sequence[Outcome], breaker: Breaker, turn_ends: float, *, is_other: bool
-) -> Callable[[], Ended] | None:
+def _raise(error: Exception) -> Ended:
+    raise error
+
+
+def _turn(out: Outgoing, held: Claim, until: datetime) -> Ended:
+    turn = _Turn(out=out, held=held, until=until, ends=boottime() + TURN.total_seconds())
+    try:
+        end = out.courier.run(turn.slices()) or partial(
+            _give_back, out, held, Ended.WAITS, timedelta(seconds=1)
+        )
+    except Exception as error:  # what a provider said is written down all the same
+        end = partial(_raise, error)
+    if _note(turn):
+        return end()
+    is_ours = turn.is_repeated and out.store.read(lambda unit: parcels.is_settled(unit, held))
+    return Ended.SETTLED if is_ours else Ended.FENCED
+
+
+def _end_of_turn(turn: _Turn, breaker: Breaker, *, is_other: bool) -> Callable[[], Ended] | None:
     """What to do with the parcel once `said` is written down; None: go on with the next slice.
 
     `is_other`: that one goes to another provider, so that this one's wish to wait holds up nothing.
     """
+    out, held, said = turn.out, turn.held, turn.said
     end = _judge(out, held, said, is_other=is_other)
     if end is not None:
         return end
     if out.clock() >= held.expires:
         return partial(_expire, out, held)
-    if out.stop_file.exists():
+    if is_switched_off(os.fspath(out.stop_file)) or out.courier.is_closing:
         return partial(_give_back, out, held, Ended.WAITS, timedelta(seconds=1))
     if rest := breaker.rest():
         return partial(_give_back, out, held, Ended.WAITS, rest)
-    if said and boottime() >= turn_ends:
+    if said and boottime() >= turn.ends:
         return partial(_let_go, out, held, Ended.TURN_OVER)
     return None
 
 
-def _go_on(
-    out: Outgoing, held: Claim, said: Sequence[Outcome], *, most: int, until: float, spare: str
-) -> _Began | None:
+async def _go_on(turn: _Turn, *, most: int, spare: str) -> _Began | None:
     """In one transaction the answers of a slice and the attempts of the next, or the end of the parcel.
 
     No slots when it is settled, None when it is another's now.
     """
-    results = [result for outcome in said for result in _results(outcome)]
+    out, held = turn.out, turn.held
+    results = [result for outcome in turn.said for result in _results(outcome)]
 
-    def work(unit: Unit, is_repeated: bool) -> _Began | None:
+    is_repeated = False
+    if out.store.is_postgres and slices.is_ordinary(results):
         seen_at, at = boottime(), out.clock()
+        until = at + LEASE
+        step = await out.store.at_once(
+            lambda unit: slices.step(
+                unit, held, results, most=most, at=at, was=turn.until, until=until, spare=spare
+            )
+        )
+        if step is not None and step.is_done and step.slots:
+            is_stopped = held.is_recallable and step.is_stopped
+            return _Began(slots=step.slots, until=until, seen_at=seen_at, is_stopped=is_stopped)
+        if step is not None and step.is_done:  # nothing is queued any more
+            results = []
+        else:
+            is_repeated = True
+
+    def work(unit: Unit) -> _Began | None:
+        seen_at, at = boottime(), out.clock()
+        until = at + LEASE
         waiting, slots = slices.go_on(
-            unit, held, results, most=most, at=at, until=at + LEASE, takes_back=is_repeated, spare=spare
+            unit, held, results, most=most, at=at, until=until, spare=spare, takes_back=is_repeated
         )
         _follow(unit, held, results, waiting, at)
-        if slots is None:  # or the first try has settled it, and its COMMIT was not answered
-            is_settled = is_repeated and parcels.is_settled(unit, held)
-            return _Began(slots=[], seen_at=seen_at, is_stopped=False) if is_settled else None
+        if slots is None:
+            return None
         if not slots and parcels.settle(unit, held, at) != ParcelState.SETTLED:
             return None
         is_stopped = held.is_recallable and promises.has_tombstone(unit, held.release)
-        return _Began(slots=slots, seen_at=seen_at, is_stopped=is_stopped)
+        return _Began(slots=slots, until=until, seen_at=seen_at, is_stopped=is_stopped)
 
-    try:
-        return _insist(out, work, until)
-    except Unavailable:
-        raise
-    except Exception:  # of the next slice: what was said of the last one must not be lost with it
-        _note(out, held, said, until)
-        raise
+    return await out.store.done(work)
 
 
-def _note(out: Outgoing, held: Claim, said: Sequence[Outcome], until: float) -> bool:
-    """Write down a slice's answers and begin no other; False if the parcel is another's now."""
-    results = [result for outcome in said for result in _results(outcome)]
-    return not results or _insist(out, lambda unit, _: _write(unit, held, results, out.clock()), until)
+def _note(turn: _Turn) -> bool:
+    """Write down what is left of a turn, until the store has answered or its lease is over; False if it is another's now.
 
-
-def _insist(out: Outgoing, work: Callable[[Unit, bool], T], until: float) -> T:
-    """Run `work` until the store has answered, as long as the lease lasts; the second time it is told so.
-
-    It must be safe to repeat: what a provider said is known nowhere else.
+    It is safe to repeat: what a provider said is known nowhere else. Attempts of which nobody knows whether they were
+    written down go back to the queue: none of their calls was made.
     """
-    is_repeated = False
-    while True:
+    out, held = turn.out, turn.held
+    results = [result for outcome in turn.said for result in _results(outcome)]
+
+    while results or turn.is_repeated:
         try:
-            return out.store.run(partial(_with, work, is_repeated))
+            return out.store.run(
+                lambda unit: _write(unit, held, results, out.clock(), takes_back=turn.is_repeated)
+            )
         except Unavailable:
-            if boottime() >= until:
+            if boottime() >= turn.lease_ends:
                 raise
-            is_repeated = True
+            turn.is_repeated = True
             time.sleep(0.2)
+    return True
 
 
-def _with(work: Callable[[Unit, bool], T], is_repeated: bool, unit: Unit) -> T:
-    return work(unit, is_repeated)
-
-
-def _carry(out: Outgoing, held: Claim, wire: Wire, pace: Pace, began: _Began) -> list[Outcome]:
+async def _carry(out: Outgoing, held: Claim, wire: Wire, pace: Pace, began: _Began) -> list[Outcome]:
     calls = calls_of(
         wire, began.slots, payload=held.payload, sha256=held.sha256, language=held.language,
         name=lambda seq: receipt_book.delivery_id(held.parcel, seq), is_notice=held.purpose in ("notice", "answer"),
     )  # fmt: skip
 
-    def guard() -> Guard:
-        return Guard(
-            store=out.store, held=held, slots=began.slots, lease_ends=began.lease_ends, stop_file=out.stop_file,
-            clock=out.clock, readers=out.courier.readers, seen_at=began.seen_at, is_stopped=began.is_stopped,
-        )  # fmt: skip
-
-    return out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT,
+    guard = Guard(
+        store=out.store, held=held, slots=began.slots, lease_ends=began.lease_ends, stop_file=out.stop_file,
+        clock=out.clock, readers=out.courier.readers, seen_at=began.seen_at, is_stopped=began.is_stopped,
+        calls_last=CALLS_LAST.total_seconds(),
+    )  # fmt: skip
+    return await out.courier.carry(wire, calls, pace=pace, guard=guard, is_urgent=held.lane == URGENT,
                              has_other=held.channel in out.spares)  # fmt: skip
 
 
@@ -222,8 +270,10 @@ def _results(outcome: Outcome) -> list[Result]:
     return found
 
 
-def _write(unit: Unit, held: Claim, results: Sequence[Result], at: datetime) -> bool:
-    waiting = slices.record(unit, held, results, at)
+def _write(
+    unit: Unit, held: Claim, results: Sequence[Result], at: datetime, *, takes_back: bool = False
+) -> bool:
+    waiting = slices.record(unit, held, results, at, takes_back=takes_back)
     _follow(unit, held, results, waiting, at)
     return waiting is not None
 
@@ -305,12 +355,13 @@ def _bury(out: Outgoing, held: Claim, code: str) -> Ended:
     return Ended.BURIED
 
 
-def _slice_size(wire: Wire, pace: Pace, payload: bytes) -> int:
+def _slice_size(wire: Wire, pace: Pace, payload: bytes, lasted: float) -> int:
     weight = weight_of(wire, payload)
     in_time = int(pace.calls_per_second * SLICE_LASTS.total_seconds() / weight) * wire.items_per_call
     if wire.items_per_call > 1:
         return max(min(wire.items_per_call * wire.window, in_time), wire.items_per_call)
-    return max(min(2 * wire.window // weight, SLICE, in_time), 1)
+    windows = 4 if lasted < QUICK.total_seconds() else 2
+    return max(min(windows * wire.window // weight, SLICE, in_time), 1)
 
 
 def _backoff(failures: int) -> timedelta:

@@ -19,6 +19,7 @@ from store.unit import Unit
 FRESH = timedelta(
     milliseconds=200
 )  # a fifth of what a recall may take: read, call and scheduling fit the rest
+_FRESH_SECONDS = FRESH.total_seconds()
 SWITCH_FRESH = 0.01  # seconds: the file of the kill switch is looked at again, and not 32 times in that time
 READ_PATIENCE = timedelta(seconds=2)  # then the guard is blind, and a blind guard lets nothing through
 
@@ -29,6 +30,7 @@ class Refusal(StrEnum):
     STOPPED = "stopped"  # there is a tombstone
     KILL_SWITCH = "kill_switch"  # data/STOP exists
     LEASE_OVER = "lease_over"  # by our own count, or another has the parcel
+    LEASE_SHORT = "lease_short"  # too little of it is left for the call and for writing down its answer
     EXPIRED = "expired"
     OPTED_OUT = "opted_out"
     TAMPERED = "tampered"
@@ -36,6 +38,17 @@ class Refusal(StrEnum):
     HALTED = "halted"  # another call of the slice was told to wait
     RESTING = "resting"  # the provider does not answer: outbox/breaker.py
     CLOSING = "closing"  # this process is leaving
+
+
+def is_switched_off(stop_file: str) -> bool:
+    """Whether the kill switch is set; where nobody can tell, it is."""
+    try:
+        os.stat(stop_file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def boottime() -> float:
@@ -53,14 +66,16 @@ class Guard:
     def __init__(
         self, *, store: Store, held: Claim, slots: list[Slot], lease_ends: float, stop_file: Path,
         clock: Callable[[], datetime], readers: Executor, seen_at: float = float("-inf"), is_stopped: bool = True,
+        calls_last: float = 0.0,
     ) -> None:  # fmt: skip
-        """`lease_ends`: boottime() at which the lease is over.
+        """`lease_ends`: boottime() at which the lease is over; `calls_last` seconds before it no call begins.
 
         `seen_at`: boottime() before the transaction that has looked already, where there was one: it wrote the
         attempts of those who had not opted out, and saw a tombstone or none.
         """
         self._store, self._held, self._clock, self._readers = store, held, clock, readers
-        self._lease_ends, self._stop_file = lease_ends, os.fspath(stop_file)
+        self._lease_ends, self._begin_until = lease_ends, lease_ends - calls_last
+        self._stop_file = os.fspath(stop_file)
         self._subscribers = [s.address for s in slots if not s.is_responsible]
         self._read_at = seen_at
         # the transaction that began the slice renewed the lease: it was ours
@@ -70,17 +85,19 @@ class Guard:
 
     async def refusal(self, slot: Slot) -> Refusal | None:
         """Why the call for `slot` must not begin now; None lets it begin at once."""
-        if not await self._look():
+        if boottime() - self._read_at >= _FRESH_SECONDS and not await self._look():
             return Refusal.BLIND
         if self._is_stopped:
             return Refusal.STOPPED
         now = boottime()
         if now - self._switch_at >= SWITCH_FRESH:
-            self._is_switched_off, self._switch_at = os.path.exists(self._stop_file), now
+            self._is_switched_off, self._switch_at = is_switched_off(self._stop_file), now
         if self._is_switched_off:
             return Refusal.KILL_SWITCH
         if not self._is_ours or now >= self._lease_ends:
             return Refusal.LEASE_OVER
+        if now >= self._begin_until:
+            return Refusal.LEASE_SHORT
         if self._clock() >= self._held.expires:
             return Refusal.EXPIRED
         if not slot.is_responsible and slot.address in self._gone:
@@ -91,10 +108,8 @@ class Guard:
 
     async def _look(self) -> bool:
         """Read again what is older than FRESH, once for all who wait; False when it cannot be read."""
-        if boottime() - self._read_at < FRESH.total_seconds():
-            return True
         async with self._turn:
-            if boottime() - self._read_at < FRESH.total_seconds():
+            if boottime() - self._read_at < _FRESH_SECONDS:
                 return True
             loop, patience_ends = asyncio.get_running_loop(), boottime() + READ_PATIENCE.total_seconds()
             while (begun := boottime()) < patience_ends:  # age counts from before the read
@@ -103,7 +118,7 @@ class Guard:
                     found = await asyncio.wait_for(reading, patience_ends - begun)
                 except (HubError, TimeoutError, OSError):
                     return False
-                if boottime() - begun < FRESH.total_seconds() * 2:
+                if boottime() - begun < _FRESH_SECONDS * 2:
                     self._is_stopped, self._is_ours, self._gone = found
                     self._read_at = begun
                     return True

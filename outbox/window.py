@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import uvloop
-
 from channels.contract import Wire, weight_of
 from domain.errors import Never, NotNow, Unavailable, Unsure
 from domain.parcel import Answer, Item, Part
@@ -24,6 +22,7 @@ from store.parcels import Slot
 T = TypeVar("T")
 
 DEADLINE = timedelta(seconds=10)  # of one call, whatever trickles in; a third of a lease
+RESOLVERS = 4  # threads that look names up
 READERS = 4  # threads in which guards read the store: each read is well under a millisecond
 
 
@@ -91,6 +90,20 @@ class _Slice:
         return [outcome for outcome in self.outcomes if outcome is not None]
 
 
+def _begun(pool: ThreadPoolExecutor) -> ThreadPoolExecutor:
+    """With all of its threads, while there are threads to be had (F31)."""
+    together = threading.Barrier(RESOLVERS + 1)
+    try:
+        for _ in range(RESOLVERS):
+            pool.submit(together.wait)
+        together.wait()
+    except RuntimeError:  # those that have begun must not wait for the others
+        together.abort()
+        pool.shutdown(wait=False)
+        raise
+    return pool
+
+
 class Courier:
     """Owns the loop, the wires' sessions and their windows. Thread-safe; a process has one."""
 
@@ -98,29 +111,72 @@ class Courier:
         """`on_bug` is told what a guard raised; the call has not begun."""
         self._on_bug = on_bug
         self.readers: Executor = ThreadPoolExecutor(READERS, thread_name_prefix="guard")
-        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        # asyncio's own loop: uvloop gives the interpreter away around every callback, and a thread that writes takes it
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(_begun(ThreadPoolExecutor(RESOLVERS, thread_name_prefix="names")))
         self._windows: dict[str, Window[tuple[_Slice, int]]] = {}
         self._wires: dict[str, Wire] = {}
+        self._lasted: dict[str, float] = {}
+        self._turns: set[asyncio.Task[Any] | None] = set()
         self._breakers: dict[str, Breaker] = {}
         self._deadlines = Deadlines()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
 
-    def carry(
-        self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Callable[[], Guard],
+    @property
+    def is_closing(self) -> bool:
+        """No call begins any more."""
+        return self._is_closing
+
+    def run(self, turn: Coroutine[Any, Any, T]) -> T | None:
+        """Run a turn of slices in the loop, and wait for its end; None if the loop has ended before it.
+
+        The courier waits for it when it closes: it should end soon after is_closing.
+        """
+        try:
+            return self._wait(self._counted(turn))
+        except _LoopHasEnded:
+            turn.close()
+            return None
+
+    async def _counted(self, turn: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        self._turns.add(task)
+        try:
+            return await turn
+        finally:
+            self._turns.discard(task)
+
+    async def carry(
+        self, wire: Wire, calls: Sequence[Call], *, pace: Pace, guard: Guard,
         is_urgent: bool = False, has_other: bool = False,
     ) -> list[Outcome]:  # fmt: skip
-        """Make the calls of one slice and wait for all of them; one outcome for each, in their order.
+        """Make the calls of one slice and wait for all of them; one outcome for each, in their order. In the loop alone.
 
         `has_other`: another provider can be called instead, so one that refuses this hub ends nothing for good.
         Urgent calls get the pace and the places of the window before all others that wait.
-        Safe while the courier closes, and after: what has not begun is refused as CLOSING.
+        While the courier closes, what has not begun is refused as CLOSING.
         """
-        try:
-            return self._wait(self._slice(wire, calls, pace, guard, is_urgent, has_other))
-        except _LoopHasEnded:
+        if self._is_closing:
             return [Outcome(call=call, refusal=Refusal.CLOSING) for call in calls]
+        self._wires[wire.name] = wire
+        if wire.name not in self._windows:
+            self._windows[wire.name] = Window(wire.window, self._one)
+        under_way = _Slice(
+            wire, calls, pace=pace, guard=guard, breaker=self.breaker_of(wire), is_urgent=is_urgent,
+            has_other=has_other,
+        )  # fmt: skip
+        begun_at = time.monotonic()
+        self._windows[wire.name].put([(under_way, n) for n in range(len(calls))], is_urgent=is_urgent)
+        outcomes = await under_way.ended()
+        if any(outcome.refusal is None for outcome in outcomes):
+            self._lasted[wire.name] = time.monotonic() - begun_at
+        return outcomes
+
+    def lasted(self, wire: Wire) -> float:
+        """Seconds that the last slice of the wire took of which any call was made; infinite before the first."""
+        return self._lasted.get(wire.name, float("inf"))
 
     def breaker_of(self, wire: Wire) -> Breaker:
         """What this process knows of the wire's provider."""
@@ -170,26 +226,12 @@ class Courier:
             try:
                 return future.result(min(_LOOK, max(end - time.monotonic(), 0)))
             except TimeoutError:
+                if future.done():  # it is its own
+                    return future.result()
                 if time.monotonic() >= end:
                     raise
                 if not self._thread.is_alive():
                     raise _LoopHasEnded from None
-
-    async def _slice(
-        self, wire: Wire, calls: Sequence[Call], pace: Pace, guard: Callable[[], Guard], is_urgent: bool,
-        has_other: bool,
-    ) -> list[Outcome]:  # fmt: skip
-        if self._is_closing:
-            raise _LoopHasEnded
-        self._wires[wire.name] = wire
-        if wire.name not in self._windows:
-            self._windows[wire.name] = Window(wire.window, self._one)
-        under_way = _Slice(
-            wire, calls, pace=pace, guard=guard(), breaker=self.breaker_of(wire), is_urgent=is_urgent,
-            has_other=has_other,
-        )  # fmt: skip
-        self._windows[wire.name].put([(under_way, n) for n in range(len(calls))], is_urgent=is_urgent)
-        return await under_way.ended()
 
     async def _one(self, work: tuple[_Slice, int]) -> None:
         """Make one call of a slice. Never raises: a place goes on with the next."""
@@ -263,10 +305,16 @@ class Courier:
             if window := self._windows.get(name):
                 await window.end()
             await wire.aclose()
+        await self._end_turns(None)
 
     async def _cut_off(self) -> None:
         for window in self._windows.values():
             await window.cut_off(1)
+        await self._end_turns(1)
+
+    async def _end_turns(self, patience_seconds: float | None) -> None:
+        if turns := [task for task in self._turns if task is not None]:
+            await asyncio.wait(turns, timeout=patience_seconds)
 
 
 def calls_of(wire: Wire, slots: Sequence[Slot], *, payload: bytes, sha256: str, language: str,

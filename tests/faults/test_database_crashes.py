@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from store import migrate
+from store import migrate, slices
 from tests.conftest import _psql
 from tests.faults import oracle, walkers
 from tests.faults.kill import KilledHub, warm_hub
@@ -22,6 +22,7 @@ from tests.faults.wire import Kind, Wire
 from tests.servers import Cluster, cluster
 from tests.walks.houses import House
 
+STEP = slices._STEP.partition(":")[0].encode()
 WRITER = b"INSERT INTO"  # what only the one connection of a process that writes ever says
 QUIET = Plan(seed=1, told={Told.NORMAL: 1.0})
 
@@ -154,9 +155,13 @@ def asked(made: House, path: str, body: Any, once: str, **who: str) -> dict[str,
 
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", seeds(range(6, 8)))
+@pytest.mark.parametrize(
+    ("sight", "after", "every", "least"), [(b"COMMIT", WRITER, 5, 20), (STEP, b"", 2, 5)]
+)
 def test_r1_r3_r4_r8_f12_every_fifth_commit_of_all_processes_goes_unanswered(
-    tmp_path, forge, durable, database, seed
+    tmp_path, forge, durable, database, seed, sight, after, every, least
 ) -> None:
+    """A step of a courier's own loop is a commit, too: every second of them."""
     plan = schedule(seed, ending=random.Random(seed).choice(("none", "correct")))
     with (
         Wire("127.0.0.1", durable.port) as wire,
@@ -165,7 +170,7 @@ def test_r1_r3_r4_r8_f12_every_fifth_commit_of_all_processes_goes_unanswered(
         found[0].environment["TOCSIN_DATABASE_URL"] = through(wire, database)
         hub = KilledHub(*found, plan)
         hub.start()
-        wire.turn(Kind.CUT_AT_SIGHT, count=5, sight=b"COMMIT", after=WRITER)
+        wire.turn(Kind.CUT_AT_SIGHT, count=every, sight=sight, after=after)
 
         def cutting() -> None:
             time.sleep(10)  # so long the walks go on
@@ -173,7 +178,7 @@ def test_r1_r3_r4_r8_f12_every_fifth_commit_of_all_processes_goes_unanswered(
             hub.slices = wire.cuts
 
         hub.round(f"{seed}f12", plan.rounds[0], (), meanwhile=threading.Thread(target=cutting))
-        print(f"\nseed {seed}: {wire.cuts} of {wire.sights} COMMITs unanswered; {hub.verdict.reports} reports, "
+        print(f"\nseed {seed}: {wire.cuts} of {wire.sights} {sight!r} unanswered; {hub.verdict.reports} reports, "
               f"{hub.verdict.taken} taken, {hub.verdict.unsure} unsure")  # fmt: skip
         assert hub.verdict.broken == [], f"TOCSIN_FAULT_SEED={seed} make faults"
-        assert wire.cuts > 20
+        assert wire.cuts > least

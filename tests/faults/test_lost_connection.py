@@ -1,12 +1,15 @@
 """PostgreSQL's connection is lost inside a slice, at statements that go past SQLAlchemy: nobody is lost or called twice."""
 
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 from domain.errors import Unavailable
-from store import parcels, promises, slices
+from store import in_loop, parcels, promises, slices
 from tests.conftest import open_store
 from tests.faults.wire import Kind, Wire
 from tests.outbox.outbox_kit import Wire as Provider
@@ -17,34 +20,98 @@ STATEMENTS = {
     "begin": slices._BEGIN, "answers": slices._ANSWERS, "named": slices._NAMED[True],
     "renew": parcels._RENEW, "tombstone": promises._TOMBSTONE,
 }  # fmt: skip
+STEP = slices._STEP.partition(":")[0].encode()  # as far as psycopg leaves it as it is
+SILENCE = 0.5  # seconds that the loop waits for an answer here
+pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def no_line(_work: object) -> None:
+    """What a step answers while the loop has no line: the thread does it."""
+
+
+def to_the_end(out) -> None:
+    for _ in range(50):
+        try:
+            run_all(out)
+        except Unavailable:  # a worker leaves the row due, and the sweep finds it again
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("it never comes to its end")
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_connection_lost_in_a_slice_is_unavailable_and_costs_nobody_his_message(
-    store, database_url, at, tmp_path, name
+    store, database_url, at, tmp_path, monkeypatch, name
 ) -> None:
     subscribe(store, at, phones(PEOPLE))
     release, _ = approve(store, at)
     where = sa.make_url(database_url)
-    sight = STATEMENTS[name].partition(":")[0].encode()  # as far as psycopg leaves it as it is
+    sight = STATEMENTS[name].partition(":")[0].encode()
     with Wire(where.host or "", where.port or 0) as line:
         through = open_store(
             where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
         )
+        monkeypatch.setattr(through, "at_once", no_line)
         provider = Provider()
         out = outgoing(through, at, tmp_path, wire=provider)
         line.turn(Kind.CUT_AT_SIGHT, count=2, sight=sight)
-        for _ in range(50):
-            try:
-                run_all(out)
-                break
-            except Unavailable:  # a worker leaves the row due, and the sweep finds it again
-                continue
-        else:
-            raise AssertionError("it never comes to its end")
+        to_the_end(out)
         assert line.cuts > 0, "the connection was never lost there"
         out.courier.close()
         through.close()
     assert Counter(provider.taken) == dict.fromkeys(phones(PEOPLE), 1)
     assert states(store, release) == {"accepted": PEOPLE}
+
+
+def unheard(line: Wire) -> None:
+    """The server does every second step, and nobody hears of it."""
+    line.turn(Kind.CUT_AT_SIGHT, count=2, sight=STEP)
+
+
+def cut_in_the_middle(line: Wire) -> None:
+    line.turn(Kind.CUT_REQUEST, count=700)
+
+
+def broken(line: Wire) -> None:
+    line.reset()
+
+
+def swallowed(line: Wire) -> None:
+    line.turn(Kind.BLACKHOLE)
+
+
+@pytest.mark.parametrize("harm", [unheard, cut_in_the_middle, broken, swallowed])
+def test_a_step_of_which_nobody_hears_leaves_nobody_out_unsure_or_called_twice(
+    store, database_url, at, tmp_path, monkeypatch, harm: Callable[[Wire], None]
+) -> None:
+    monkeypatch.setattr(in_loop, "PATIENCE_SECONDS", SILENCE)
+    monkeypatch.setattr(in_loop, "AGAIN_SECONDS", 0.01)
+    subscribe(store, at, phones(2 * PEOPLE))
+    release, _ = approve(store, at)
+    where = sa.make_url(database_url)
+    with Wire(where.host or "", where.port or 0) as line:
+        through = open_store(
+            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+        )
+        steps, do = [], slices.step
+
+        def watched(*given, **more):
+            steps.append(time.monotonic())
+            if len(steps) == 4:
+                harm(line)
+            return do(*given, **more)
+
+        monkeypatch.setattr(slices, "step", watched)
+        provider = Provider()
+        provider.delay = 0.002
+        out = outgoing(through, at, tmp_path, wire=provider)
+        healing = threading.Timer(4 * SILENCE, line.turn, (Kind.PASS,))
+        healing.start()
+        to_the_end(out)
+        healing.join()
+        assert len(steps) > 4, "the loop never said a step"
+        out.courier.close()
+        through.close()
+    assert Counter(provider.taken) == dict.fromkeys(phones(2 * PEOPLE), 1)
+    assert states(store, release) == {"accepted": 2 * PEOPLE}

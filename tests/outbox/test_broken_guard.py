@@ -22,7 +22,7 @@ def test_what_a_guard_raises_holds_its_call_back_and_is_told() -> None:
     slots = [Slot(seq=n, address=f"+861390000000{n}", attempt=1, is_responsible=False) for n in range(3)]
     calls = calls_of(wire, slots, payload=b"x", sha256="", language="zh-CN", name=lambda n: f"par-{n}")
     guard = cast(Guard, SimpleNamespace(refusal=refusal))
-    outcomes = courier.carry(wire, calls, pace=Pace(1e6, burst=10), guard=lambda: guard)
+    outcomes = courier.run(courier.carry(wire, calls, pace=Pace(1e6, burst=10), guard=guard))
     courier.close()
     assert [one.refusal for one in outcomes] == [None, Refusal.BLIND, None]
     assert [type(error) for error in told] == [KeyError]

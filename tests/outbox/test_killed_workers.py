@@ -1,5 +1,6 @@
 """Workers killed with -9 in the middle: the provider's ledger against what the rows say."""
 
+import asyncio
 import json
 import os
 import signal
@@ -201,6 +202,35 @@ def test_a_clean_stop_in_the_middle_leaves_nothing_unsure(store, at, tmp_path):
     found = states(store, release_id)
     assert found == {"accepted": len(slow.taken), "queued": 400 - len(slow.taken)}
     assert len(slow.started) == len(slow.taken)
+
+
+def test_a_loop_that_ends_while_a_step_is_under_way_leaves_nothing_unsure(store, at, tmp_path, monkeypatch):
+    subscribe(store, at, phones(20))
+    release_id, dispatches = approve(store, at)
+    silent = Wire()
+    out = outgoing(store, at, tmp_path, wire=silent)
+    (parcel,) = open_parcel(out, dispatches)
+    done = store.done
+
+    async def unheard(work):
+        await done(work)
+        await asyncio.sleep(3600)
+
+    async def no_line(_work):
+        """What a step answers while the loop has no line: the thread does it."""
+
+    def ended(turn):
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(turn, 1))
+
+    monkeypatch.setattr(store, "done", unheard)
+    monkeypatch.setattr(store, "at_once", no_line)
+    monkeypatch.setattr(out.courier, "run", ended)
+    assert deliver.deliver(out, parcel) is deliver.Ended.WAITS
+    out.courier.close()
+    assert silent.started == []
+    assert states(store, release_id) == {"queued": 20}
+    assert set(store.read(lambda u: u.rows(sa.select(t.delivery.c.attempts)))) == {(0,)}
 
 
 def test_a_call_that_never_ends_is_cut_off_at_the_stop_and_unsure(store, at, tmp_path):
