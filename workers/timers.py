@@ -16,6 +16,7 @@ from store.unit import Unit
 
 PERIOD = timedelta(milliseconds=500)  # a due row is rung for within 1 s with the broker alive (R5)
 NOBODY_COMES = timedelta(seconds=2)  # due that long: this process runs it, so 5 s hold without a broker
+LOOKED = timedelta(milliseconds=100)  # between two chores nobody looks again so soon after a look
 RING_AGAIN = timedelta(seconds=5)  # a ring may be waiting in the broker; more of the same fill it
 ALONE = frozenset(
     {"fetch_media", "scan_file", "pull_peer"}
@@ -65,6 +66,7 @@ class Timers:
         self._rung: dict[tuple[str, str], float] = {}
         self._running: dict[tuple[str, str], Future[None]] = {}
         self.turns = 0  # steps that have come back, well or not
+        self._looked_at = 0.0
         self._next = {chore.name: 0.0 for chore in chores}
         self._leaving = threading.Event()
         self._runners = ThreadPoolExecutor(RUNNERS, thread_name_prefix="sweep")
@@ -91,10 +93,8 @@ class Timers:
 
     def sweep(self) -> None:
         """Look once: ring for what is due, run what nobody came for."""
-        at = self._clock()
-        fresh, overdue = self._store.read(
-            lambda unit: (self._find(unit, at), self._find(unit, at - NOBODY_COMES))
-        )
+        at, self._looked_at = self._clock(), time.monotonic()
+        fresh, overdue = self._store.read(lambda unit: self._due(unit, at))
         self._ring(fresh)
         self._running = {row: f for row, f in self._running.items() if not f.done()}
         for row in overdue:
@@ -106,7 +106,9 @@ class Timers:
 
     def look_first(self) -> None:
         """Ring for what the first source names: releases do not wait until all chores are done."""
-        at = self._clock()
+        if time.monotonic() - self._looked_at < LOOKED.total_seconds():
+            return
+        at, self._looked_at = self._clock(), time.monotonic()
         self._ring(
             self._store.read(lambda unit: [row for source in self._sources[:1] for row in source(unit, at)])
         )
@@ -119,6 +121,10 @@ class Timers:
             if row not in self._rung:
                 self._rung[row] = now
                 self._bell(*row)
+
+    def _due(self, unit: Unit, at: datetime) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        fresh = self._find(unit, at)
+        return fresh, self._find(unit, at - NOBODY_COMES) if fresh else []  # what is overdue is due
 
     def _find(self, unit: Unit, at: datetime) -> list[tuple[str, str]]:
         return [row for source in self._sources for row in source(unit, at)]
