@@ -55,7 +55,7 @@ def benches(sizes: Sizes) -> dict[str, Bench]:
                           run=partial(delays.approval, count=sizes.approvals)),
         "out": Bench(names=("out", "memory"), steps=pairs, run=partial(out.many, size=sizes.recipients, pairs=pairs)),
         "out_http": Bench(names=("out_http",), steps=pairs,
-                          run=partial(out.http, size=max(sizes.recipients // 10, 100), pairs=pairs)),
+                          run=partial(out.http, size=max(sizes.recipients * 3 // 10, 100), pairs=pairs)),
         "queue_page": Bench(names=("queue_page",), steps=-(-max(sizes.reports - queue_page.OPEN_ONES, 0) // 10_000),
                             run=partial(queue_page.queue, count=sizes.reports)),
         "study": Bench(names=("study_place", "study_kind", "study_names"), steps=2,
