@@ -17,8 +17,8 @@ from tests.faults.oracle import RECALLED_WITHIN
 from tests.faults.schedule import seeds
 from tests.outbox.outbox_kit import Wire, approve, outgoing, phones, subscribe
 
-AT_ONCE, PHONES, THREADS = 25, 60, 4  # two slices each
-CALL_SECONDS, LASTS_SECONDS = 0.01, 0.5
+AT_ONCE, PHONES, THREADS = 25, 80, 4  # several slices each
+CALL_SECONDS, LASTS_SECONDS = 0.01, 1.5
 
 
 class Noting(Wire):
