@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TypeVar
 
 from channels.contract import Wire, weight_of
 from domain.errors import Never, NotNow, Unavailable
@@ -25,13 +24,10 @@ from store import receipts as receipt_book
 from store.parcels import Claim, Result, Slot
 from store.unit import Unit
 
-T = TypeVar("T")
-
 # three call deadlines; renewed with each slice, so only the dead let it run out
 LEASE = timedelta(seconds=30)
-CALLS_LAST = DEADLINE + timedelta(
-    seconds=2
-)  # of a lease: no call begins whose answer could not be written within it
+# of a lease: no call begins whose answer could not be written within it
+CALLS_LAST = DEADLINE + timedelta(seconds=2)
 # a window of 32 in flight and one ready behind it; a crash leaves at most this many unsure per worker
 SLICE = 64
 SLICE_LASTS = timedelta(seconds=5)  # at the pace of the channel, so that a slice ends well inside its lease
