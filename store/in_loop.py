@@ -1,4 +1,4 @@
-"""Messages written by the event loop that took them, and steps by the one that makes calls: no thread beside it that wants the same interpreter.
+"""What an event loop writes itself, messages it took or steps of its calls: no thread beside it wants the same interpreter.
 
 A door's loop and a thread that writes for it hand the interpreter to and fro at every system call, which costs more than
 the rows (decision 0027). So the loop itself writes what it took; for the disk, or for PostgreSQL, it waits like for
