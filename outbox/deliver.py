@@ -71,13 +71,13 @@ def deliver(out: Outgoing, parcel_id: str) -> Ended:
     at = out.clock()
     if not out.store.read(lambda unit: parcels.is_due(unit, parcel_id, at)):
         return Ended.NOT_DUE
-    until = at + LEASE
+    until, lease_ends = at + LEASE, boottime() + LEASE.total_seconds()
     held = out.store.run(lambda unit: parcels.claim(unit, parcel_id, at=at, until=until))
     if held is None:
         return Ended.NOT_DUE
     if held.channel not in out.wires:
         return _give_back(out, held, Ended.NO_WIRE, timedelta(minutes=1))
-    ended = _turn(out, held, until)
+    ended = _turn(out, held, until, lease_ends)
     if ended in (Ended.SETTLED, Ended.BURIED, Ended.EXPIRED):
         out.store.run(lambda unit: ending.finish(unit, held.dispatch, out.clock()))
     elif ended is Ended.TURN_OVER:
@@ -94,7 +94,7 @@ class _Turn:
     until: datetime  # of the lease, as it is written
     ends: float  # boottime() at which other parcels get their turn
     said: Sequence[Outcome] = ()  # of the slice before, known nowhere else yet
-    lease_ends: float = float("-inf")
+    lease_ends: float  # boottime() at which it is over
     is_repeated: bool = False  # what was to be written down may have been
 
     async def slices(self) -> Callable[[], Ended]:
@@ -128,8 +128,10 @@ def _raise(error: Exception) -> Ended:
     raise error
 
 
-def _turn(out: Outgoing, held: Claim, until: datetime) -> Ended:
-    turn = _Turn(out=out, held=held, until=until, ends=boottime() + TURN.total_seconds())
+def _turn(out: Outgoing, held: Claim, until: datetime, lease_ends: float) -> Ended:
+    turn = _Turn(
+        out=out, held=held, until=until, ends=boottime() + TURN.total_seconds(), lease_ends=lease_ends
+    )
     try:
         end = out.courier.run(turn.slices()) or partial(
             _give_back, out, held, Ended.WAITS, timedelta(seconds=1)

@@ -115,3 +115,38 @@ def test_a_step_of_which_nobody_hears_leaves_nobody_out_unsure_or_called_twice(
         through.close()
     assert Counter(provider.taken) == dict.fromkeys(phones(2 * PEOPLE), 1)
     assert states(store, release) == {"accepted": 2 * PEOPLE}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_r4_f12_a_database_that_goes_before_its_answer_and_comes_back_within_the_lease_leaves_nobody_unsure(
+    store, database_url, at, tmp_path, monkeypatch, is_first
+) -> None:
+    """What such a step began has led to no call and is taken back, in the first step of a turn as in any other."""
+    monkeypatch.setattr("store.audience.BATCH", PEOPLE // 3)
+    subscribe(store, at, phones(PEOPLE))
+    release, _ = approve(store, at)
+    where = sa.make_url(database_url)
+    with Wire(where.host or "", where.port or 0) as line:
+        through = open_store(
+            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+        )
+        gone, do = [], slices.step
+
+        def going(unit, held, results, **more):
+            found = do(unit, held, results, **more)
+            if not gone and found.slots and (not results) is is_first:
+                gone.extend(found.slots)
+                line.turn(Kind.REFUSE)
+                threading.Timer(4 * SILENCE, line.turn, (Kind.PASS,)).start()
+                raise sa.exc.OperationalError("", {}, OSError())
+            return found
+
+        monkeypatch.setattr(slices, "step", going)
+        provider = Provider()
+        out = outgoing(through, at, tmp_path, wire=provider)
+        to_the_end(out)
+        assert gone, "no such step was lost"
+        out.courier.close()
+        through.close()
+    assert Counter(provider.taken) == dict.fromkeys(phones(PEOPLE), 1)
+    assert states(store, release) == {"accepted": PEOPLE}
