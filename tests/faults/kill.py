@@ -47,6 +47,10 @@ class Verdict:
     unsure: int = 0
     bound: int = 0  # what may be unsure
 
+    def words(self, seed: int) -> str:
+        """All that is broken, a line each, then how to see it again; pytest itself cuts a long list short."""
+        return "\n".join([*self.broken, f"TOCSIN_FAULT_SEED={seed} make faults"])
+
 
 class Sums(threading.Thread):
     """Looks again and again whether the rows of every warning add up to its audience (R13)."""

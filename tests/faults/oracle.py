@@ -206,15 +206,17 @@ def _ledger(unit: Unit, evidence: Evidence) -> Iterator[str]:
             yield f"I3 the provider took {tag}, which is {row.state} here"
         if tag in taken and row.spare and row.state in KNOWN and tag not in doubles:
             yield f"I3 {tag} was taken by the provider and by its spare"
-    unsure = sum(row.state == "unsure" for row in rows.values())
-    if unsure > bound(evidence):
-        yield f"I3 {unsure} unsure, more than {bound(evidence)}"
+    unsure = Counter(row.code for row in rows.values() if row.state == "unsure")
+    if unsure.total() > bound(evidence):
+        yield f"I3 {unsure.total()} unsure, more than {bound(evidence)}: {dict(unsure)}"
 
 
 def _of_provider() -> sa.Select[Any]:
     """Deliveries by the channel whose provider keeps the ledger."""
     d, p, x = t.delivery.c, t.parcel_row.c, t.dispatch.c
-    query = sa.select(d.parcel, d.seq, d.state, d.spare, d.provider_id).join(t.parcel_row, p.id == d.parcel)
+    query = sa.select(d.parcel, d.seq, d.state, d.code, d.spare, d.provider_id).join(
+        t.parcel_row, p.id == d.parcel
+    )
     return query.join(t.dispatch, x.id == p.dispatch).where(x.channel == "sms")
 
 

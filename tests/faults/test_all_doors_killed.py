@@ -36,7 +36,7 @@ def run(
     print(f"\nseed {seed}, {'postgres' if server else 'sqlite'}, {'spread' if made.is_spread else 'embedded'}: "
           f"{found.kills} kills ({found.by_call} before a call, {found.cold} of a cold `up`) in "
           f"{time.monotonic() - begun:.0f} s; {found.reports} messages answered at {len(hub.doors)} doors")  # fmt: skip
-    assert found.broken == [], f"TOCSIN_FAULT_SEED={seed} make faults"
+    assert found.broken == [], found.words(seed)
     assert not rounds or {marker.partition(" ")[0] for marker in hub.answered} == set(hub.doors)
     return found.kills
 
