@@ -14,6 +14,7 @@ from markupsafe import Markup
 from channels.codecs import notice_parts, public_areas, versions
 from channels.codecs.chain import ENDINGS, Chains
 from channels.codecs.notice_parts import ROOM, cost, headline, languages, packed
+from channels.codecs.pieces import Pieces
 from channels.codecs.site import CHINA, FOLDERS, LANGUAGES, Site, other, root_of
 from channels.contract import Division, Entry, File
 from domain.errors import Tampered
@@ -38,6 +39,7 @@ class WebNotice:
     def __init__(self, *, mode: Mode, zone: tzinfo = CHINA) -> None:
         self._site = Site(mode=mode, zone=zone)
         self._program = versions.of(versions.of_program(), mode.value, str(zone))
+        self._kept: Pieces[Markup] = Pieces()
 
     def build(self, entries: Sequence[Entry], *, public_url: str) -> Sequence[File]:
         """A page for every entry and language, then the lists. All links are relative.
@@ -46,7 +48,7 @@ class WebNotice:
         and no line in a list. Reading a page raises Tampered where its notice is not text.
         """
         known = [e for e in entries if notice_parts.is_sound(e)]
-        made = _Building(self._site, self._program, known, public_url.rstrip("/"))
+        made = _Building(self._site, self._program, known, public_url.rstrip("/"), self._kept)
         pages = [made.notice(e, language) for e in known for language in languages(e)]
         return [*pages, *(file for language in LANGUAGES for file in made.lists(language))]
 
@@ -57,8 +59,11 @@ class _Building:
     Whatever a page shows is named in its `made_of`; its values are worked out when its bytes are asked for.
     """
 
-    def __init__(self, site: Site, program: str, entries: Sequence[Entry], base: str) -> None:
+    def __init__(
+        self, site: Site, program: str, entries: Sequence[Entry], base: str, kept: Pieces[Markup]
+    ) -> None:
         self._site = site
+        self._kept = kept
         self._program = versions.of(program, base)
         self._base = base
         self._entries = entries
@@ -172,28 +177,32 @@ class _Building:
         self, folder: str, template: str, language: str, slices: Sequence[Sequence[Entry]],
         values: Mapping[str, Any], ended: Sequence[Entry] = (), *, is_passing: bool = False,
     ) -> list[File]:  # fmt: skip
-        names = ["index.html", *(f"page-{n}.html" for n in range(2, len(slices) + 1))]
+        root = root_of(FOLDERS[language] + folder)
+        names = [f"{folder}index.html", *(f"{folder}page-{n}.html" for n in range(2, len(slices) + 1))]
         files = []
         for n, part in enumerate(slices):
             is_last = n + 1 == len(slices)
-            turn = {
-                "back": folder + names[n - 1] if n else "",
-                "more": "" if is_last else folder + names[n + 1],
-            }
+            turn = {"back": names[n - 1] if n else "", "more": "" if is_last else names[n + 1]}
             after = ended if is_last else ()
             listed = [[self._versions[e.release_id] for e in some] for some in (part, after)]
             files.append(self._file(
-                folder + names[n], template, language, [values, turn, listed],
-                partial(self._listing, {**values, **turn}, part, after, language),
+                names[n], template, language, [values, turn, listed],
+                partial(self._listing, {**values, **turn}, part, after, root, language),
                 has_other=not n, is_passing=is_passing and n > 0,
             ))  # fmt: skip
         return files
 
     def _listing(
-        self, values: Mapping[str, Any], part: Sequence[Entry], after: Sequence[Entry], language: str
-    ) -> dict[str, Any]:
-        lines, ended = ([self._line(e.release_id, language) for e in some] for some in (part, after))
+        self, values: Mapping[str, Any], part: Sequence[Entry], after: Sequence[Entry], root: str, language: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        lines, ended = ([self._row(e, language, root) for e in some] for some in (part, after))
         return {**values, "lines": lines, "ended": ended}
+
+    def _row(self, entry: Entry, language: str, root: str) -> Markup:
+        made_of = (self._versions[entry.release_id], language, root)
+        return self._kept.get(
+            made_of, lambda: self._site.line(self._line(entry.release_id, language), language, root)
+        )
 
     def _file(
         self, place: str, template: str, language: str, made_of: object, values: Callable[[], dict[str, Any]],
@@ -209,9 +218,8 @@ class _Building:
 
         def body() -> bytes:
             shown = values() | roots
-            for spare in range(
-                3
-            ):  # a notice near its limit: first the checks go, then what is no longer valid
+            # a notice near its limit: first the checks go, then what is no longer valid
+            for spare in range(3):
                 page = self._site.page(template, language, style, {**shown, "spare": spare})
                 if not about or len(page) <= LARGEST:
                     break

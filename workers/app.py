@@ -125,7 +125,8 @@ def start_workers(
     declare(jobs, broker)
     few = max(threads // 2, 2)
     sizes = {
-        ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay", "publish"): few,
+        ("deliver",): few, ("deliver_urgent",): few, ("deliver_mail",): few, ("relay",): few,
+        ("publish",): 1,  # the public directory has one writer; and no call waits behind a page
         ("file_report",): max(threads // 2, 1), ("study_report",): 1, ("fetch_media", "attach_upload"): 2, ("scan_file",): 1,
         ("read_bulletin",): 1, ("pull_peer",): 2, ("tell_webhook",): 2,
         ("check_sender",): few,

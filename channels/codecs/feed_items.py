@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from channels.codecs.chain import Chains
 from channels.contract import Entry
@@ -42,14 +43,20 @@ class Item:
 
     entry: Entry
     purpose: Purpose
+    version: str  # of the entry: names all that it says
     before: str = ""  # id of the release that this one replaced
     after: str = ""  # id of the one that replaced it
-    earlier: Sequence[str] = ()  # CAP identifiers of what it updates or ends, the first one first
+    earlier: tuple[str, ...] = ()  # CAP identifiers of what it updates or ends, the first one first
 
     @property
     def name(self) -> str:
         """rel_01J.... , or rel_01J....-lift for an ending."""
         return self.entry.release_id + ("" if self.purpose is Purpose.MAIN else f"-{self.purpose}")
+
+    @property
+    def made_of(self) -> tuple[object, ...]:
+        """All that its line in a list can show, as one key."""
+        return self.name, self.version, self.before, self.after, self.earlier
 
     @property
     def id(self) -> str:
@@ -110,27 +117,30 @@ class Item:
         return "\n".join(dict.fromkeys([*lines, plain(self.entry.issuer)]))
 
 
-def items(entries: Sequence[Entry]) -> list[Item]:
+def items(entries: Sequence[Entry], versions: Mapping[str, str]) -> list[Item]:
     """Every CAP file of the entries, the last change first; an ending before what it ends.
 
-    Entries that flaw() names have none.
+    `versions` are those of the entries by release id. Entries that flaw() names have none.
     """
     usable = [e for e in entries if flaw(e) is None]
     chains = Chains(usable)
-    found = [item for entry in usable for item in _items(entry, chains)]
+    found = [item for entry in usable for item in _items(entry, versions[entry.release_id], chains)]
     return sorted(
         found, key=lambda i: (i.updated, i.purpose is not Purpose.MAIN, i.published, i.name), reverse=True
     )
 
 
-def _items(entry: Entry, chains: Chains) -> Iterator[Item]:
+def _items(entry: Entry, version: str, chains: Chains) -> Iterator[Item]:
     before, after = chains.before(entry), chains.after(entry)
     earlier = tuple(e.identifier for e in chains.earlier(entry))
-    links = {"before": before.release_id if before else "", "after": after.release_id if after else ""}
+    make = partial(
+        Item, entry=entry, version=version,
+        before=before.release_id if before else "", after=after.release_id if after else "",
+    )  # fmt: skip
     for purpose in _ENDINGS:
         if f"mul+{purpose}" in entry.payloads:
-            yield Item(entry=entry, purpose=purpose, earlier=(*earlier, entry.identifier), **links)
-    yield Item(entry=entry, purpose=Purpose.MAIN, earlier=earlier, **links)
+            yield make(purpose=purpose, earlier=(*earlier, entry.identifier))
+    yield make(purpose=Purpose.MAIN, earlier=earlier)
 
 
 def newest(found: Sequence[Item]) -> list[Item]:

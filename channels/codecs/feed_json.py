@@ -1,13 +1,15 @@
 """JSON Feed 1.1, GeoJSON and the plain JSON lists over the items of a feed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from channels.codecs import public_areas
 from channels.codecs.feed_items import CAP_TYPE, LANGUAGES, Item, headline, plain, whole
+from channels.codecs.pieces import Pieces
 from domain.artefact import Purpose
 from domain.handling import Mode
 
@@ -25,18 +27,17 @@ class Feed:
     language: str = ""  # of its titles; '' for all languages side by side
 
 
-def json_feed(feed: Feed, base: str, mode: Mode) -> bytes:
+def json_feed(feed: Feed, base: str, mode: Mode, kept: Pieces[bytes]) -> bytes:
     """JSON Feed 1.1; `_tocsin` holds what the format has no name for."""
-    return _bytes(
-        {
-            "version": _FEED_VERSION,
-            "title": feed.title,
-            "home_page_url": f"{base}/{feed.page}",
-            "feed_url": f"{base}/{feed.folder}alerts.json",
-            "language": feed.language or LANGUAGES[0],
-            "items": [_item(item, feed.language, base, mode) for item in feed.items],
-        }
-    )
+    head = {
+        "version": _FEED_VERSION,
+        "title": feed.title,
+        "home_page_url": f"{base}/{feed.page}",
+        "feed_url": f"{base}/{feed.folder}alerts.json",
+        "language": feed.language or LANGUAGES[0],
+    }
+    make = partial(_item, language=feed.language, base=base, mode=mode)
+    return _listed(head, "items", _rows(feed.items, make, kept, ("json", feed.language, base, mode)))
 
 
 def _item(item: Item, language: str, base: str, mode: Mode) -> Mapping[str, Any]:
@@ -59,18 +60,20 @@ def _item(item: Item, language: str, base: str, mode: Mode) -> Mapping[str, Any]
     return made
 
 
-def geojson(feed: Feed, base: str, mode: Mode) -> bytes:
+def geojson(feed: Feed, base: str, mode: Mode, kept: Pieces[bytes]) -> bytes:
     """RFC 7946. The geometry is the centre of each area, not its outline: null where no centre is known."""
-    features = [
-        {
-            "type": "Feature",
-            "id": item.id,
-            "geometry": _geometry(item),
-            "properties": {"headline": item.title(feed.language)} | _properties(item, base, mode),
-        }
-        for item in feed.items
-    ]
-    return _bytes({"type": "FeatureCollection", "features": features})
+    make = partial(_feature, language=feed.language, base=base, mode=mode)
+    rows = _rows(feed.items, make, kept, ("geojson", feed.language, base, mode))
+    return _listed({"type": "FeatureCollection"}, "features", rows)
+
+
+def _feature(item: Item, language: str, base: str, mode: Mode) -> Mapping[str, Any]:
+    return {
+        "type": "Feature",
+        "id": item.id,
+        "geometry": _geometry(item),
+        "properties": {"headline": item.title(language)} | _properties(item, base, mode),
+    }
 
 
 def _geometry(item: Item) -> Mapping[str, Any] | None:
@@ -116,9 +119,9 @@ def _properties(item: Item, base: str, mode: Mode) -> dict[str, Any]:
 _ENDS = {Purpose.MAIN: "", Purpose.CORRECTION: "-C", Purpose.LIFT: "-L"}  # as the freeze names its endings
 
 
-def index(items: Sequence[Item]) -> bytes:
+def index(items: Sequence[Item], kept: Pieces[bytes]) -> bytes:
     """Every CAP file that the feeds list, as a list of rows."""
-    return _bytes([_row(item) for item in items])
+    return _list(_rows(items, _row, kept, ("index",))) + b"\n"
 
 
 def _row(item: Item) -> Mapping[str, Any]:
@@ -171,6 +174,36 @@ def _utc(at: datetime) -> str:
     return whole(at).isoformat()
 
 
+def _rows(
+    items: Sequence[Item], make: Callable[[Item], Any], kept: Pieces[bytes], about: tuple[object, ...]
+) -> Iterator[bytes]:
+    """One line of JSON for each item; `about` names what `make` knows besides the item."""
+    return (kept.get((*about, item.made_of), partial(_line, make, item)) for item in items)
+
+
+def _line(make: Callable[[Item], Any], item: Item) -> bytes:
+    return _text(make(item))
+
+
+def _listed(head: Mapping[str, Any], name: str, rows: Iterable[bytes]) -> bytes:
+    """An object whose last member is a list with a row on each line."""
+    members = b"".join(b"%s: %s,\n" % (_text(key), _text(value)) for key, value in head.items())
+    return b"{\n%s%s: %s\n}\n" % (members, _text(name), _list(rows))
+
+
+def _list(rows: Iterable[bytes]) -> bytes:
+    lines = b",\n".join(rows)
+    return b"[\n%s\n]" % lines if lines else b"[]"
+
+
 def _bytes(value: Any) -> bytes:
     """Ends in a newline; keys in the order in which they were written, which is the same each time."""
-    return json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
+    return _encoded(json.dumps(value, ensure_ascii=False, indent=1)) + b"\n"
+
+
+def _text(value: Any) -> bytes:
+    return _encoded(json.dumps(value, ensure_ascii=False))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

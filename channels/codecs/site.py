@@ -17,7 +17,7 @@ LANGUAGES = ("zh-CN", "en")
 FOLDERS = {"zh-CN": "", "en": "en/"}
 CHINA = timezone(timedelta(hours=8), "CST")  # Asia/Shanghai has had no other offset since 1991
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SHELLS = ("shell.html", "notice.html", "list.html", "index.html", "area.html", "areas.html", "month.html",
+_SHELLS = ("shell.html", "notice.html", "list.html", "line.html", "index.html", "area.html", "areas.html", "month.html",
            "months.html", "feeds.html", "style.css", "notice.css", "list.css")  # fmt: skip
 
 
@@ -58,6 +58,14 @@ class Site:
             **values,
         )
         return page.strip().encode("utf-8", "replace") + b"\n"
+
+    def line(self, item: Mapping[str, Any], language: str, root: str) -> Markup:
+        """A row of a list, on a page from which `root` leads up to the root of the site."""
+        words = self.words[language]
+        shown = self._env.get_template("line.html").render(
+            item=item, language=language, words=words, root=root
+        )
+        return Markup(shown)  # noqa: S704 (just escaped)
 
     def moment(self, at: datetime, language: str) -> Moment:
         """2026年11月23日14:05 / 14:05 on 23 Nov 2026."""

@@ -211,6 +211,34 @@ def test_nothing_is_seen_in_a_join_an_outer_join_or_a_count_either(store, two) -
     assert seen(store, NOBODY, lambda u: u.row(inside)) is None
 
 
+def test_whatever_shape_a_query_has_and_wherever_it_names_a_report(store, two) -> None:
+    """Each finds both with the grant, as a count or as rows, and one of them without."""
+    r, s, a = t.report_row, study.study, t.report_row.alias("a")
+    named = sa.select(a.c.id).subquery()
+    shapes = {
+        "alias": sa.select(a.c.id),
+        "only in WHERE": sa.select(sa.literal(1)).where(r.c.id != ""),
+        "only in FROM": sa.select(sa.literal(1)).select_from(r),
+        "only in a column's expression": sa.select(sa.func.lower(r.c.id)),
+        "only in the order": sa.select(s.c.report).select_from(s).order_by(s.c.report),
+        "itself": sa.select(a.c.id).select_from(r.join(a, r.c.id == a.c.id)),
+        "alias behind an outer join": sa.select(s.c.report).select_from(s.outerjoin(a, a.c.id == s.c.report)),
+        "a case": sa.select(sa.case((a.c.id != "", a.c.id), else_="")),
+        "a list": sa.select(r.c.id).where(r.c.id.in_(two)),
+        "IN a query": sa.select(s.c.report).where(s.c.report.in_(sa.select(a.c.id))),
+        "a scalar": sa.select(s.c.report, sa.select(a.c.code).where(a.c.id == s.c.report).scalar_subquery()),
+        "a query as FROM": sa.select(named.c.id),
+        "a query by name": sa.select(sa.select(a.c.id).cte("cte").c.id),
+        "two": sa.union(sa.select(r.c.id), sa.select(a.c.id)),
+        "locked": sa.select(r.c.id).with_for_update(),
+    }
+    for name, query in shapes.items():
+        for eyes, count in ((Eyes(granted=SOCIAL), 2), (NOBODY, 1), (Eyes(granted=MARKED), 1)):
+            rows = seen(store, eyes, lambda u, q=query: u.rows(q))
+            assert len(rows) == count, name
+            assert count == 2 or not any(two[1] in map(str, row) for row in rows), name
+
+
 def test_a_mark_seals_a_report_from_birth_and_whenever_it_is_said(store, areas, at) -> None:
     marked = filed(store, at, "关于某事的报告", facts={"subject": "机密★1年 会议通知"})
     plain = filed(store, at, "秘密调查")
