@@ -57,7 +57,10 @@ def test_faxes_survive_every_kill_of_the_process_that_takes_them(database_url: s
                               stdout=subprocess.PIPE) as taker:  # fmt: skip
             assert taker.stdout is not None
             taker.stdout.readline()  # it has looked once; files are whole four seconds later
-            time.sleep(4 + luck.random() / 2)
+            enough = min(len(_names(inbox / "done")) + luck.randint(1, 7), FAXES)
+            while len(_names(inbox / "done")) < enough and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(luck.random() / 40)  # about as long as one of them takes
             taker.send_signal(signal.SIGKILL)
             kills += 1
     store = open_store(database_url)
