@@ -12,26 +12,34 @@ OFF = timedelta(seconds=2)  # PROMISES R20, R38: a machine that differs by more 
 
 
 class Followed:
-    """``Followed(machine)()``: the machine's clock, put right by the database's once that has been asked."""
+    """``Followed(machine)()``: the machine's clock, put right by the database's once that has been asked.
+
+    An answer was true at some moment between question and receipt, which may be seconds apart: on a busy machine, over a slow
+    line, in a process that was stopped meanwhile. That is no fault of a clock, so only what lies outside of them counts.
+    """
 
     def __init__(self, machine: Clock) -> None:
-        self._machine = machine
+        self.machine = machine
         self._offset = timedelta()
 
     def __call__(self) -> datetime:
         """Now, as all processes of the hub agree on it."""
-        return self._machine() + self._offset
+        return self.machine() + self._offset
 
-    def differs(self, database: datetime) -> timedelta:
-        """How far the machine is from what the database said just now."""
-        return abs(database - self._machine())
+    def differs(self, database: datetime, *, asked: datetime, answered: datetime) -> timedelta:
+        """How far the machine is, at the least, from what the database said; it was asked and answered by the machine's clock."""
+        return abs(_nearest(timedelta(), database - answered, database - asked))
 
-    def follow(self, database: datetime) -> bool:
+    def follow(self, database: datetime, *, asked: datetime, answered: datetime) -> bool:
         """Go by the database's clock when the machine's is off; True when that moved ours by more than OFF."""
-        offset = database - self._machine()
+        offset = _nearest(self._offset, database - answered, database - asked)
         right = offset if abs(offset) > OFF else timedelta()
         moved, self._offset = abs(right - self._offset) > OFF, right
         return moved
+
+
+def _nearest(to: timedelta, least: timedelta, most: timedelta) -> timedelta:
+    return min(max(to, least), most)
 
 
 def of(mode: Mode, machine: Clock, shift_file: Path | None) -> Clock:

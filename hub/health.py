@@ -96,16 +96,16 @@ class Health:
 
     def look(self) -> Seen:
         """Look at everything, which takes as long as the slowest neighbour takes to answer."""
-        at = self._clock()
+        at, asked = self._clock(), self._followed.machine() if self._followed else None
         try:
             strain = None if self._store.is_shut else self._store.read(lambda unit: figures.strain(unit, at))
         except HubError:
             strain = None
+        is_off = self._follow(strain.clock, asked) if strain and strain.clock and asked else None
         found = self._of_files() | self._of_neighbours()
         found |= _of_rows(strain, at) if strain else {Trouble.DATABASE_DOWN: True}
-        if strain and strain.clock and self._followed:
-            found[Trouble.CLOCK_OFF] = self._followed.differs(strain.clock) > OFF
-            self.has_jumped |= self._followed.follow(strain.clock)
+        if is_off is not None:
+            found[Trouble.CLOCK_OFF] = is_off
         self._seen = Seen(
             at=at,
             troubles=tuple(trouble for trouble in Trouble if found.get(trouble)),
@@ -114,6 +114,14 @@ class Health:
             spooled=self._spooled(),
         )
         return self._seen
+
+    def _follow(self, database: datetime, asked: datetime) -> bool:
+        """Whether the machine's clock is off; to be called at the database's answer, before any neighbour is asked."""
+        if self._followed is None:
+            return False
+        answered = self._followed.machine()
+        self.has_jumped |= self._followed.follow(database, asked=asked, answered=answered)
+        return self._followed.differs(database, asked=asked, answered=answered) > OFF
 
     def _of_files(self) -> dict[Trouble, bool]:
         public, level = self._data / "public", self._room.level()

@@ -231,8 +231,9 @@ def _founded(
     refusals.must_be_sound(settings, mode)
     keys.must_belong(settings.data_dir / "keys", made, store.read(hub_row.instance))
     followed = clocks.Followed(clock) if clock is now else None  # a test's own time follows nobody
+    asked = clock()
     if followed is not None and (at := store.read(figures.clock)):
-        followed.follow(at)
+        followed.follow(at, asked=asked, answered=clock())
     return made, store, mode, followed, clocks.of(mode, followed or clock, settings.clock_file)
 
 

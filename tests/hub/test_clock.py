@@ -57,3 +57,26 @@ def test_a_file_without_a_number_is_refused_at_the_start(tmp_path, text) -> None
     with pytest.raises(Refused) as refused:
         clock.of(Mode.DEMO, lambda: AT, file)
     assert refused.value.code == "bad_clock_file"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_off"), [(-1, False), (0, False), (4, False), (7, False), (-3, True), (8, True)]
+)
+def test_r20_r38_an_answer_of_the_database_may_be_as_old_as_its_question(said, is_off) -> None:
+    """Asked at 0 s and heard at 5 s by the machine: what was true in between, or within 2 s of it, is no fault of the clock."""
+    followed = clock.Followed(lambda: AT)
+    times = {"asked": AT, "answered": AT + timedelta(seconds=5)}
+    database = AT + timedelta(seconds=said)
+    assert (followed.differs(database, **times) > clock.OFF) is is_off
+    assert followed.follow(database, **times) is is_off
+    assert (followed() != AT) is is_off
+
+
+def test_r20_a_clock_that_was_put_right_stays_so_while_answers_are_slow() -> None:
+    followed = clock.Followed(lambda: AT)
+    behind = AT + timedelta(hours=1)
+    assert followed.follow(behind, asked=AT, answered=AT)
+    for waited in (0, 3, 60):
+        asked = AT - timedelta(seconds=waited)
+        assert not followed.follow(behind - timedelta(seconds=waited / 2), asked=asked, answered=AT)
+        assert followed() == behind

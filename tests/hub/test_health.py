@@ -1,10 +1,11 @@
 """What does not work is named, journalled once when it begins and once when it ends."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hub import banners
+from hub.clock import Followed
 from hub.health import Health, Trouble
 from store import journal, processes
 from store import tables as t
@@ -116,3 +117,21 @@ def test_a_clock_that_differs_from_the_databases_is_trouble(store, place, at) ->
     store.run(lambda u: journal.append(u, "auth", "x", "login", by="x", at=at + timedelta(minutes=1)))
     turned_back = Health(store=store, data_dir=place, clock=lambda: at)
     assert Trouble.CLOCK_OFF in turned_back.look().troubles
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_r20_r38_a_neighbour_that_takes_its_time_is_no_jump_of_the_clock(store, place) -> None:
+    """A worker leaves when its clock has jumped: on a busy machine all of them would leave, again and again."""
+    passed = [timedelta()]
+    followed = Followed(lambda: datetime.now(UTC) + passed[0])
+    health = Health(store=store, data_dir=place, clock=followed, followed=followed)
+
+    def slow() -> bool:
+        passed[0] += timedelta(seconds=3)
+        return True
+
+    health.join(Trouble.BROKER_DOWN, slow)
+    assert Trouble.CLOCK_OFF not in health.look().troubles
+    assert not health.has_jumped
+    assert Trouble.CLOCK_OFF in health.look().troubles
+    assert health.has_jumped
