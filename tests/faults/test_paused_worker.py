@@ -51,6 +51,7 @@ def stop_outside_a_write(made: House, name: str) -> None:
             for lock in locks:
                 fcntl.flock(lock, fcntl.LOCK_UN)
             made.processes[name].send_signal(signal.SIGCONT)
+            time.sleep(0.02)  # it goes on meanwhile: stopped again at once, it never let go of that lock
         else:
             for lock in locks:
                 os.close(lock)
