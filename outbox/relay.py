@@ -4,12 +4,12 @@ from datetime import timedelta
 from enum import StrEnum
 
 from domain.artefact import Purpose
-from domain.parcel import BATCH, DispatchState
+from domain.parcel import DispatchState
 from outbox import ending
 from outbox.lanes import job_of
 from outbox.outgoing import Outgoing
 from store import audience, endings, promises, releases
-from store.audience import PARCELS_PER_CHUNK, Selector
+from store.audience import Selector
 from store.promises import Dispatch
 from store.unit import Unit
 
@@ -95,7 +95,7 @@ def _expand(unit: Unit, out: Outgoing, dispatch_id: str) -> tuple[list[str], Dis
     promised = {d.language for d in promises.of_release(unit, release.id) if d.channel == dispatch.channel}
     spoken = [language for language in release.draft.languages if language in promised]
     names, cursor, size = audience.expand(unit, dispatch, chosen, spoken, at)
-    is_over = size < PARCELS_PER_CHUNK * BATCH
+    is_over = size < audience.most_of(dispatch)
     promises.note_expanded(
         unit, dispatch_id, cursor=cursor, expanded=dispatch.expanded + size, is_expanded=is_over,
         next_due=at + (LOOK_AGAIN if is_over else IN_HAND),

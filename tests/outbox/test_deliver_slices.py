@@ -406,7 +406,6 @@ def test_areas_groups_and_languages_choose(store, at, tmp_path):
 def test_an_expansion_that_died_between_chunks_goes_on_where_it_stopped(store, at, tmp_path, monkeypatch):
     # A constant is patched: 10,000 recipients for each chunk would only make the same test slower.
     monkeypatch.setattr(audience, "PARCELS_PER_CHUNK", 2)
-    monkeypatch.setattr(relay, "PARCELS_PER_CHUNK", 2)
     everyone = phones(3300)
     subscribe(store, at, everyone[:1700], area="990102")
     subscribe(store, at, everyone[1700:], area="990101")

@@ -62,7 +62,6 @@ def test_a_promise_without_an_approved_artefact_cannot_be_a_row(store, at):
 def test_r13_sums_are_the_reach_before_during_and_after(store, at, tmp_path, monkeypatch):
     # A constant is patched: 10,000 recipients for each chunk would only make the same test slower.
     monkeypatch.setattr(audience, "PARCELS_PER_CHUNK", 1)
-    monkeypatch.setattr(relay, "PARCELS_PER_CHUNK", 1)
     subscribe(store, at, phones(1300))
     release_id, dispatches = approve(store, at, channels=("sms", "web_notice"))
     out = outgoing(store, at, tmp_path, wire=Wire())
@@ -87,6 +86,20 @@ def test_r13_sums_are_the_reach_before_during_and_after(store, at, tmp_path, mon
     assert found["channels"]["sms"]["first_at"] == found["channels"]["sms"]["last_at"] == at
     with pytest.raises(NotFound):
         store.read(lambda u: progress.summary(u, "rel_unknown"))
+
+
+def test_the_first_calls_begin_before_thousands_are_written_down(store, at, tmp_path):
+    subscribe(store, at, phones(5000))
+    _, (sms,) = approve(store, at)
+    rung: list[tuple[str, int]] = []
+
+    def bell(_job: str, parcel: str) -> None:
+        there = store.read(lambda u: u.scalar(sa.select(sa.func.count()).select_from(t.delivery)))
+        rung.append((parcel, there))
+
+    relay.relay(outgoing(store, at, tmp_path, wire=Wire(), bell=bell), sms)
+    assert [there for _, there in rung] == [2000] * 4 + [5000] * 6
+    assert [parcel for parcel, _ in rung] == [f"{sms}-{n}" for n in range(10)]
 
 
 def test_a_list_grows_by_versions_and_keeps_one_row_for_the_same_thing(store, at):
