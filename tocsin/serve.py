@@ -59,13 +59,14 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with alone(settings.data_dir / "up.lock"):
         web_socket = sockets.inherited() or sockets.listen(settings.host, settings.port)
+        smtp_socket = _smtp_socket(settings)
         provider_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         relay_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         chat_socket = sockets.listen("127.0.0.1", 0) if is_demo else None
         settings = settings.model_copy(
             update={
                 "port": sockets.port_of(web_socket),
-                "smtp_port": settings.smtp_port or sockets.free_port(settings.smtp_host),
+                "smtp_port": sockets.port_of(smtp_socket),
             }
         )
         made = None
@@ -78,9 +79,8 @@ def up(settings: Settings, *, is_demo: bool, ready_file: Path | None) -> None:
         else:
             steps = migrate.upgrade(settings.database, lock_path=settings.write_lock)
         with opened(settings) as hub:
-            uvloop.run(
-                _up(hub, web_socket, (provider_socket, relay_socket, chat_socket), made, steps, ready_file)
-            )
+            outside = (provider_socket, relay_socket, chat_socket)
+            uvloop.run(_up(hub, (web_socket, smtp_socket), outside, made, steps, ready_file))
 
 
 def web(settings: Settings) -> None:
@@ -92,7 +92,7 @@ def web(settings: Settings) -> None:
 
 def smtp(settings: Settings) -> None:
     """The SMTP process."""
-    bound = sockets.inherited()
+    bound = sockets.inherited() or _smtp_socket(settings)
     with opened(settings) as hub:
         uvloop.run(_smtp(hub, bound))
 
@@ -109,8 +109,12 @@ def keep(settings: Settings, kind: str, arguments: Sequence[str]) -> None:
     if bound is None and kind in ("web", "up"):
         bound = sockets.listen(settings.host, settings.port)
     if bound is None and kind == "smtp":
-        bound = sockets.listen(settings.smtp_host, settings.smtp_port)
+        bound = _smtp_socket(settings)
     keeper.keep(bound, [kind, *arguments], may_overlap=kind != "up")
+
+
+def _smtp_socket(settings: Settings) -> socket.socket:
+    return sockets.listen(settings.smtp_host, settings.smtp_port, "TOCSIN_SMTP_PORT")
 
 
 @contextlib.contextmanager
@@ -140,7 +144,7 @@ def anchors(settings: Settings) -> dict[int, str]:
 
 
 async def _up(
-    hub: Hub, web_socket: Any, outside: tuple[Any, ...], made: demo.Secrets | None, steps: tuple[int, int],
+    hub: Hub, inside: tuple[Any, Any], outside: tuple[Any, ...], made: demo.Secrets | None, steps: tuple[int, int],
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     told = told_to_stop()
@@ -150,8 +154,8 @@ async def _up(
             ready: dict[str, Any] = {}
             if made is not None:
                 app = await _open_demo(house, hub, made, outside, app)
-            door = smtp_door(hub)
-            await house.open_door(door)
+            web_socket, smtp_socket = inside
+            await house.open_door(smtp_door(hub, smtp_socket))
             await house.open_web(app, web_socket, Turnstile(hub.crowd))
             ready = _ready(hub, made)
             if ready_file is not None:

@@ -9,8 +9,8 @@ from domain.errors import Unavailable
 FIRST_FD = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises Unavailable with the port when it is taken."""
+def listen(host: str, port: int, setting: str = "TOCSIN_PORT") -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises Unavailable with the port and its setting when it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -19,7 +19,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise Unavailable(
-            f"port {port} of {host} is taken: choose another with --port", code="port_taken"
+            f"port {port} of {host} cannot be had ({error.strerror}): choose another with {setting}",
+            code="port_taken",
         ) from error
     bound.set_inheritable(False)
     return bound

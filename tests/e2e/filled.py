@@ -7,7 +7,7 @@ from typing import Any
 
 from simulators.presets import script
 from tests.e2e.hub_process import HubProcess
-from tests.e2e.releases_made import approve, drafted, released, state, submitted
+from tests.e2e.releases_made import approve, drafted, is_published, state, submitted
 from tests.walks.houses import call, get, post, until
 
 SOON = timedelta(seconds=45)  # until a warning expires that nobody lifts; what comes before it takes longer
@@ -21,19 +21,23 @@ def fill(hub: HubProcess) -> dict[str, str]:
 
 
 def _releases(hub: HubProcess) -> dict[str, str]:
+    """All approved in turn and sent side by side."""
     soon = (datetime.now(UTC) + SOON).isoformat()
-    found = {
-        "unlifted": released(hub, "unlifted", expires=soon), "draft": drafted(hub, "draft"), "first": released(hub, "first"),
-        "submitted": submitted(hub, "submitted", "hazmat_leak"), "in_force": released(hub, "in-force"),
-        "notice": released(hub, "notice", "utility_outage"), "earthquake": released(hub, "earthquake", "earthquake"),
-    }  # fmt: skip
+    found = {"draft": drafted(hub, "draft"), "submitted": submitted(hub, "submitted", "hazmat_leak")}
+    more = {"unlifted": {"expires": soon}, "notice": {"template": "utility_outage"},
+            "earthquake": {"template": "earthquake"}}  # fmt: skip
+    for name in ("unlifted", "first", "in_force", "notice", "earthquake", "lifted", "corrected"):
+        found[name] = submitted(hub, name.replace("_", "-"), **more.get(name, {}))
+        approve(hub, found[name])
+    for name in found.keys() - {"draft", "submitted"}:
+        is_published(hub, found[name])
     for name, act in (("lifted", "cancel"), ("corrected", "correct")):
-        found[name] = released(hub, name)
         hub.api("POST", f"/v1/releases/{found[name]}/{act}", {"reason": "for the screens"})
     found["update"] = str(hub.api("POST", f"/v1/releases/{found['first']}/update", {})["id"])
     hub.api("PATCH", f"/v1/releases/{found['update']}", {"colour": "red"})
     hub.api("POST", f"/v1/releases/{found['update']}/submit", {})
     approve(hub, found["update"])
+    is_published(hub, found["update"])
     until(lambda: state(hub, found["first"])["state"] == "superseded", "superseded")
     return found
 

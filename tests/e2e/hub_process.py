@@ -37,9 +37,14 @@ class HubProcess:
         command = [sys.executable, "-m", "tocsin", "up", "--demo", *options, "--ready-file", str(ready)]
         with (self.directory / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=_CLEAN, stdout=log, stderr=log)
-        until(ready.exists, "the ready file", 120)
+        until(lambda: ready.exists() or not self.is_alive, "the ready file", 120)
+        assert ready.exists(), (self.directory / "hub.log").read_text()[-2000:]
         self.told = json.loads(ready.read_text())
         self.port = int(self.url.rpartition(":")[2])
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the signal, and wait until the process is gone."""

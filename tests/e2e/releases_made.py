@@ -30,13 +30,18 @@ def released(hub: HubProcess, key: str, template: str = EXAMPLE, **more: Any) ->
     """Approved, sent and published."""
     release = submitted(hub, key, template, **more)
     approve(hub, release)
+    is_published(hub, release)
     return release
 
 
 def approve(hub: HubProcess, release: str) -> None:
-    """The second person's word over what is submitted now; returns when it is published."""
+    """The second person's word over what is submitted now."""
     digest = state(hub, release)["digest"]
     hub.api("POST", f"/v1/releases/{release}/approve", {"digest": digest}, key="approver")
+
+
+def is_published(hub: HubProcess, release: str) -> None:
+    """Returns when it is."""
     until(lambda: state(hub, release)["state"] == "published", "published")
 
 

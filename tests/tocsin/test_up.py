@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -178,6 +179,19 @@ def test_commands_answer_in_json_and_mistakes_in_one_line(tmp_path) -> None:
     ).stdout
     assert "very-secret" not in shown
     assert "hidden" not in shown
+
+
+@pytest.mark.parametrize("door", ["port", "smtp-port"])
+def test_a_port_that_is_taken_is_told_in_one_line_with_its_setting(tmp_path, door: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ports = {"port": "0", "smtp-port": "0"} | {door: port}
+        options = [word for name, value in ports.items() for word in (f"--{name}", value)]
+        found = _tocsin("up", "--demo", "--data", str(tmp_path / "data"), *options)
+    assert found.returncode == 1
+    (line,) = found.stderr.strip().splitlines()
+    assert f"port {port} of 127.0.0.1" in line and "[port_taken]" in line
+    assert f"TOCSIN_{door.replace('-', '_').upper()}" in line
 
 
 def test_a_setting_that_does_not_fit_is_named_in_one_line_without_its_value(tmp_path) -> None:

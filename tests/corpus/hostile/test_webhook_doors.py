@@ -278,7 +278,7 @@ def test_h23_what_is_too_long_is_413_at_64_kb_and_costs_no_memory(started: house
         (head(path, of_form, f"Content-Length: {100 << 20}"), ()),
         (head(path, of_form, "Content-Length: 65537"), ()),
         (head(path, of_form, "Transfer-Encoding: chunked"), repeat(CHUNK, 1600)),
-        (head(path, of_form, "Transfer-Encoding: chunked"), repeat(b"1\r\nx\r\n", 200_000)),
+        (head(path, of_form, "Transfer-Encoding: chunked"), repeat(b"1\r\nx\r\n" * 500, 400)),
         (head(path, of_form, "Content-Length: 999999999999999999"), ()),
         (head(path, of_form, f"Content-Length: {len(PARAMS)}") + PARAMS, ()),
     )):  # fmt: skip
