@@ -1,15 +1,17 @@
 """PostgreSQL's connection is lost inside a slice, at statements that go past SQLAlchemy: nobody is lost or called twice."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from domain.errors import Unavailable
 from store import in_loop, parcels, promises, slices
+from store.database import Store
 from tests.conftest import open_store
 from tests.faults.wire import Kind, Wire
 from tests.outbox.outbox_kit import Wire as Provider
@@ -29,6 +31,18 @@ async def no_line(_work: object) -> None:
     """What a step answers while the loop has no line: the thread does it."""
 
 
+@contextlib.contextmanager
+def through_a_line(database_url: str) -> Iterator[tuple[Wire, Store]]:
+    """A line to the server that can be harmed, and a store whose connections go through it."""
+    where = sa.make_url(database_url)
+    with Wire(where.host or "", where.port or 0) as line:
+        through = open_store(
+            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+        )
+        yield line, through
+        through.close()
+
+
 def to_the_end(out) -> None:
     for _ in range(50):
         try:
@@ -46,12 +60,8 @@ def test_a_connection_lost_in_a_slice_is_unavailable_and_costs_nobody_his_messag
 ) -> None:
     subscribe(store, at, phones(PEOPLE))
     release, _ = approve(store, at)
-    where = sa.make_url(database_url)
     sight = STATEMENTS[name].partition(":")[0].encode()
-    with Wire(where.host or "", where.port or 0) as line:
-        through = open_store(
-            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
-        )
+    with through_a_line(database_url) as (line, through):
         monkeypatch.setattr(through, "at_once", no_line)
         provider = Provider()
         out = outgoing(through, at, tmp_path, wire=provider)
@@ -59,7 +69,6 @@ def test_a_connection_lost_in_a_slice_is_unavailable_and_costs_nobody_his_messag
         to_the_end(out)
         assert line.cuts > 0, "the connection was never lost there"
         out.courier.close()
-        through.close()
     assert Counter(provider.taken) == dict.fromkeys(phones(PEOPLE), 1)
     assert states(store, release) == {"accepted": PEOPLE}
 
@@ -89,11 +98,7 @@ def test_a_step_of_which_nobody_hears_leaves_nobody_out_unsure_or_called_twice(
     monkeypatch.setattr(in_loop, "AGAIN_SECONDS", 0.01)
     subscribe(store, at, phones(2 * PEOPLE))
     release, _ = approve(store, at)
-    where = sa.make_url(database_url)
-    with Wire(where.host or "", where.port or 0) as line:
-        through = open_store(
-            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
-        )
+    with through_a_line(database_url) as (line, through):
         steps, do = [], slices.step
 
         def watched(*given, **more):
@@ -112,7 +117,6 @@ def test_a_step_of_which_nobody_hears_leaves_nobody_out_unsure_or_called_twice(
         healing.join()
         assert len(steps) > 4, "the loop never said a step"
         out.courier.close()
-        through.close()
     assert Counter(provider.taken) == dict.fromkeys(phones(2 * PEOPLE), 1)
     assert states(store, release) == {"accepted": 2 * PEOPLE}
 
@@ -125,11 +129,7 @@ def test_r4_f12_a_database_that_goes_before_its_answer_and_comes_back_within_the
     monkeypatch.setattr("store.audience.BATCH", PEOPLE // 3)
     subscribe(store, at, phones(PEOPLE))
     release, _ = approve(store, at)
-    where = sa.make_url(database_url)
-    with Wire(where.host or "", where.port or 0) as line:
-        through = open_store(
-            where.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
-        )
+    with through_a_line(database_url) as (line, through):
         gone, do = [], slices.step
 
         def going(unit, held, results, **more):
@@ -147,6 +147,5 @@ def test_r4_f12_a_database_that_goes_before_its_answer_and_comes_back_within_the
         to_the_end(out)
         assert gone, "no such step was lost"
         out.courier.close()
-        through.close()
     assert Counter(provider.taken) == dict.fromkeys(phones(PEOPLE), 1)
     assert states(store, release) == {"accepted": PEOPLE}
